@@ -1,0 +1,3 @@
+//! The `dunlin` program.
+
+fn main() {}

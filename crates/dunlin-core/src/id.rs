@@ -1,0 +1,161 @@
+//! The names of things: migrations, stores, runs, checksums.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+/// The number of a migration: a UTC timestamp or any zero-padded number. Ordered by value, so `9` comes before `10`
+/// and `007` is the same migration as `7`.
+#[derive(Debug, Clone)]
+pub struct Version(Arc<str>);
+
+impl Version {
+    /// Digits only; anything else is no version.
+    pub fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| Self(text.into()))
+    }
+
+    /// As the user wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn significant(&self) -> &str {
+        self.0.trim_start_matches('0')
+    }
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Version {}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (left, right) = (self.significant(), other.significant());
+        left.len().cmp(&right.len()).then_with(|| left.cmp(right))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A migration's name: its version, and words for people. The version alone decides identity and order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MigrationId {
+    /// The number.
+    pub version: Version,
+    /// The words, as in the file name.
+    pub slug: Arc<str>,
+}
+
+impl fmt::Display for MigrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.slug.is_empty() {
+            f.pad(self.version.as_str())
+        } else {
+            f.pad(&format!("{}_{}", self.version, self.slug))
+        }
+    }
+}
+
+/// The name the user gave a store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoreName(pub Arc<str>);
+
+impl From<&str> for StoreName {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl StoreName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StoreName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// One invocation, the same in every store it touches.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId(pub Arc<str>);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The first 128 bits of a SHA-256, in hex. Stored in histories: what is hashed must not change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Checksum(pub Arc<str>);
+
+impl Checksum {
+    /// Of several parts, each with its length, so that moving a boundary changes the sum.
+    pub fn of<I: AsRef<[u8]>>(parts: impl IntoIterator<Item = I>) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.as_ref().len() as u64).to_le_bytes());
+            hash.update(part.as_ref());
+        }
+        let text = hash.finalize()[..16].iter().fold(String::with_capacity(32), |mut text, byte| {
+            text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+            text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+            text
+        });
+        Self(text.into())
+    }
+
+    /// Of a text in which neither a byte order mark nor the kind of line ending counts.
+    pub fn of_text(text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.contains('\r') { Self::of([text.replace("\r\n", "\n")]) } else { Self::of([text]) }
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_order_by_value() {
+        let version = |text| Version::parse(text).unwrap();
+        assert!(version("9") < version("10"));
+        assert_eq!(version("007"), version("7"));
+        assert!(version("0001") < version("20261121090000"));
+        assert!(Version::parse("1a").is_none() && Version::parse("").is_none());
+    }
+
+    #[test]
+    fn checksums_ignore_line_endings_and_see_boundaries() {
+        assert_eq!(Checksum::of_text("\u{feff}a\r\nb"), Checksum::of_text("a\nb"));
+        assert_ne!(Checksum::of(["ab", "c"]), Checksum::of(["a", "bc"]));
+        assert_eq!(Checksum::of([""; 0]).0.len(), 32);
+    }
+}

@@ -1,0 +1,59 @@
+//! An operation of one backend, as a value: shown before it runs, hashed, stored, and given to a session to advance.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::Span;
+
+/// What one step does. Effects are data before they happen: an op that cannot be previewed does not exist.
+pub trait Op: Any + fmt::Debug + Send + Sync {
+    /// A few words: `create table users`.
+    fn summary(&self) -> String;
+
+    /// The exact statements, in order.
+    fn preview(&self) -> Vec<Line>;
+
+    /// The text that is hashed into the history: the same for two spellings that differ in formatting only. What this
+    /// returns for an op must never change, or every history would report its migrations as edited.
+    fn canonical(&self) -> String;
+
+    /// Whether there is nothing to do: an empty file, a section of comments.
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// An op of whatever backend.
+pub type AnyOp = Arc<dyn Op>;
+
+impl dyn Op {
+    /// This op as the type of the backend that must run it.
+    pub fn own<T: Op>(&self) -> Result<&T> {
+        (self as &dyn Any).downcast_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("`{}` belongs to another kind of store", self.summary()),
+            )
+        })
+    }
+}
+
+/// One line of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The statement as it is sent.
+    pub text: String,
+    /// What is special about it: `runs outside a transaction`.
+    pub note: Option<String>,
+    /// Where it was written.
+    pub span: Option<Span>,
+}
+
+impl Line {
+    /// A statement with nothing special about it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), note: None, span: None }
+    }
+}

@@ -1,0 +1,167 @@
+//! A store, and a store whose migration lock we hold. Reading needs a [`Store`]; every write needs a [`Session`].
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::history::{Checkpoint, Event, EventKind, History, Record, StoredFile, Timestamp};
+use crate::id::{RunId, Version};
+use crate::op::Op;
+
+/// A database we can read. Nothing here creates or changes anything but [`Store::try_lock`] and [`Store::unlock`].
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Whether a failed multi-statement op leaves nothing behind.
+    fn is_transactional(&self) -> bool;
+
+    /// What is recorded; empty where dunlin never wrote.
+    async fn history(&self) -> Result<History>;
+
+    /// The newest `limit` journal lines, oldest first, of one version or of all.
+    async fn journal(&self, version: Option<&Version>, limit: u32) -> Result<Vec<Event>>;
+
+    /// The files of a migration as they were when it was applied.
+    async fn files(&self, version: &Version) -> Result<Vec<StoredFile>>;
+
+    /// Who holds the migration lock.
+    async fn holder(&self) -> Result<Option<Holder>>;
+
+    /// One attempt to take the migration lock, without waiting. Creates the history where there is none.
+    async fn try_lock(&self, me: &Holder) -> Result<Attempt>;
+
+    /// Takes the lock away from the holder with this token, and makes sure that it can write no more.
+    async fn unlock(&self, token: i64) -> Result<()>;
+
+    /// Facts about the server and the login, as `(what, finding)`, for `dunlin doctor`.
+    async fn examine(&self) -> Result<Vec<(String, String)>>;
+}
+
+/// A store of whatever backend.
+pub type AnyStore = Arc<dyn Store>;
+
+/// Who holds a migration lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The user.
+    pub who: Arc<str>,
+    /// The machine.
+    pub host: Arc<str>,
+    /// The process.
+    pub pid: u32,
+    /// What identifies the process beyond its number, so that another one on the same machine can tell whether it is
+    /// still alive: boot, namespace and start time. Empty where the system does not say.
+    pub process: Arc<str>,
+    /// Its invocation.
+    pub run: RunId,
+    /// Its fencing token; every later holder's is higher.
+    pub token: i64,
+    /// Since when, by the store's clock.
+    pub since: Option<Timestamp>,
+    /// Until when it may write without renewing; none where the lock ends with the connection.
+    pub expires: Option<Timestamp>,
+}
+
+/// What came of trying to take the lock.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is ours.
+    Taken(Box<dyn Session>),
+    /// It is not; who has it, where that is known.
+    Held(Option<Holder>),
+}
+
+/// A store whose migration lock we hold. Every write checks the fencing token, so a session that lost the lock while
+/// it slept can write nothing.
+#[async_trait]
+pub trait Session: fmt::Debug + Send {
+    /// What is recorded, now that nobody else writes.
+    async fn history(&mut self) -> Result<History>;
+
+    /// Runs an op on from its checkpoint, by one unit: a transaction, a statement, a chunk. The new position is
+    /// recorded together with the work where the store has transactions, after it where it has not.
+    async fn advance(&mut self, work: &Work<'_>) -> Result<Advance>;
+
+    /// Writes a record and a journal line without running anything.
+    async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()>;
+
+    /// Appends a journal line about a record that stays as it is.
+    async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()>;
+
+    /// Gives the lock back.
+    async fn release(self: Box<Self>) -> Result<()>;
+}
+
+/// One step under way, forward or back.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// What to do.
+    pub op: &'a dyn Op,
+    /// The record while the step is under way, with the checkpoint to go on from.
+    pub running: &'a Record,
+    /// The record once the step is complete.
+    pub done: &'a Record,
+    /// The files to keep with the record.
+    pub files: &'a [StoredFile],
+    /// Whether the op only looks: any row, document or value it finds is a violation.
+    pub is_verify: bool,
+    /// At most so many rows, documents or keys in one go, where an op moves data.
+    pub limit: NonZeroU32,
+}
+
+impl Work<'_> {
+    /// The record of a step that got as far as `checkpoint`, `changed` rows further.
+    pub fn partly(&self, checkpoint: Checkpoint, changed: u64) -> Record {
+        Record { checkpoint: Some(checkpoint), rows: self.running.rows + changed, ..self.running.clone() }
+    }
+
+    /// The record of the complete step, `changed` rows further.
+    pub fn complete(&self, changed: u64) -> Record {
+        Record { rows: self.running.rows + changed, ..self.done.clone() }
+    }
+
+    /// The journal's word for the completion of this step.
+    pub fn ends_as(&self) -> EventKind {
+        if self.done.steps.len() < self.running.steps.len() {
+            EventKind::StepUndone
+        } else {
+            EventKind::StepDone
+        }
+    }
+}
+
+/// How far one advance got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    /// The record as it was written.
+    pub record: Record,
+    /// Rows, documents or keys changed by this advance.
+    pub changed: u64,
+    /// What a verify op found that must not be there. Nothing is recorded then.
+    pub violations: Vec<Violation>,
+    /// Whether the step is complete.
+    pub is_done: bool,
+    /// What a reader of the run should know: a leftover that was removed, a statement found already in effect.
+    pub notes: Vec<String>,
+}
+
+impl Advance {
+    /// The step got as far as `record` says.
+    pub fn partly(record: Record, changed: u64) -> Self {
+        Self { record, changed, violations: Vec::new(), is_done: false, notes: Vec::new() }
+    }
+
+    /// The step is complete, and `record` says so.
+    pub fn complete(record: Record, changed: u64) -> Self {
+        Self { is_done: true, ..Self::partly(record, changed) }
+    }
+}
+
+/// A record that a verify op found and that must not be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its key or its values.
+    pub record: String,
+}

@@ -1,0 +1,1 @@
+//! Loads, plans and runs migrations over any backend. Emits events, never prints.

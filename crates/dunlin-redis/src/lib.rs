@@ -1,0 +1,1 @@
+//! The Redis and Valkey backend of dunlin, single node and cluster.

@@ -1,0 +1,170 @@
+//! SQL as a value: a script, split into statements and grouped into the units that a session runs as one.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use dunlin_core::{Line, Op as CoreOp, Span};
+
+use crate::dialect::Dialect;
+
+/// A script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Op {
+    /// The grammar it was split by.
+    pub dialect: Dialect,
+    /// What runs as one, in order.
+    pub units: Vec<Unit>,
+    /// How SQLite's foreign keys are treated meanwhile.
+    pub foreign_keys: ForeignKeys,
+}
+
+/// Statements that succeed or fail together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Why this unit runs outside a transaction, alone; `None`: inside one.
+    pub alone: Option<Arc<str>>,
+    /// In order; exactly one if `alone`.
+    pub statements: Vec<Statement>,
+}
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The text that is sent: without the delimiter, without the comments around it.
+    pub text: Arc<str>,
+    /// Where that text stands. Byte offsets within `text` are byte offsets within the span.
+    pub span: Option<Span>,
+    /// The text in which comments are gone, blanks are folded, and words outside quotes are in lower case: what is
+    /// hashed.
+    pub canonical: Arc<str>,
+    /// The lines that follow `COPY … FROM stdin`, without the closing `\.`.
+    pub copy_data: Option<Arc<str>>,
+    /// Where to look whether it took effect, after a run that ended without saying so.
+    pub effect: Option<Effect>,
+}
+
+/// What a statement makes appear or disappear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The thing.
+    pub object: Object,
+    /// Whether it is there afterwards.
+    pub appears: bool,
+}
+
+/// A thing in a catalogue. Names are as the catalogue spells them: unquoted, in lower case where the server folds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// A table or view.
+    Table(Name),
+    /// An index; MySQL's belong to a table, and elsewhere the table may be unknown (`DROP INDEX i`).
+    Index {
+        /// Its name.
+        name: Name,
+        /// Its table.
+        table: Option<Name>,
+    },
+    /// A column of a table.
+    Column {
+        /// The table.
+        table: Name,
+        /// The column.
+        column: String,
+    },
+    /// A constraint of a table.
+    Constraint {
+        /// The table.
+        table: Name,
+        /// The constraint.
+        name: String,
+    },
+    /// A trigger.
+    Trigger {
+        /// The trigger's name.
+        name: Name,
+    },
+    /// A stored procedure or function.
+    Routine {
+        /// The routine's name.
+        name: Name,
+    },
+    /// A schema or database.
+    Schema(String),
+    /// A label of an enum type (PostgreSQL).
+    EnumLabel {
+        /// The type.
+        kind: Name,
+        /// The label.
+        label: String,
+    },
+}
+
+/// A name that may say its schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// The schema or database, if written.
+    pub schema: Option<String>,
+    /// The name itself.
+    pub name: String,
+}
+
+/// How a SQLite script treats foreign keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForeignKeys {
+    /// Off before the transaction, checked before its commit, back on after it: what SQLite's own documentation asks
+    /// of a table rebuild. The default where a script rebuilds a table.
+    Off,
+    /// On throughout, as the connection has it. The default elsewhere.
+    #[default]
+    On,
+    /// The file's own `PRAGMA foreign_keys` statements run outside the transaction that the statements between them
+    /// share. The default where a file has such statements.
+    AsWritten,
+}
+
+impl Op {
+    /// All statements, in order.
+    pub fn statements(&self) -> impl Iterator<Item = &Statement> {
+        self.units.iter().flat_map(|unit| &unit.statements)
+    }
+}
+
+impl CoreOp for Op {
+    fn summary(&self) -> String {
+        let mut statements = self.statements();
+        let Some(first) = statements.next() else { return "nothing to do".to_owned() };
+        let words: Vec<&str> = first.canonical.split(' ').take(4).collect();
+        let mut summary: String = words.join(" ").chars().take(60).collect();
+        let rest = statements.count();
+        if rest > 0 {
+            let _ = write!(summary, " … and {rest} more");
+        }
+        summary
+    }
+
+    fn preview(&self) -> Vec<Line> {
+        let line = |unit: &Unit, statement: &Statement| Line {
+            text: statement.text.to_string(),
+            note: unit.alone.as_deref().map(str::to_owned),
+            span: statement.span,
+        };
+        self.units
+            .iter()
+            .flat_map(|unit| unit.statements.iter().map(move |statement| line(unit, statement)))
+            .collect()
+    }
+
+    fn canonical(&self) -> String {
+        let mut text = String::new();
+        for statement in self.statements() {
+            text.push_str(&statement.canonical);
+            text.push_str(";\n");
+            text.push_str(statement.copy_data.as_deref().unwrap_or_default());
+        }
+        text
+    }
+
+    fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+}

@@ -1,0 +1,1 @@
+//! Real servers, scratch databases, faults and the reference store for dunlin's tests.

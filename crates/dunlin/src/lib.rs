@@ -1,0 +1,1 @@
+//! One versioned change moves SQL tables, MongoDB documents and Redis keys together.
