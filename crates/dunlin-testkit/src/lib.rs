@@ -1,1 +1,3 @@
-//! Real servers, scratch databases, faults and the reference store for dunlin's tests.
+//! Real servers, scratch databases, faults and the reference store for dunlin tests.
+
+pub mod memory;
