@@ -2,6 +2,10 @@
 //!
 //! Everything here is for tests: it panics with a sentence where a library would return an error.
 
+pub mod fault;
+pub mod private;
+pub mod process;
+pub mod proxy;
 pub mod scratch;
 pub mod server;
 

@@ -100,11 +100,9 @@ impl Scratch {
         }
     }
 
-    /// The URL with another login.
+    /// The URL with another login, both parts percent-encoded.
     pub fn url_as(&self, user: &str, password: &str) -> StoreUrl {
-        let (scheme, rest) = self.url.expose().split_once("://").expect("a URL with a scheme");
-        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-        StoreUrl::new(format!("{scheme}://{user}:{password}@{place}"))
+        server::with_login(&self.url, user, password)
     }
 }
 

@@ -60,6 +60,13 @@ pub fn url(kind: Kind) -> StoreUrl {
     StoreUrl::new(variable(&name).unwrap_or_else(|| missing(&name)))
 }
 
+/// A URL with another login, both parts percent-encoded.
+pub fn with_login(url: &StoreUrl, user: &str, password: &str) -> StoreUrl {
+    let (scheme, rest) = url.expose().split_once("://").expect("a URL of a server");
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    StoreUrl::new(format!("{scheme}://{user}:{password}@{place}"))
+}
+
 /// A program of a server, for an instance of one's own: `DUNLIN_TEST_MONGOD`.
 pub fn program(name: &str) -> PathBuf {
     variable(name).unwrap_or_else(|| missing(name)).into()
