@@ -57,7 +57,7 @@ mongo_initiate() {
   member=$(bson_document "$(bson_int _id 0)$host")
   members=$(bson_document "03$(bson_name 0)$member")
   config=$(bson_document "$(bson_string _id rs0)04$(bson_name members)$members")
-  command=$(bson_document "03$(bson_name replSetInitiate)$config$(bson_string '$db' admin)")
+  command=$(bson_document "03$(bson_name replSetInitiate)$config$(bson_string "\$db" admin)")
   # Header: length, request id, response to, OP_MSG; then flags and the kind of the one section.
   local body="0000000000$command"
   local message; message="$(int32 $((16 + ${#body} / 2)))$(int32 1)$(int32 0)$(int32 2013)$body"

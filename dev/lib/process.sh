@@ -24,6 +24,7 @@ fresh_home() {
   mkdir -m 755 "$home"
 }
 
+# shellcheck disable=SC2034
 # become USER: sets AS to what runs a command as that user where we are root. PostgreSQL and MariaDB refuse to be root.
 become() {
   AS=()
@@ -39,7 +40,7 @@ own() {
 spawn() {
   local name=$1; shift
   # Not a process group's leader, so setsid does not fork and the number recorded is the server's own.
-  (cd "$(home "$name")"; exec setsid "$@") < /dev/null >> "$(home "$name")/log" 2>&1 &
+  (cd "$(home "$name")" && exec setsid "$@") < /dev/null >> "$(home "$name")/log" 2>&1 &
   echo "$! $(started "$!")" > "$DIR/$name.pid"
 }
 

@@ -15,7 +15,7 @@ async fn redis_reply(url: &StoreUrl, words: &[&str]) -> RedisResult<String> {
 }
 
 fn is_running(pid: u32) -> bool {
-    process::run(std::process::Command::new("kill").args(["-s", "0", &pid.to_string()])).code == Some(0)
+    process::run(std::process::Command::new("sh").args(["-c", &format!("kill -s 0 {pid}")])).code == Some(0)
 }
 
 #[tokio::test]
