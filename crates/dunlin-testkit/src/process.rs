@@ -183,7 +183,8 @@ impl Drop for Running {
 /// Sends a signal by its name, unless the process is gone.
 pub fn signal(pid: u32, name: &str) {
     // The shell's own kill: small machines have no other.
-    let sent = Command::new("sh").arg("-c").arg(format!("kill -s {name} {pid}")).stderr(Stdio::null()).status();
+    let sent =
+        Command::new("sh").arg("-c").arg(format!("kill -s {name} {pid}")).stderr(Stdio::null()).status();
     sent.expect("there is a shell");
 }
 
