@@ -87,6 +87,18 @@ impl Failure {
         Self { exit: Exit::Usage, faults, sources: loaded.sources }
     }
 
+    /// The same, with another way out for one kind of fault.
+    pub fn help(mut self, code: &str, help: &str) -> Self {
+        for fault in &mut self.faults {
+            if let Fault::Diagnostic(diagnostic) = fault
+                && diagnostic.code == code
+            {
+                diagnostic.help = Some(help.to_owned());
+            }
+        }
+        self
+    }
+
     /// A file could not be written, or the like.
     pub fn of_work(diagnostic: Diagnostic) -> Self {
         Self { exit: Exit::Failed, ..Self::from(diagnostic) }

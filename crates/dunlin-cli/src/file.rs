@@ -44,7 +44,9 @@ pub(crate) fn directory(path: &Path) -> Result<bool, Failure> {
 /// A file that must not be there is there.
 pub(crate) fn exists(path: &Path) -> Failure {
     let message = format!("`{}` is already there", path.display());
-    Diagnostic::error("file-exists", message).help("nothing was written").into()
+    Diagnostic::error("file-exists", message)
+        .help("choose another name, or remove it; nothing was written")
+        .into()
 }
 
 fn half_written(path: &Path, text: &str) -> Result<PathBuf, Failure> {

@@ -38,6 +38,11 @@ impl Kind {
         KINDS.iter().find(|kind| kind.schemes.contains(&scheme))
     }
 
+    /// A kind whose files have this extension.
+    pub fn of_extension(extension: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|kind| kind.extension == extension)
+    }
+
     /// All schemes.
     pub fn schemes() -> impl Iterator<Item = &'static str> + Clone {
         KINDS.iter().flat_map(|kind| kind.schemes.iter().copied())

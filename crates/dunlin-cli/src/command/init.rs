@@ -15,7 +15,8 @@ pub(crate) fn run(args: &Init, global: &Global) -> Result<Answer, Failure> {
     if args.force {
         file::replace(path, TEMPLATE)?;
     } else {
-        file::create(path, TEMPLATE)?;
+        file::create(path, TEMPLATE)
+            .map_err(|failure| failure.help("file-exists", "`--force` replaces it; nothing was written"))?;
     }
     let migrations = match &global.migrations {
         Some(directory) => directory.clone(),

@@ -13,6 +13,7 @@ use crate::answer::{self, Answer, Failure, Fault};
 use crate::args::commands::New;
 use crate::config::{Config, Loaded, Store};
 use crate::file;
+use crate::kind::Kind;
 
 /// How many digits a first sequential version has.
 const DIGITS: usize = 4;
@@ -36,9 +37,8 @@ pub(crate) fn run(args: &New, loaded: Loaded, now: OffsetDateTime) -> Result<Ans
     };
     let directory = &loaded.config.migrations;
     let is_new = file::directory(directory)?;
-    let existing = versions(directory)?;
-    let version = if args.sequential { next(&existing) } else { stamp(now, &existing) };
-    let paths = write(directory, &format!("{version}_{slug}"), &drafts)?;
+    let number = |existing: &[Version]| if args.sequential { next(existing) } else { stamp(now, existing) };
+    let (version, paths) = write_numbered(directory, &slug, &drafts, number)?;
     let files: Vec<_> = paths
         .iter()
         .zip(&drafts)
@@ -72,7 +72,10 @@ fn drafts<'a>(config: &'a Config, extension: Option<&str>) -> Result<Option<Vec<
     }
     let mut kinds = Vec::new();
     for store in stores {
-        let Some(kind) = store.kind else { return Ok(None) };
+        // Where the url could not be read, the user's word decides.
+        let Some(kind) = store.kind.or_else(|| extension.and_then(Kind::of_extension)) else {
+            return Ok(None);
+        };
         kinds.push((store, kind));
     }
     if let Some(extension) = extension {
@@ -117,6 +120,22 @@ fn neutral<'a>(stores: &[&'a Store]) -> Draft<'a> {
         ending: ".toml".to_owned(),
         text,
         stores: stores.iter().map(|store| store.name.as_str()).collect(),
+    }
+}
+
+/// Writes under the first version that is free; somebody else may take it meanwhile.
+fn write_numbered(
+    directory: &Path,
+    slug: &str,
+    drafts: &[Draft<'_>],
+    number: impl Fn(&[Version]) -> String,
+) -> Result<(String, Vec<String>), Failure> {
+    loop {
+        let version = number(&versions(directory)?);
+        match write(directory, &format!("{version}_{slug}"), drafts) {
+            Err(failure) if failure.faults.iter().any(|fault| fault.code() == "file-exists") => {}
+            result => return result.map(|paths| (version, paths)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use dunlin_core::{Diagnostic, StoreName, Target};
 
-use super::Loading;
+use super::loading::Loading;
 use super::read::Draft;
 use super::url::{self, Location};
 

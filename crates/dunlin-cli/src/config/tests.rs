@@ -1,6 +1,7 @@
 //! What a configuration says, and what is said about a wrong one.
 
 use std::fs;
+use std::path::Path;
 
 use tempfile::TempDir;
 

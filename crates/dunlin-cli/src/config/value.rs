@@ -69,11 +69,13 @@ impl Values<'_> {
         let text = self.text(node)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
+            // As written: what a variable stands for may be a secret.
+            let written = node.text().unwrap_or_default();
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             let fault =
-                Diagnostic::error("wrong-value", format!("`{text}` is not one of {}", listed(&known)));
+                Diagnostic::error("wrong-value", format!("`{written}` is not one of {}", listed(&known)));
             self.faults.push(
-                fault.at(node.span, "not known here").help(suggest::help(&text, known.iter().copied())),
+                fault.at(node.span, "not known here").help(suggest::help(written, known.iter().copied())),
             );
         }
         found
