@@ -5,10 +5,12 @@ use dunlin_core::suggest;
 
 use crate::exit::Exit;
 
-const TEXTS: [&str; 4] = [
+const TEXTS: [&str; 6] = [
     include_str!("explain/world.md"),
     include_str!("explain/config.md"),
     include_str!("explain/files.md"),
+    include_str!("explain/sql.md"),
+    include_str!("explain/redis.md"),
     include_str!("explain/history.md"),
 ];
 
@@ -94,10 +96,11 @@ mod tests {
     /// The first string after each of the openings that take a code.
     fn codes_in(text: &str) -> BTreeSet<String> {
         let production = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
-        ["Diagnostic::error(", "Diagnostic::warning("]
+        ["Diagnostic::error(", "Diagnostic::warning(", "Fault {\n"]
             .iter()
             .flat_map(|opening| production.split(opening).skip(1))
-            .filter_map(|rest| rest.trim_start().strip_prefix('"'))
+            .map(str::trim_start)
+            .filter_map(|rest| rest.strip_prefix("code: ").unwrap_or(rest).strip_prefix('"'))
             .filter_map(|rest| rest.split_once('"'))
             .map(|(code, _)| code.to_owned())
             .collect()
