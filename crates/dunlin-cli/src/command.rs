@@ -1,0 +1,7 @@
+//! The commands: each takes what was said and gives an answer; how that is shown is decided elsewhere.
+
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod man;
+pub(crate) mod new;
