@@ -12,7 +12,6 @@ mod loading;
 mod mask;
 mod merge;
 mod read;
-mod toml;
 mod url;
 mod value;
 mod variables;
@@ -21,40 +20,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dunlin_core::{Diagnostic, LockMode, SourceMap, StoreName, StoreUrl, Target};
+use dunlin_engine::Policy;
 
 pub use read::{LATE, LOCK_MODES, STRICT};
 pub use variables::Variables;
 
 use crate::kind::Kind;
 use loading::Loading;
-
-/// What to do about a disagreement between files and histories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reaction {
-    /// Say nothing.
-    Accept,
-    /// Say it and go on.
-    Warn,
-    /// Refuse to write anything.
-    Refuse,
-}
-
-/// What to do about each kind of disagreement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    /// A migration is pending although a later one ran.
-    pub out_of_order: Reaction,
-    /// A migration was changed after it ran.
-    pub edited: Reaction,
-    /// A migration ran, and there is no file of it.
-    pub missing: Reaction,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self { out_of_order: Reaction::Refuse, edited: Reaction::Refuse, missing: Reaction::Refuse }
-    }
-}
 
 /// What the command line says about the configuration.
 #[derive(Debug, Clone, Default)]

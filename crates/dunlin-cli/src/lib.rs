@@ -73,11 +73,13 @@ fn perform(args: &Args, printer: &Printer) -> Result<Answer, Failure> {
         Command::Man(man) => command::man::run(man),
         Command::Init(init) => command::init::run(init, &args.global),
         Command::New(new) => command::new::run(new, settings(args)?, OffsetDateTime::now_utc()),
+        Command::Status(status) => command::status::run(status, &args.global, settings(args)?, printer),
+        Command::Plan(plan) => command::plan::run(plan, &args.global, settings(args)?, printer),
+        Command::Up(up) => command::up::run(up, &args.global, settings(args)?, printer),
+        Command::Contract(contract) => command::up::contract(contract, &args.global, settings(args)?, printer),
+        Command::Down(down) => command::down::run(down, &args.global, settings(args)?, printer),
+        Command::Redo(redo) => command::down::redo(redo, &args.global, settings(args)?, printer),
         other => {
-            let loaded = settings(args)?;
-            if loaded.has_errors() {
-                return Err(Failure::of_config(loaded));
-            }
             let message = format!("`{}` is not part of this build", name(other));
             Err(dunlin_core::Error::new(dunlin_core::ErrorKind::Unsupported, message).into())
         }

@@ -72,6 +72,11 @@ impl Printer {
         Some(usize::from(width.0))
     }
 
+    /// Whether somebody watches stderr.
+    pub fn is_terminal(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
     /// Shows an answer, and says how the run ended.
     pub fn answer(&self, command: &str, answer: &Answer) -> Exit {
         let is_ok = matches!(answer.exit, Exit::Done | Exit::Pending);

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use dunlin_core::{State, Version};
+use dunlin_core::Version;
 
-use crate::config::{LATE, Reaction, STRICT};
+use dunlin_engine::Reaction;
+use dunlin_engine::mark::Mark;
+
+use crate::config::{LATE, STRICT};
 
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
@@ -37,7 +40,7 @@ pub enum Command {
     /// Take migrations as done that ran before dunlin came
     Baseline(Baseline),
     /// Write into the history what a person knows better
-    Mark(Mark),
+    Mark(Marking),
     /// Show who holds the migration lock, or take it away
     #[command(subcommand, subcommand_required = true, arg_required_else_help = true)]
     Lock(Lock),
@@ -155,9 +158,6 @@ pub struct Up {
     /// Go on to the contract steps, which remove the old shape
     #[arg(long)]
     pub contract: bool,
-    /// Where a store fails, undo this run's work in all of them
-    #[arg(long)]
-    pub atomic: bool,
     /// Rules for this run.
     #[command(flatten)]
     pub rules: Rules,
@@ -189,9 +189,9 @@ pub struct Down {
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Rules for this run.
-    #[command(flatten)]
-    pub rules: Rules,
+    /// Go on although tables, collections or keys go, and the data in them
+    #[arg(long)]
+    pub allow_data_loss: bool,
 }
 
 /// `redo`
@@ -200,6 +200,9 @@ pub struct Redo {
     /// How many migrations
     #[arg(default_value = "1")]
     pub count: NonZeroU32,
+    /// Go on although tables, collections or keys go, and the data in them
+    #[arg(long)]
+    pub allow_data_loss: bool,
     /// Rules for this run.
     #[command(flatten)]
     pub rules: Rules,
@@ -218,20 +221,24 @@ pub struct Baseline {
 
 /// `mark`
 #[derive(Debug, Clone, Args)]
-pub struct Mark {
+pub struct Marking {
     /// The migration
     #[arg(value_parser = version)]
     pub version: Version,
-    /// Where it stands
+    /// Where it stands; or what became of the statement whose outcome nobody could tell
     #[arg(value_parser = words(&MARKS))]
-    pub state: State,
+    pub state: Mark,
     /// Why; it is kept in the history
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
 }
 
-const MARKS: [(&str, State); 3] =
-    [("done", State::Done), ("expanded", State::Expanded), ("undone", State::Undone)];
+const MARKS: [(&str, Mark); 4] = [
+    ("done", Mark::Done),
+    ("undone", Mark::Undone),
+    ("statement-done", Mark::StatementDone),
+    ("statement-undone", Mark::StatementUndone),
+];
 
 /// `lock`
 #[derive(Debug, Clone, Subcommand)]

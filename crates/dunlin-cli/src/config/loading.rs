@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dunlin_core::{Diagnostic, Node, Source, SourceMap, StoreName, Target, suggest};
+use dunlin_engine::toml;
 
 use super::find::Found;
 use super::read::{Draft, Reader};
 use super::value::{Values, Variety};
 use super::variables::Variables;
-use super::{Config, Request, Store, dotenv, mask, merge, toml, url};
+use super::{Config, Request, Store, dotenv, mask, merge, url};
 
 const LOCK_WAIT: Duration = Duration::from_mins(5);
 

@@ -8,7 +8,9 @@ use dunlin_core::{Diagnostic, LockMode, Node, StoreName, Target};
 
 use super::url::{self, Location, Origin};
 use super::value::{Values, Variety};
-use super::{Policy, Reaction, mask};
+use dunlin_engine::{Policy, Reaction};
+
+use super::mask;
 
 const TOP: [&str; 5] = ["migrations", "lock_wait", "stores", "policy", "env"];
 const STORE: [&str; 7] = ["url", "schema", "prefix", "lock", "lease", "lock_timeout", "connect_timeout"];

@@ -18,7 +18,7 @@ pub type Cell = (Style, String);
 /// Rows under a heading.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
-    head: Vec<(&'static str, Side)>,
+    head: Vec<(String, Side)>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -29,7 +29,12 @@ const NARROWEST: usize = 12;
 impl Table {
     /// A table with these columns.
     pub fn new(head: &[(&'static str, Side)]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+        Self { head: head.iter().map(|(name, side)| ((*name).to_owned(), *side)).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a column whose name is not known beforehand.
+    pub fn column(&mut self, name: &str, side: Side) {
+        self.head.push((name.to_owned(), side));
     }
 
     /// Adds a row.
@@ -41,7 +46,7 @@ impl Table {
     /// width and keeps everything.
     pub fn render(&self, width: Option<usize>, paint: Paint) -> String {
         let widths = self.widths(width);
-        let head: Vec<Cell> = self.head.iter().map(|(name, _)| (Style::Bold, (*name).to_owned())).collect();
+        let head: Vec<Cell> = self.head.iter().map(|(name, _)| (Style::Bold, name.clone())).collect();
         let mut out = String::new();
         for row in std::iter::once(&head).chain(&self.rows) {
             out.push_str(&self.line(row, &widths, paint));

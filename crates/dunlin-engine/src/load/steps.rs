@@ -192,7 +192,7 @@ fn take_undo(
     if key.name != "undo" {
         let reason = node.text().map_err(one)?.to_owned();
         if reason.trim().is_empty() {
-            let fault = Diagnostic::error("reason-missing", format!("`{}` needs a reason", key.name))
+            let fault = Diagnostic::error("missing-reason", format!("`{}` needs a reason", key.name))
                 .at(node.span, "says nothing");
             return Err(vec![fault]);
         }
