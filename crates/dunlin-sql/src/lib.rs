@@ -10,7 +10,7 @@ mod history;
 mod lock;
 mod look;
 pub mod op;
-mod rebuild;
+mod keys;
 mod session;
 mod store;
 mod tables;
