@@ -1,10 +1,25 @@
 //! The SQL backend of dunlin: PostgreSQL, MySQL, MariaDB and SQLite.
 
+mod canonical;
+mod classify;
+mod cursor;
+pub mod decode;
 pub mod dialect;
+mod directive;
+mod effect;
 mod lex;
 mod marker;
 pub mod op;
+mod query;
+pub mod read;
+mod rebuild;
+pub mod script;
 mod split;
+mod text;
+mod units;
 
+pub use decode::decode;
 pub use dialect::Dialect;
 pub use op::Op;
+pub use read::read;
+pub use script::script_at;

@@ -12,7 +12,7 @@ pub(crate) enum Marker {
         /// Whether it asks for no transaction around it.
         no_transaction: bool,
     },
-    /// The file is to run without a transaction (goose).
+    /// The file is to run without a transaction (goose, sqlx).
     NoTransaction,
     /// What follows is one statement, whatever is in it (goose, sql-migrate).
     BlockStart,
@@ -78,6 +78,8 @@ pub(crate) fn read(comment: &str) -> Option<Result<Marker, Fault>> {
     let text = text.to_ascii_lowercase();
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {
+        // As sqlx has it.
+        ["no-transaction"] => Some(Ok(Marker::NoTransaction)),
         ["+goose", command @ ..] => Some(goose(&command.join(" "))),
         ["+migrate", command @ ..] => Some(sql_migrate(command)),
         [first, options @ ..] if first.starts_with("migrate:") => Some(dbmate(first, options)),
@@ -158,8 +160,17 @@ mod tests {
     #[test]
     fn markers_are_known_in_every_spelling_people_use() {
         let ups = [
-            "-- Up", "--UP", "-- up:", "-- +migrate Up", "-- +goose Up", "-- migrate:up", "-- ==== UP ====",
-            "-- Up Migration", "# up", "-- !Ups", "--- up ---",
+            "-- Up",
+            "--UP",
+            "-- up:",
+            "-- +migrate Up",
+            "-- +goose Up",
+            "-- migrate:up",
+            "-- ==== UP ====",
+            "-- Up Migration",
+            "# up",
+            "-- !Ups",
+            "--- up ---",
         ];
         for comment in ups {
             assert_eq!(part(comment), Some(Part::Up), "{comment}");

@@ -63,7 +63,8 @@ fn is_slash(splitter: &Splitter<'_>, token: Token) -> bool {
     let next = splitter.text[token.end..].trim_start();
     let length = next.bytes().take_while(|byte| is_word(*byte)).count();
     let word = next[..length].to_ascii_lowercase();
-    let begins = ["create", "alter", "drop", "insert", "update", "delete", "comment", "grant", "begin", "commit"];
+    let begins =
+        ["create", "alter", "drop", "insert", "update", "delete", "comment", "grant", "begin", "commit"];
     splitter.open.is_none() || next.is_empty() || next.starts_with("--") || begins.contains(&word.as_str())
 }
 
@@ -94,11 +95,16 @@ fn psql(splitter: &mut Splitter<'_>, token: Token) {
     let command = &rest[..rest.bytes().take_while(u8::is_ascii_lowercase).count()];
     let help = match command {
         // pg_dump frames its output with these; they mean nothing outside psql.
-        "restrict" | "unrestrict" => return drop(drop_line(splitter, token)),
+        "restrict" | "unrestrict" => {
+            drop_line(splitter, token);
+            return;
+        }
         "i" | "ir" | "include" => INCLUDE,
         "c" | "connect" => "delete this line: the store's `url` says which database",
         "copy" => "write `COPY … FROM stdin;` with the rows below it and a line `\\.` after them",
-        "set" | "unset" | "if" | "elif" | "else" | "endif" => "write the values out, or decide in a `DO` block",
+        "set" | "unset" | "if" | "elif" | "else" | "endif" => {
+            "write the values out, or decide in a `DO` block"
+        }
         "gexec" => "build and run the statements in a `DO` block with `EXECUTE`",
         "g" | "gx" | "gset" => SEMICOLON,
         "" if rest.starts_with('.') => "this ends COPY data, and none were begun: delete this line",
@@ -118,8 +124,24 @@ fn mysql_escape(splitter: &mut Splitter<'_>, token: Token) {
 
 fn is_mysql(word: &str) -> bool {
     let commands = [
-        "source", "system", "tee", "notee", "pager", "nopager", "charset", "prompt", "rehash", "edit", "ego", "connect",
-        "quit", "exit", "print", "resetconnection", "nowarning", "warnings",
+        "source",
+        "system",
+        "tee",
+        "notee",
+        "pager",
+        "nopager",
+        "charset",
+        "prompt",
+        "rehash",
+        "edit",
+        "ego",
+        "connect",
+        "quit",
+        "exit",
+        "print",
+        "resetconnection",
+        "nowarning",
+        "warnings",
     ];
     commands.iter().any(|command| word.eq_ignore_ascii_case(command))
 }

@@ -41,18 +41,34 @@ pub(crate) struct MySql {
     stage: Stage,
     words: u32,
     blocks: Vec<(Block, usize)>,
-    /// A statement may begin here.
-    at_start: bool,
+    place: Place,
     /// The word before stood at the start of a statement: with a `:` it is a label.
     label: bool,
-    /// After the `END` of a block: its keyword may follow.
-    after_end: bool,
-    /// The next word is not a keyword: it follows `.`, `@` or `FOLLOWS`.
-    is_name: bool,
-    /// The next name is that of the trigger beside which this one stands; the body comes after it.
-    beside: bool,
+    next: Next,
     declares: Declares,
     previous: Previous,
+}
+
+/// What may come here.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Inside,
+    /// A statement may begin.
+    Start,
+    /// The keyword of the block that `END` has just ended.
+    End,
+}
+
+/// What the next word is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    #[default]
+    Any,
+    /// A name and no keyword: it follows `.` or `@`.
+    Name,
+    /// The name of the trigger beside which this one stands; the body comes after it.
+    Beside,
 }
 
 /// How much of `DECLARE … HANDLER FOR …` was seen.
@@ -77,30 +93,26 @@ enum Previous {
 
 impl MySql {
     pub(super) fn part(&mut self, part: Part<'_>, spot: Spot) -> bool {
-        let is_name = std::mem::take(&mut self.is_name);
-        match part {
-            Part::Word(_) if is_name => self.other(),
-            Part::Word(word) => {
+        match (part, std::mem::take(&mut self.next)) {
+            (Part::Word(word), Next::Any) => {
                 self.words += 1;
                 return self.word(word, spot);
             }
-            Part::Quoted => self.other(),
-            Part::Symbol(byte) => self.symbol(byte, spot),
+            (Part::Word(_) | Part::Quoted, next) => {
+                self.label = self.place == Place::Start;
+                self.place = if next == Next::Beside { Place::Start } else { Place::Inside };
+            }
+            (Part::Symbol(byte), _) => self.symbol(byte, spot),
         }
         true
     }
 
-    fn other(&mut self) {
-        self.label = self.at_start;
-        self.at_start = std::mem::take(&mut self.beside);
-        self.after_end = false;
-    }
-
     fn symbol(&mut self, byte: u8, spot: Spot) {
-        self.is_name = matches!(byte, b'.' | b'@');
-        self.at_start = byte == b':' && self.label;
+        if matches!(byte, b'.' | b'@') {
+            self.next = Next::Name;
+        }
+        self.place = if byte == b':' && self.label { Place::Start } else { Place::Inside };
         self.label = false;
-        self.after_end = false;
         if self.stage == Stage::Name && byte == b')' && spot.parens == 0 {
             self.stage = Stage::Characteristics;
         }
@@ -114,11 +126,10 @@ impl MySql {
                 self.blocks.push((Block::Statement, spot.at));
             }
             Stage::Begin => return false,
-            Stage::Name | Stage::Package => {}
             Stage::Characteristics => self.characteristic(word, spot),
             Stage::Trigger if word == "row" && self.previous == Previous::Each => self.enter(),
             Stage::Event if word == "do" && spot.parens == 0 => self.enter(),
-            Stage::Trigger | Stage::Event => {}
+            Stage::Name | Stage::Package | Stage::Trigger | Stage::Event => {}
             Stage::Body => self.body(word, spot),
         }
         self.previous = match word {
@@ -153,7 +164,7 @@ impl MySql {
 
     fn enter(&mut self) {
         self.stage = Stage::Body;
-        self.at_start = true;
+        self.place = Place::Start;
     }
 
     fn characteristic(&mut self, word: &str, spot: Spot) {
@@ -166,12 +177,11 @@ impl MySql {
     }
 
     fn body(&mut self, word: &str, spot: Spot) {
-        let may_begin = std::mem::take(&mut self.at_start);
+        let place = std::mem::take(&mut self.place);
+        let may_begin = place == Place::Start;
         self.label = may_begin;
         let may_open = may_begin || self.declares == Declares::HandlerFor;
-        if std::mem::take(&mut self.after_end)
-            && matches!(word, "if" | "case" | "loop" | "while" | "repeat" | "for")
-        {
+        if place == Place::End && matches!(word, "if" | "case" | "loop" | "while" | "repeat" | "for") {
             return;
         }
         match word {
@@ -182,17 +192,14 @@ impl MySql {
             "for" if self.declares == Declares::Handler => self.declares = Declares::HandlerFor,
             "case" => self.open(Block::Expression, spot, false),
             // `DO` begins a statement of its own, or ends the head of `WHILE`.
-            "do" => self.at_start = !may_begin,
-            "then" | "else" => self.at_start = self.top() != Some(Block::Expression),
+            "do" if !may_begin => self.place = Place::Start,
+            "then" | "else" if self.top() != Some(Block::Expression) => self.place = Place::Start,
             "declare" if may_begin => self.declares = Declares::Something,
             "handler" if self.declares == Declares::Something => self.declares = Declares::Handler,
             // The trigger that this one stands beside is named before the body.
-            "follows" | "precedes" if may_begin => {
-                self.is_name = true;
-                self.beside = true;
-            }
+            "follows" | "precedes" if may_begin => self.next = Next::Beside,
             // `BEGIN NOT ATOMIC`
-            "atomic" if self.words == 3 => self.at_start = true,
+            "atomic" if self.words == 3 => self.place = Place::Start,
             "end" => self.end(may_begin),
             _ if is_statement(word) => self.declares = Declares::Nothing,
             _ => {}
@@ -205,16 +212,20 @@ impl MySql {
 
     fn open(&mut self, block: Block, spot: Spot, at_start: bool) {
         self.blocks.push((block, spot.at));
-        self.at_start = at_start;
+        if at_start {
+            self.place = Place::Start;
+        }
         self.declares = Declares::Nothing;
     }
 
     fn end(&mut self, at_start: bool) {
         match self.top() {
-            Some(Block::Expression) => drop(self.blocks.pop()),
+            Some(Block::Expression) => {
+                self.blocks.pop();
+            }
             Some(block) if at_start || block == Block::Repeat => {
                 self.blocks.pop();
-                self.after_end = true;
+                self.place = Place::End;
             }
             _ => {}
         }
@@ -225,9 +236,8 @@ impl MySql {
         while self.top() == Some(Block::Expression) {
             self.blocks.pop();
         }
-        self.at_start = true;
+        self.place = Place::Start;
         self.label = false;
-        self.after_end = false;
         self.declares = Declares::Nothing;
         self.blocks.is_empty() && self.stage != Stage::Package
     }
@@ -241,8 +251,24 @@ impl MySql {
 fn is_statement(word: &str) -> bool {
     matches!(
         word,
-        "set" | "select" | "insert" | "update" | "delete" | "replace" | "return" | "call" | "with" | "do"
-            | "values" | "truncate" | "signal" | "resignal" | "execute" | "create" | "alter" | "drop"
+        "set"
+            | "select"
+            | "insert"
+            | "update"
+            | "delete"
+            | "replace"
+            | "return"
+            | "call"
+            | "with"
+            | "do"
+            | "values"
+            | "truncate"
+            | "signal"
+            | "resignal"
+            | "execute"
+            | "create"
+            | "alter"
+            | "drop"
     )
 }
 
@@ -250,8 +276,27 @@ fn is_statement(word: &str) -> bool {
 fn is_other_thing(word: &str) -> bool {
     matches!(
         word,
-        "table" | "temporary" | "unique" | "index" | "fulltext" | "spatial" | "view" | "algorithm" | "database"
-            | "schema" | "user" | "role" | "server" | "sequence" | "tablespace" | "undo" | "logfile" | "resource"
-            | "online" | "offline" | "ignore" | "sql"
+        "table"
+            | "temporary"
+            | "unique"
+            | "index"
+            | "fulltext"
+            | "spatial"
+            | "view"
+            | "algorithm"
+            | "database"
+            | "schema"
+            | "user"
+            | "role"
+            | "server"
+            | "sequence"
+            | "tablespace"
+            | "undo"
+            | "logfile"
+            | "resource"
+            | "online"
+            | "offline"
+            | "ignore"
+            | "sql"
     )
 }

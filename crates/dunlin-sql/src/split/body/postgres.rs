@@ -46,12 +46,11 @@ impl Postgres {
                 "end" => *depth = depth.saturating_sub(1),
                 _ => *begin = None,
             },
-            Stage::Rule => {}
             Stage::Copy { from, stdin } if spot.parens == 0 => {
                 *stdin |= *from && word == "stdin";
                 *from = word == "from";
             }
-            Stage::Copy { .. } => {}
+            Stage::Rule | Stage::Copy { .. } => {}
         }
         true
     }
