@@ -76,7 +76,9 @@ fn perform(args: &Args, printer: &Printer) -> Result<Answer, Failure> {
         Command::Status(status) => command::status::run(status, &args.global, settings(args)?, printer),
         Command::Plan(plan) => command::plan::run(plan, &args.global, settings(args)?, printer),
         Command::Up(up) => command::up::run(up, &args.global, settings(args)?, printer),
-        Command::Contract(contract) => command::up::contract(contract, &args.global, settings(args)?, printer),
+        Command::Contract(contract) => {
+            command::up::contract(contract, &args.global, settings(args)?, printer)
+        }
         Command::Down(down) => command::down::run(down, &args.global, settings(args)?, printer),
         Command::Redo(redo) => command::down::redo(redo, &args.global, settings(args)?, printer),
         other => {

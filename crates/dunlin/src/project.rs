@@ -47,7 +47,7 @@ impl Project {
             stores: BTreeMap::new(),
             files: Vec::new(),
             code: Vec::new(),
-            lock_wait: Duration::from_secs(300),
+            lock_wait: Duration::from_mins(5),
             tries: 20,
             policy: Policy::default(),
             cancel: CancellationToken::new(),

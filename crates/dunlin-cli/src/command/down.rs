@@ -20,7 +20,12 @@ use crate::config;
 use crate::exit::Exit;
 use crate::render::{Printer, complain};
 
-pub(crate) fn run(args: &Down, global: &Global, config: config::Loaded, printer: &Printer) -> Result<Answer, Failure> {
+pub(crate) fn run(
+    args: &Down,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
     let mut stage = Stage::open(global, config, None)?;
     let extent = extent(args.count, args.to.clone());
     block_on(async {
@@ -30,32 +35,44 @@ pub(crate) fn run(args: &Down, global: &Global, config: config::Loaded, printer:
         }
         let (context, back) = Back::find(&mut stage, &extent).await?;
         consent(&back.plan, args.allow_data_loss, global, printer)?;
-        let answer = back.go(&mut stage, &context, printer).await?;
+        let answer = back.go(&stage, &context, printer).await?;
         Ok(stage.finish(answer))
     })
 }
 
-pub(crate) fn redo(args: &Redo, global: &Global, config: config::Loaded, printer: &Printer) -> Result<Answer, Failure> {
+pub(crate) fn redo(
+    args: &Redo,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
     let mut stage = Stage::open(global, config, Some(&args.rules))?;
     block_on(async {
         let (context, back) = Back::find(&mut stage, &Extent::Count(args.count.get() as usize)).await?;
         consent(&back.plan, args.allow_data_loss, global, printer)?;
         let newest = back.migrations.first().map(|migration| migration.id().version.clone());
-        let lost = back.migrations.iter().find(|migration| !stage.loaded.migrations.contains_key(&migration.id().version));
+        let lost = back
+            .migrations
+            .iter()
+            .find(|migration| !stage.loaded.migrations.contains_key(&migration.id().version));
         if let Some(lost) = lost {
-            let fault = Diagnostic::error("missing", format!("there is no file of {}, so it could not be applied again", lost.id()));
+            let fault = Diagnostic::error(
+                "missing",
+                format!("there is no file of {}, so it could not be applied again", lost.id()),
+            );
             return Err(fault.help("nothing was changed; `dunlin down` undoes it by the stored text").into());
         }
         let began = Instant::now();
-        let undone = back.go(&mut stage, &context, printer).await?;
+        let undone = back.go(&stage, &context, printer).await?;
         if undone.exit != Exit::Done {
             return Ok(stage.finish(undone));
         }
         let goal = Goal { to: newest, ..Goal::default() };
         let forward = run::forward(&stage.loaded.migrations, stage.project.policy, &goal);
         let (summary, result, stopped_by) = watched(&context, &forward, printer).await;
-        let answer = ended(&context, &summary, result, stopped_by, &mut stage)?;
-        let text = format!("{} steps undone and applied again, {}\n", back.plan.items.len(), span(began.elapsed()));
+        let answer = ended(&context, &summary, result, stopped_by, &stage)?;
+        let text =
+            format!("{} steps undone and applied again, {}\n", back.plan.items.len(), span(began.elapsed()));
         Ok(stage.finish(Answer { text, ..answer }))
     })
 }
@@ -71,7 +88,11 @@ pub(crate) fn extent(count: Option<NonZeroU32>, to: Option<Version>) -> Extent {
 /// What `down` would run now, as an answer.
 pub(crate) async fn dry(stage: &mut Stage, extent: &Extent, printer: &Printer) -> Result<Answer, Failure> {
     let (_, back) = Back::find(stage, extent).await?;
-    let text = if back.plan.items.is_empty() { "nothing to undo\n".to_owned() } else { planned::text(&back.plan, printer.out) };
+    let text = if back.plan.items.is_empty() {
+        "nothing to undo\n".to_owned()
+    } else {
+        planned::text(&back.plan, printer.out)
+    };
     let mut answer = Answer::done(planned::data(&back.plan, &stage.loaded.sources), text);
     answer.notes = back.notes;
     Ok(answer)
@@ -90,17 +111,26 @@ impl Back {
         let histories = run::histories(&context.stores).await.map_err(|error| stage.failure(error))?;
         let versions = reverse::versions(&histories, extent);
         let backends = stage.project.backends();
-        let resolved =
-            reverse::resolve(&versions, &stage.loaded.migrations, &histories, (&context.stores, &backends), &mut stage.loaded.sources).await;
+        let resolved = reverse::resolve(
+            &versions,
+            &stage.loaded.migrations,
+            &histories,
+            (&context.stores, &backends),
+            &mut stage.loaded.sources,
+        )
+        .await;
         let reversal = resolved.map_err(|error| stage.failure(error))?;
         let planned = plan::down(&reversal.migrations, &histories);
-        let plan = planned.map_err(|error| findings::failure(Stop::Failed(error), &Summary::default(), stage.sources()))?;
+        let plan = planned
+            .map_err(|error| findings::failure(Stop::Failed(error), &Summary::default(), stage.sources()))?;
         Ok((context, Self { migrations: reversal.migrations, notes: reversal.notes, plan }))
     }
 
-    async fn go(&self, stage: &mut Stage, context: &Context, printer: &Printer) -> Result<Answer, Failure> {
+    async fn go(&self, stage: &Stage, context: &Context, printer: &Printer) -> Result<Answer, Failure> {
         let began = Instant::now();
-        let planner = |histories: &Histories, _: &mut Summary| plan::down(&self.migrations, histories).map_err(Stop::Failed);
+        let planner = |histories: &Histories, _: &mut Summary| {
+            plan::down(&self.migrations, histories).map_err(Stop::Failed)
+        };
         let (summary, result, stopped_by) = watched(context, &planner, printer).await;
         let answer = ended(context, &summary, result, stopped_by, stage)?;
         let steps = summary.completed.len();
@@ -118,12 +148,18 @@ fn consent(plan: &Plan, is_allowed: bool, global: &Global, printer: &Printer) ->
     let losses: Vec<String> = plan
         .items
         .iter()
-        .flat_map(|item| item.op.iter().flat_map(|op| op.removes()).map(move |lost| format!("{lost} in `{}`", item.store)))
+        .flat_map(|item| {
+            item.op.iter().flat_map(|op| op.removes()).map(move |lost| format!("{lost} in `{}`", item.store))
+        })
         .collect();
     if losses.is_empty() || is_allowed {
         return Ok(());
     }
-    let shown = if losses.len() > 12 { format!("{}, and {} more", losses[..12].join(", "), losses.len() - 12) } else { losses.join(", ") };
+    let shown = if losses.len() > 12 {
+        format!("{}, and {} more", losses[..12].join(", "), losses.len() - 12)
+    } else {
+        losses.join(", ")
+    };
     if !global.no_input && printer.is_terminal() && std::io::stdin().is_terminal() {
         complain(&format!("this takes away {shown}, and the data in it.\ntype `lose it` to go on: "));
         let mut line = String::new();
@@ -135,6 +171,7 @@ fn consent(plan: &Plan, is_allowed: bool, global: &Global, printer: &Printer) ->
         return Err(Failure { exit: Exit::Declined, ..Failure::from(fault) });
     }
     let fault = Diagnostic::error("data-loss", format!("this takes away {shown}, and the data in it"));
-    let fault = fault.help("nothing was changed; say `--allow-data-loss` if that is meant (`--yes` is not enough)");
+    let fault =
+        fault.help("nothing was changed; say `--allow-data-loss` if that is meant (`--yes` is not enough)");
     Err(Failure { exit: Exit::Declined, ..Failure::from(fault) })
 }

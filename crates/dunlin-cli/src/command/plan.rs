@@ -17,14 +17,19 @@ use crate::exit::Exit;
 use crate::render::Printer;
 use crate::{config, file};
 
-pub(crate) fn run(args: &Args, global: &Global, config: config::Loaded, printer: &Printer) -> Result<Answer, Failure> {
+pub(crate) fn run(
+    args: &Args,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
     let mut stage = Stage::open(global, config, Some(&args.rules))?;
     block_on(async {
         let goal = Goal { to: args.to.clone(), contract: args.contract, only: None };
         let mut answer = if let Some(count) = args.down {
             down::dry(&mut stage, &extent(Some(count), args.to.clone()), printer).await?
         } else {
-            let (plan, summary) = forward(&mut stage, &goal).await?;
+            let (plan, summary) = forward(&stage, &goal).await?;
             if let Some(path) = &args.out {
                 save(path, &plan, &goal)?;
             }
@@ -38,14 +43,15 @@ pub(crate) fn run(args: &Args, global: &Global, config: config::Loaded, printer:
 }
 
 /// What `up` would run now. No lock is taken.
-pub(crate) async fn forward(stage: &mut Stage, goal: &Goal) -> Result<(Plan, Summary), Failure> {
+pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Plan, Summary), Failure> {
     let histories = match stage.connect().await {
         Ok(stores) => run::histories(&stores).await,
         Err(error) => Err(error),
     };
     let histories = histories.map_err(|error| stage.failure(error))?;
     let mut summary = Summary::default();
-    let planned = run::forward(&stage.loaded.migrations, stage.project.policy, goal)(&histories, &mut summary);
+    let planned =
+        run::forward(&stage.loaded.migrations, stage.project.policy, goal)(&histories, &mut summary);
     match planned {
         Ok(plan) => Ok((plan, summary)),
         Err(stop) => Err(findings::failure(stop, &summary, stage.sources())),
@@ -54,7 +60,8 @@ pub(crate) async fn forward(stage: &mut Stage, goal: &Goal) -> Result<(Plan, Sum
 
 /// A plan as an answer.
 pub(crate) fn shown(stage: &Stage, plan: &Plan, summary: &Summary, printer: &Printer) -> Answer {
-    let text = if plan.items.is_empty() { "nothing to do\n".to_owned() } else { planned::text(plan, printer.out) };
+    let text =
+        if plan.items.is_empty() { "nothing to do\n".to_owned() } else { planned::text(plan, printer.out) };
     let mut answer = Answer::done(planned::data(plan, &stage.loaded.sources), text);
     answer.faults = summary.warnings.iter().map(findings::fault).collect();
     answer
@@ -75,7 +82,7 @@ fn save(path: &Path, plan: &Plan, goal: &Goal) -> Result<(), Failure> {
         })).collect::<Vec<_>>(),
     });
     let text = serde_json::to_string_pretty(&text).unwrap_or_default() + "\n";
-    file::replace(path, &text).map_err(Into::into)
+    file::replace(path, &text)
 }
 
 /// A reviewed plan: what it was made for, and what it was.
@@ -87,8 +94,12 @@ pub(crate) struct Reviewed {
 /// Reads what `plan --out` wrote.
 pub(crate) fn reviewed(path: &Path) -> Result<Reviewed, Failure> {
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| Diagnostic::error("unreadable-file", format!("cannot read `{shown}`: {error}")))?;
-    let bad = || Diagnostic::error("bad-plan", format!("`{shown}` is not a plan that this dunlin wrote")).help("make one with `dunlin plan --out FILE`");
+    let text = fs::read_to_string(path)
+        .map_err(|error| Diagnostic::error("unreadable-file", format!("cannot read `{shown}`: {error}")))?;
+    let bad = || {
+        Diagnostic::error("bad-plan", format!("`{shown}` is not a plan that this dunlin wrote"))
+            .help("make one with `dunlin plan --out FILE`")
+    };
     let plan: Value = serde_json::from_str(&text).map_err(|_| bad())?;
     if plan["schema"] != "dunlin.plan/1" {
         return Err(bad().into());

@@ -17,7 +17,11 @@ use crate::render::color::Style;
 use crate::render::{Format, Printer, Volume, complain};
 
 /// Runs a plan, and says how it ended besides what the engine says: by which signal, if by one.
-pub(crate) async fn watched(context: &Context, planner: Planner<'_>, printer: &Printer) -> (Summary, Result<Outcome, Stop>, Option<Exit>) {
+pub(crate) async fn watched(
+    context: &Context,
+    planner: Planner<'_>,
+    printer: &Printer,
+) -> (Summary, Result<Outcome, Stop>, Option<Exit>) {
     let mut show = Show::new(printer);
     let mut stopped_by = None;
     let result = {
@@ -44,7 +48,9 @@ pub(crate) async fn watched(context: &Context, planner: Planner<'_>, printer: &P
 }
 
 async fn stop_signal() -> Exit {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {
@@ -61,9 +67,11 @@ struct Show<'a> {
 
 impl<'a> Show<'a> {
     fn new(printer: &'a Printer) -> Self {
-        let wants_bar = printer.format == Format::Text && printer.volume > Volume::Quiet && printer.is_terminal();
+        let wants_bar =
+            printer.format == Format::Text && printer.volume > Volume::Quiet && printer.is_terminal();
         let bar = wants_bar.then(|| {
-            let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
             let bar = ProgressBar::new_spinner().with_style(style);
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
@@ -97,18 +105,34 @@ impl<'a> Show<'a> {
             }
             Event::Advanced { step, changed } => {
                 if let Some(bar) = &self.bar {
-                    bar.set_message(format!("{} {} {} {} · {changed} rows", step.store, step.id, step.phase, step.summary));
+                    bar.set_message(format!(
+                        "{} {} {} {} · {changed} rows",
+                        step.store, step.id, step.phase, step.summary
+                    ));
                 }
             }
             Event::Noted { step, note } => self.line(&format!("{} {}: {note}", step.store, step.id)),
             Event::Retrying { step, error, delay } => {
-                self.line(&format!("{} {}: {}; tries again in {}", step.store, step.id, error.message, span(*delay)));
+                self.line(&format!(
+                    "{} {}: {}; tries again in {}",
+                    step.store,
+                    step.id,
+                    error.message,
+                    span(*delay)
+                ));
             }
-            Event::Waiting { store, holder } => self.line(&format!("waits for the migration lock of `{store}`{}", by(*holder))),
+            Event::Waiting { store, holder } => {
+                self.line(&format!("waits for the migration lock of `{store}`{}", by(*holder)));
+            }
             Event::TakenOver { store, holder } => {
-                self.line(&format!("takes over the migration lock of `{store}`{}, which is gone", by(Some(holder))));
+                self.line(&format!(
+                    "takes over the migration lock of `{store}`{}, which is gone",
+                    by(Some(holder))
+                ));
             }
-            Event::Finished { step, changed, elapsed } => self.line(&self.finished(*step, *changed, *elapsed)),
+            Event::Finished { step, changed, elapsed } => {
+                self.line(&self.finished(*step, *changed, *elapsed));
+            }
             _ => {}
         }
     }
@@ -133,7 +157,9 @@ impl<'a> Show<'a> {
 }
 
 fn by(holder: Option<&Holder>) -> String {
-    holder.map_or_else(String::new, |holder| format!(", held by {} on {}, process {}", holder.who, holder.host, holder.pid))
+    holder.map_or_else(String::new, |holder| {
+        format!(", held by {} on {}, process {}", holder.who, holder.host, holder.pid)
+    })
 }
 
 /// A length of time for people.

@@ -25,7 +25,11 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Reads the settings and every migration. Faults in either end it, all of them at once.
-    pub(crate) fn open(global: &Global, config: config::Loaded, rules: Option<&Rules>) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        global: &Global,
+        config: config::Loaded,
+        rules: Option<&Rules>,
+    ) -> Result<Self, Failure> {
         let stage = Self::survey(global, config, rules)?;
         if stage.loaded.has_errors() {
             let faults = stage.loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
@@ -35,7 +39,11 @@ impl Stage {
     }
 
     /// The same, but faults of the migrations are left for the caller to report.
-    pub(crate) fn survey(global: &Global, config: config::Loaded, rules: Option<&Rules>) -> Result<Self, Failure> {
+    pub(crate) fn survey(
+        global: &Global,
+        config: config::Loaded,
+        rules: Option<&Rules>,
+    ) -> Result<Self, Failure> {
         if config.has_errors() {
             return Err(Failure::of_config(config));
         }
@@ -49,8 +57,13 @@ impl Stage {
         if config.migrations.is_dir() {
             project = project.directory(&config.migrations)?;
         } else if rules.is_some() {
-            let error = Error::new(ErrorKind::Config, format!("there is no directory `{}`", config.migrations.display()));
-            return Err(error.help("`dunlin new NAME` makes it with a first migration; `--migrations DIR` names another").into());
+            let error = Error::new(
+                ErrorKind::Config,
+                format!("there is no directory `{}`", config.migrations.display()),
+            );
+            return Err(error
+                .help("`dunlin new NAME` makes it with a first migration; `--migrations DIR` names another")
+                .into());
         }
         let mut loaded = project.load_beside(sources);
         loaded.diagnostics.splice(0..0, diagnostics);
@@ -62,7 +75,9 @@ impl Stage {
         let deadline = Instant::now() + self.wait;
         loop {
             match self.project.connect(&self.only).await {
-                Err(error) if error.kind == ErrorKind::Connect && Instant::now() < deadline => tokio::time::sleep(POLL).await,
+                Err(error) if error.kind == ErrorKind::Connect && Instant::now() < deadline => {
+                    tokio::time::sleep(POLL).await;
+                }
                 result => return result,
             }
         }
@@ -74,22 +89,22 @@ impl Stage {
     }
 
     /// Warnings of the files, for the answer.
-    pub(crate) fn warnings(&mut self) -> Vec<Fault> {
-        std::mem::take(&mut self.loaded.diagnostics).into_iter().map(Fault::Diagnostic).collect()
+    pub(crate) fn warnings(&self) -> Vec<Fault> {
+        self.loaded.diagnostics.iter().cloned().map(Fault::Diagnostic).collect()
     }
 
     /// The texts that spans point into.
-    pub(crate) fn sources(&mut self) -> SourceMap {
-        std::mem::take(&mut self.loaded.sources)
+    pub(crate) fn sources(&self) -> SourceMap {
+        self.loaded.sources.clone()
     }
 
     /// A failure of the world, shown with our texts.
-    pub(crate) fn failure(&mut self, error: Error) -> Failure {
+    pub(crate) fn failure(&self, error: Error) -> Failure {
         Failure { sources: self.sources(), ..Failure::from(error) }
     }
 
     /// An answer with our warnings and texts.
-    pub(crate) fn finish(&mut self, answer: Answer) -> Answer {
+    pub(crate) fn finish(&self, answer: Answer) -> Answer {
         let mut faults = self.warnings();
         faults.extend(answer.faults);
         Answer { faults, sources: self.sources(), ..answer }
@@ -110,6 +125,7 @@ impl Rules {
 /// Runs a future to its end on this thread.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::unexpected("no async runtime can be started").caused_by(error))?;
+    let runtime =
+        runtime.map_err(|error| Error::unexpected("no async runtime can be started").caused_by(error))?;
     runtime.block_on(future)
 }

@@ -16,12 +16,17 @@ use crate::args::commands::Status;
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
+use crate::render::Printer;
 use crate::render::color::Style;
 use crate::render::table::{Cell, Side, Table};
-use crate::render::Printer;
 
-pub(crate) fn run(args: &Status, global: &Global, config: config::Loaded, printer: &Printer) -> Result<Answer, Failure> {
-    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+pub(crate) fn run(
+    args: &Status,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
+    let stage = Stage::open(global, config, Some(&args.rules))?;
     block_on(async {
         let histories = match stage.connect().await {
             Ok(stores) => run::histories(&stores).await,
@@ -34,7 +39,10 @@ pub(crate) fn run(args: &Status, global: &Global, config: config::Loaded, printe
         let mut answer = Answer::done(data(&rows), text(&rows, &stores, printer));
         answer.faults = found.iter().map(findings::fault).collect();
         if args.exit_code {
-            answer.exit = match (found.iter().any(|finding| finding.reaction == dunlin_engine::Reaction::Refuse), pending(&rows).is_empty()) {
+            answer.exit = match (
+                found.iter().any(|finding| finding.reaction == dunlin_engine::Reaction::Refuse),
+                pending(&rows).is_empty(),
+            ) {
                 (true, _) => Exit::Integrity,
                 (_, false) => Exit::Pending,
                 _ => Exit::Done,
@@ -53,8 +61,11 @@ fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, printer: &Printer) -> Strin
         table.column(store.as_str(), Side::Left);
     }
     for row in rows {
-        let mut cells: Vec<Cell> = vec![(Style::Plain, row.id.version.to_string()), (Style::Plain, row.id.slug.to_string())];
-        cells.extend(stores.iter().map(|store| row.stores.get(*store).map_or((Style::Dim, "·".to_owned()), cell)));
+        let mut cells: Vec<Cell> =
+            vec![(Style::Plain, row.id.version.to_string()), (Style::Plain, row.id.slug.to_string())];
+        cells.extend(
+            stores.iter().map(|store| row.stores.get(*store).map_or((Style::Dim, "·".to_owned()), cell)),
+        );
         table.row(cells);
     }
     let mut out = table.render(printer.width(), printer.out);
@@ -66,7 +77,15 @@ fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, printer: &Printer) -> Strin
         }
     }
     let open = pending(rows).len();
-    let _ = writeln!(out, "{}", if open == 0 { "nothing is pending".to_owned() } else { format!("{open} pending; `dunlin up` applies {}", if open == 1 { "it" } else { "them" }) });
+    let _ = writeln!(
+        out,
+        "{}",
+        if open == 0 {
+            "nothing is pending".to_owned()
+        } else {
+            format!("{open} pending; `dunlin up` applies {}", if open == 1 { "it" } else { "them" })
+        }
+    );
     out
 }
 
@@ -97,10 +116,16 @@ fn detail(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
     if let Ok(cursor) = dunlin_core::Cursor::of(record)
         && (cursor.at > 0 || cursor.open)
     {
-        let _ = write!(text, ", then {} statements{}", cursor.at, if cursor.open { " and one whose end is not recorded" } else { "" });
+        let _ = write!(
+            text,
+            ", then {} statements{}",
+            cursor.at,
+            if cursor.open { " and one whose end is not recorded" } else { "" }
+        );
     }
     if let Some(started) = record.started {
-        let _ = write!(text, "; begun {} by {} on {}", Moment(started), record.author.who, record.author.host);
+        let _ =
+            write!(text, "; begun {} by {} on {}", Moment(started), record.author.who, record.author.host);
     }
     Some(text)
 }
@@ -109,8 +134,11 @@ fn data(rows: &[Row]) -> Value {
     let migrations: Vec<Value> = rows
         .iter()
         .map(|row| {
-            let stores: serde_json::Map<String, Value> =
-                row.stores.iter().map(|(store, standing)| (store.to_string(), of_standing(standing))).collect();
+            let stores: serde_json::Map<String, Value> = row
+                .stores
+                .iter()
+                .map(|(store, standing)| (store.to_string(), of_standing(standing)))
+                .collect();
             json!({
                 "version": row.id.version.as_str(),
                 "slug": &*row.id.slug,

@@ -17,9 +17,14 @@ use crate::config;
 use crate::exit::Exit;
 use crate::render::Printer;
 
-pub(crate) fn run(args: &Up, global: &Global, config: config::Loaded, printer: &Printer) -> Result<Answer, Failure> {
+pub(crate) fn run(
+    args: &Up,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
     let reviewed = args.plan.as_deref().map(plan::reviewed).transpose()?;
-    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+    let stage = Stage::open(global, config, Some(&args.rules))?;
     if let Some(to) = args.to.as_ref().filter(|to| !stage.loaded.migrations.contains_key(to)) {
         let fault = Diagnostic::error("unknown-version", format!("there is no migration {to}"));
         return Err(fault.help("`dunlin status` lists them").into());
@@ -30,16 +35,21 @@ pub(crate) fn run(args: &Up, global: &Global, config: config::Loaded, printer: &
     };
     if args.dry_run {
         return block_on(async {
-            let (plan, summary) = plan::forward(&mut stage, &goal).await?;
+            let (plan, summary) = plan::forward(&stage, &goal).await?;
             let answer = plan::shown(&stage, &plan, &summary, printer);
             Ok(stage.finish(answer))
         });
     }
-    block_on(apply(&mut stage, &goal, fingerprint.as_deref(), printer))
+    block_on(apply(&stage, &goal, fingerprint.as_deref(), printer))
 }
 
-pub(crate) fn contract(args: &Contract, global: &Global, config: config::Loaded, printer: &Printer) -> Result<Answer, Failure> {
-    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+pub(crate) fn contract(
+    args: &Contract,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
+    let stage = Stage::open(global, config, Some(&args.rules))?;
     let Some(migration) = stage.loaded.migrations.get(&args.version).cloned() else {
         let fault = Diagnostic::error("unknown-version", format!("there is no migration {}", args.version));
         return Err(fault.help("`dunlin status` lists them").into());
@@ -50,24 +60,35 @@ pub(crate) fn contract(args: &Contract, global: &Global, config: config::Loaded,
         let histories = run::histories(&stores).await.map_err(|error| stage.failure(error))?;
         let behind = behind(&histories, &*migration);
         if !behind.is_empty() {
-            let message = format!("{} is not expanded and verified yet in {}", migration.id(), behind.join(", "));
-            return Err(Error::new(ErrorKind::Unsupported, message).help("`dunlin up` goes that far; contract comes after it").into());
+            let message =
+                format!("{} is not expanded and verified yet in {}", migration.id(), behind.join(", "));
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .help("`dunlin up` goes that far; contract comes after it")
+                .into());
         }
         if args.dry_run {
-            let (plan, summary) = plan::forward(&mut stage, &goal).await?;
+            let (plan, summary) = plan::forward(&stage, &goal).await?;
             let answer = plan::shown(&stage, &plan, &summary, printer);
             return Ok(stage.finish(answer));
         }
-        apply(&mut stage, &goal, None, printer).await
+        apply(&stage, &goal, None, printer).await
     })
 }
 
 /// The stores in which a migration has not come as far as contract.
 fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<String> {
-    let stands = |store: &dunlin_core::StoreName| histories.get(store).and_then(|history| history.live(&migration.id().version)).map(|record| record.state);
+    let stands = |store: &dunlin_core::StoreName| {
+        histories
+            .get(store)
+            .and_then(|history| history.live(&migration.id().version))
+            .map(|record| record.state)
+    };
     let stores = dunlin_engine::lane::stores(migration).into_iter();
     let is_behind = |store: &dunlin_core::StoreName| {
-        let has_contract = migration.steps().iter().any(|step| step.store == *store && step.phase == dunlin_core::Phase::Contract);
+        let has_contract = migration
+            .steps()
+            .iter()
+            .any(|step| step.store == *store && step.phase == dunlin_core::Phase::Contract);
         match stands(store) {
             Some(State::Done | State::Expanded) => false,
             // A contract that was interrupted, or is being taken back: it was expanded once.
@@ -78,7 +99,12 @@ fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<
     stores.filter(is_behind).map(|store| format!("`{store}`")).collect()
 }
 
-async fn apply(stage: &mut Stage, goal: &Goal, fingerprint: Option<&str>, printer: &Printer) -> Result<Answer, Failure> {
+async fn apply(
+    stage: &Stage,
+    goal: &Goal,
+    fingerprint: Option<&str>,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
     let context = stage.context().await.map_err(|error| stage.failure(error))?;
     let began = Instant::now();
     let forward = run::forward(&stage.loaded.migrations, stage.project.policy, goal);
@@ -101,7 +127,8 @@ async fn apply(stage: &mut Stage, goal: &Goal, fingerprint: Option<&str>, printe
 }
 
 fn count(summary: &Summary, steps: usize) -> String {
-    let migrations: std::collections::BTreeSet<_> = summary.completed.iter().map(|item| &item.migration.id().version).collect();
+    let migrations: std::collections::BTreeSet<_> =
+        summary.completed.iter().map(|item| &item.migration.id().version).collect();
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     format!("{}, {}", plural(migrations.len(), "migration"), plural(steps, "step"))
 }
@@ -112,7 +139,7 @@ pub(crate) fn ended(
     summary: &Summary,
     result: Result<Outcome, Stop>,
     stopped_by: Option<Exit>,
-    stage: &mut Stage,
+    stage: &Stage,
 ) -> Result<Answer, Failure> {
     let outcome = result.map_err(|stop| {
         let mut failure = findings::failure(stop, summary, stage.sources());
