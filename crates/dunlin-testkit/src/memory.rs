@@ -386,7 +386,7 @@ impl MemorySession {
                 format!("cannot tell whether `{statement}` took effect"),
             ));
         }
-        if !took_effect && !(work.is_undo() && data.holds(statement) == Some(true)) {
+        if !(took_effect || work.is_undo() && data.holds(statement) == Some(true)) {
             let sent = data.run(statement);
             data.call(true)?;
             if let Err(error) = sent {

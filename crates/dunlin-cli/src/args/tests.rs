@@ -1,7 +1,7 @@
 //! What the command line understands.
 
 use super::*;
-use crate::config::Reaction;
+use dunlin_engine::Reaction;
 
 fn words(line: &str) -> Vec<OsString> {
     line.split_whitespace().map(Into::into).collect()

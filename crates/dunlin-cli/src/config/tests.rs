@@ -5,6 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use dunlin_engine::{Policy, Reaction};
+
 use super::*;
 
 struct Case {
