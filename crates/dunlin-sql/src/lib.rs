@@ -1,4 +1,8 @@
 //! The SQL backend of dunlin: PostgreSQL, MySQL, MariaDB and SQLite.
+//!
+//! Text becomes an [`Op`] without a connection: `lex` knows the quotes and comments of each dialect, `split` where
+//! statements end, `read` the sections of a file, `classify` what a statement means for transactions, `units` which
+//! statements succeed or fail together, `effect` where to look whether one took effect, and `canonical` what is hashed.
 
 mod canonical;
 mod classify;

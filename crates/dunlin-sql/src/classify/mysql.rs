@@ -9,12 +9,11 @@ const COMMITS: &str = "MySQL commits around it";
 pub(super) fn classify(first: &str, mut cursor: Cursor<'_>) -> Class {
     let commits = match first {
         "create" | "drop" => !is_private(&mut cursor),
-        "alter" | "rename" | "truncate" | "grant" | "revoke" | "optimize" | "repair" | "check" | "cache"
-        | "flush" | "reset" | "install" | "uninstall" | "start" | "stop" | "change" | "import"
-        | "shutdown" | "restart" | "clone" | "backup" | "purge" => true,
-        "analyze" => cursor.eat_any(&["table", "tables", "local", "no_write_to_binlog"]),
         "lock" | "unlock" if cursor.eat_any(&["table", "tables"]) => return Class::TableLock,
-        "lock" | "unlock" => true,
+        "lock" | "unlock" | "alter" | "rename" | "truncate" | "grant" | "revoke" | "optimize" | "repair"
+        | "check" | "cache" | "flush" | "reset" | "install" | "uninstall" | "start" | "stop" | "change"
+        | "import" | "shutdown" | "restart" | "clone" | "backup" | "purge" => true,
+        "analyze" => cursor.eat_any(&["table", "tables", "local", "no_write_to_binlog"]),
         "load" => cursor.is("index"),
         "set" => return set(&mut cursor),
         "call" | "execute" => return may_commit("what it runs"),
