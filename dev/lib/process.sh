@@ -89,7 +89,7 @@ await() {
   return 1
 }
 
-logged() { grep -q -- "$2" "$(home "$1")/log"; }
+logged() { grep -qs -- "$2" "$(home "$1")/log"; }
 
 port() { cat "$DIR/$1.port" 2> /dev/null || echo 0; }
 
