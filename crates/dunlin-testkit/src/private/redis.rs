@@ -4,7 +4,7 @@ use dunlin_core::StoreUrl;
 use redis::{Client, Cmd, RedisResult};
 
 use super::{Private, Process, folder, words};
-use crate::server;
+use crate::server::{self, Kind};
 
 /// A Redis with these settings, as on its command line: `["--requirepass", "secret"]`. It keeps nothing on disk unless
 /// they say so.
@@ -15,7 +15,7 @@ pub async fn redis(settings: &[&str]) -> Private {
             ["--bind", "127.0.0.1", "--port", &port, "--dir", &folder, "--save", "", "--appendonly", "no"];
         // A replica is served at once, not after the five seconds in which more might come.
         let quick = ["--repl-diskless-sync-delay", "0"];
-        words(&server::program("DUNLIN_TEST_REDIS_SERVER"), &[&fixed[..], &quick, settings].concat())
+        words(&server::program(Kind::Redis), &[&fixed[..], &quick, settings].concat())
     });
     let url = format!("redis://127.0.0.1:{}/0", process.port);
     Private::ready(url, process).await
