@@ -1,9 +1,10 @@
 //! A Redis of one's own.
 
 use dunlin_core::StoreUrl;
-use redis::{Client, Cmd, RedisResult};
+use redis::{Cmd, RedisResult};
 
 use super::{Private, Process, folder, words};
+use crate::scratch::redis_connection;
 use crate::server::{self, Kind};
 
 /// A Redis with these settings, as on its command line: `["--requirepass", "secret"]`. It keeps nothing on disk unless
@@ -45,6 +46,5 @@ pub(super) async fn ping(url: &StoreUrl) -> RedisResult<()> {
 }
 
 async fn command(url: &StoreUrl, words: &[&str]) -> RedisResult<String> {
-    let mut connection = Client::open(url.expose())?.get_multiplexed_async_connection().await?;
-    Cmd::new().arg(words).query_async(&mut connection).await
+    Cmd::new().arg(words).query_async(&mut redis_connection(url).await?).await
 }
