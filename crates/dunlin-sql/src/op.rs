@@ -207,7 +207,30 @@ impl CoreOp for Op {
         text
     }
 
+    fn removes(&self) -> Vec<String> {
+        self.statements().filter_map(removed).collect()
+    }
+
     fn is_empty(&self) -> bool {
         self.units.is_empty()
+    }
+}
+
+/// What a statement takes away together with the data in it. Moving a table out of its name takes nothing away.
+fn removed(statement: &Statement) -> Option<String> {
+    let effect = statement.effect.as_ref().filter(|effect| !effect.appears)?;
+    let drops = |word: &str| statement.canonical.contains(word);
+    match &effect.object {
+        Object::Table(name) if statement.canonical.starts_with("drop table") => {
+            Some(format!("table {}", name.name))
+        }
+        Object::Column { table, column } if drops(" drop ") => {
+            Some(format!("column {}.{column}", table.name))
+        }
+        Object::Schema(name) if statement.canonical.starts_with("drop ") => Some(format!("schema {name}")),
+        Object::Database(name) if statement.canonical.starts_with("drop ") => {
+            Some(format!("database {name}"))
+        }
+        _ => None,
     }
 }
