@@ -228,7 +228,7 @@ pub fn things<const N: usize>(things: [(&str, i64); N]) -> BTreeMap<String, i64>
 /// A test for every case of the suite, for one kind of store.
 #[macro_export]
 macro_rules! conformance {
-    ($name:ident, $kind:expr) => {
+    ($name:ident, $kind:ident) => {
         mod $name {
             $crate::conformance!(@cases $kind,
                 life: applies_in_order_and_records_it, a_second_up_does_nothing, reading_creates_nothing,
@@ -242,11 +242,11 @@ macro_rules! conformance {
             );
         }
     };
-    (@cases $kind:expr, $($module:ident: $($case:ident),+);+) => {
+    (@cases $kind:ident, $($module:ident: $($case:ident),+);+) => {
         $(mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                $crate::conformance::$module::$case($crate::conformance::Subject::new($kind).await).await;
+                $crate::conformance::$module::$case($crate::conformance::Subject::new($crate::Kind::$kind).await).await;
             })+
         })+
     };

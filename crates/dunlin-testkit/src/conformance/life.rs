@@ -17,7 +17,7 @@ pub async fn applies_in_order_and_records_it(subject: Subject) {
     assert_eq!(must_up(&project).await, 3);
     assert_eq!(subject.counters().await, things([("a", 2), ("b", 1)]));
     let history = store(&project).await.history().await.expect("a history");
-    let versions: Vec<&str> = history.records.keys().map(|version| version.as_str()).collect();
+    let versions: Vec<&str> = history.records.keys().map(dunlin::Version::as_str).collect();
     assert_eq!(versions, ["1", "2", "3"]);
     for record in history.records.values() {
         assert_eq!((record.state, record.steps.len(), &record.checkpoint), (dunlin::State::Done, 1, &None));

@@ -72,7 +72,7 @@ pub async fn tokens_only_grow(subject: Subject) {
 pub async fn a_lease_that_ran_out_is_taken_over(subject: Subject) {
     let target = Target {
         lock: LockMode::Lease,
-        lease: Duration::from_secs(600),
+        lease: Duration::from_mins(10),
         ..Target::new(STORE, StoreUrl::new(subject.scratch.url.expose()))
     };
     let project = dunlin::Project::default().target(target.clone()).expect("a URL of ours");
