@@ -1,0 +1,3 @@
+//! Tests of what is read, and tests on real servers. The servers are those of `dev/servers up`.
+
+mod files;
