@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
 
-use dunlin_core::{Error, ErrorKind, Result, StoreUrl};
+use dunlin_core::{Error, Result, StoreUrl};
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
@@ -64,7 +64,7 @@ impl Door {
     fn refused(&self, failure: &redis::RedisError, place: &Place) -> Error {
         let error = error::own(failure, &format!("cannot connect to {}", shown(place)), &self.url);
         // Nothing was asked of it yet, so trying again harms nothing.
-        if error.kind == ErrorKind::Connect { error.temporary() } else { error }
+        if failure.kind() == redis::ErrorKind::Io { error.temporary() } else { error }
     }
 
     fn client(&self, place: &Place) -> redis::RedisResult<Client> {

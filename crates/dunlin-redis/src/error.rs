@@ -117,6 +117,9 @@ fn judge(error: &RedisError) -> Judgement {
         }
         // A connection that broke under a request: whether the request took effect is for the next run to find out.
         Kind::Io => (ErrorKind::Connect, false, Some("run it again: it continues from what is recorded")),
+        Kind::Parse => {
+            (ErrorKind::Connect, false, Some("whoever answers there does not speak the Redis protocol"))
+        }
         Kind::ClusterConnectionNotFound => (ErrorKind::Connect, true, None),
         Kind::Server(_) | Kind::Extension => judge_code(code(error), &sentence(error)),
         _ => (ErrorKind::Unexpected, false, None),
