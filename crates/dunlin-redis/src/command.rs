@@ -1,8 +1,9 @@
-//! What is known of the commands by name: how many arguments, whether they write, which ones a migration must not
-//! send. Unknown names are commands of modules or of newer servers, and pass.
+//! What is known of the commands by name: how many arguments, whether they write, how they run. Unknown names are commands of modules or of newer servers, and pass.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+
+use crate::refuse;
 
 /// What a command does to keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,84 +86,9 @@ pub(crate) fn upper(word: &[u8]) -> String {
 }
 
 /// The upper-case name and second word of a command.
-fn heads(args: &[Vec<u8>]) -> (String, String) {
+pub(crate) fn heads(args: &[Vec<u8>]) -> (String, String) {
     let head = |index: usize| args.get(index).map(|word| upper(word)).unwrap_or_default();
     (head(0), head(1))
-}
-
-/// Why a command has no place in a migration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) why: &'static str,
-    /// Whether a reason given in the file lets it pass.
-    pub(crate) is_negotiable: bool,
-}
-
-/// Whether a command is refused.
-pub(crate) fn refusal(args: &[Vec<u8>]) -> Option<Refusal> {
-    let (name, second) = heads(args);
-    let never = |why| Some(Refusal { why, is_negotiable: false });
-    let unless = |why| Some(Refusal { why, is_negotiable: true });
-    match (name.as_str(), second.as_str()) {
-        ("SELECT" | "AUTH" | "HELLO" | "RESET" | "QUIT" | "ASKING" | "READONLY" | "READWRITE", _)
-        | ("CLIENT", "REPLY" | "TRACKING" | "CACHING" | "NO-EVICT" | "NO-TOUCH" | "SETNAME" | "PAUSE") => {
-            never("changes the connection that dunlin itself uses")
-        }
-        (
-            "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" | "UNSUBSCRIBE" | "PUNSUBSCRIBE" | "SUNSUBSCRIBE"
-            | "MONITOR",
-            _,
-        )
-        | ("SYNC" | "PSYNC" | "REPLCONF", _) => never("turns the connection into a stream that never ends"),
-        ("WATCH" | "UNWATCH", _) => {
-            never("watches nothing here: every command already runs with the migration lock")
-        }
-        ("BLPOP" | "BRPOP" | "BLMOVE" | "BRPOPLPUSH" | "BLMPOP" | "BZPOPMIN" | "BZPOPMAX" | "BZMPOP", _)
-        | ("WAIT" | "WAITAOF", _) => unless("blocks until something else happens"),
-        ("XREAD" | "XREADGROUP", _) if args.iter().any(|arg| upper(arg) == "BLOCK") => {
-            unless("blocks until something else happens")
-        }
-        ("KEYS", _) => unless("walks over all keys and stops the server meanwhile"),
-        ("FLUSHALL" | "FLUSHDB", _) => unless("deletes every key there is"),
-        ("SHUTDOWN" | "FAILOVER" | "REPLICAOF" | "SLAVEOF" | "MODULE" | "SAVE" | "DEBUG", _)
-        | ("SCRIPT", "KILL" | "DEBUG")
-        | ("FUNCTION", "KILL")
-        | ("CLIENT", "KILL") => unless("interferes with the running server"),
-        ("CONFIG" | "ACL", _) if !is_question(&name, &second) => {
-            unless("changes the server, which belongs to whoever operates it")
-        }
-        ("CLUSTER", _) if !is_question(&name, &second) => unless("changes the shape of the cluster"),
-        ("SWAPDB" | "MOVE" | "MIGRATE", _) => unless("reaches into another database"),
-        _ => None,
-    }
-}
-
-/// Whether a command of many faces only asks.
-fn is_question(name: &str, second: &str) -> bool {
-    match name {
-        "CONFIG" => matches!(second, "GET" | "HELP"),
-        "ACL" => {
-            matches!(second, "CAT" | "GETUSER" | "LIST" | "USERS" | "WHOAMI" | "HELP" | "DRYRUN" | "GENPASS")
-        }
-        _ => !matches!(
-            second,
-            "ADDSLOTS"
-                | "ADDSLOTSRANGE"
-                | "BUMPEPOCH"
-                | "DELSLOTS"
-                | "DELSLOTSRANGE"
-                | "FAILOVER"
-                | "FLUSHSLOTS"
-                | "FORGET"
-                | "MEET"
-                | "REPLICATE"
-                | "RESET"
-                | "SAVECONFIG"
-                | "SET-CONFIG-EPOCH"
-                | "SETSLOT"
-                | "MIGRATE"
-        ),
-    }
 }
 
 /// Whether a command changes nothing, as far as its name tells.
@@ -173,7 +99,7 @@ pub(crate) fn effect(args: &[Vec<u8>]) -> Effect {
         ("XINFO" | "OBJECT" | "PUBSUB" | "TIME" | "ECHO" | "PING" | "INFO" | "MEMORY" | "COMMAND", _) => {
             Effect::Reads
         }
-        ("CONFIG" | "ACL" | "CLUSTER", second) if is_question(&name, second) => Effect::Reads,
+        ("CONFIG" | "ACL" | "CLUSTER", second) if refuse::is_question(&name, second) => Effect::Reads,
         (name, _) => known(name).map_or(Effect::Writes, |known| known.effect),
     }
 }
@@ -216,17 +142,22 @@ pub(crate) fn is_apart(args: &[Vec<u8>]) -> bool {
         || (name == "EVAL" && args.get(1).is_some_and(|text| text.starts_with(b"#!")))
 }
 
-/// Whether sending a command twice leaves what sending it once leaves. Asked only of those that run apart.
+/// Whether sending a command twice leaves what sending it once leaves. Asked only of those that run apart, writes with
+/// too many arguments for a script among them.
 pub(crate) fn is_repeatable(args: &[Vec<u8>]) -> bool {
     let (name, second) = heads(args);
     match name.as_str() {
-        "EVALSHA" | "FCALL" | "EVAL" => false,
         "FUNCTION" => {
             matches!(second.as_str(), "LIST" | "DUMP" | "STATS" | "FLUSH") || has_word(args, "REPLACE")
         }
+        // Such a command has no options left to look for but between the key and the first score.
+        "ZADD" => {
+            !args.iter().take(6).any(|arg| matches!(upper(arg).as_str(), "INCR" | "NX" | "XX" | "GT" | "LT"))
+        }
         "SCRIPT" | "CONFIG" | "ACL" | "CLIENT" | "CLUSTER" | "WAIT" | "WAITAOF" | "SAVE" | "BGSAVE"
         | "BGREWRITEAOF" | "SLOWLOG" | "LATENCY" | "ROLE" | "REPLICAOF" | "SLAVEOF" | "EVAL_RO"
-        | "EVALSHA_RO" | "FCALL_RO" => true,
+        | "EVALSHA_RO" | "FCALL_RO" | "MSET" | "HSET" | "HMSET" | "SADD" | "SREM" | "DEL" | "UNLINK"
+        | "HDEL" | "ZREM" | "PFADD" | "GEOADD" | "XDEL" => true,
         _ => false,
     }
 }
@@ -265,34 +196,6 @@ mod tests {
 
     fn args(line: &str) -> Vec<Vec<u8>> {
         line.split(' ').map(|word| word.as_bytes().to_vec()).collect()
-    }
-
-    #[test]
-    fn dangerous_commands_are_refused_and_some_whatever_is_said() {
-        for line in [
-            "keys *",
-            "FLUSHALL",
-            "CONFIG SET a b",
-            "BLPOP a 0",
-            "XREAD block 0 STREAMS a 0",
-            "SCRIPT KILL",
-            "SWAPDB 0 1",
-        ] {
-            assert!(refusal(&args(line)).is_some_and(|refusal| refusal.is_negotiable), "{line}");
-        }
-        for line in ["SELECT 1", "auth x", "CLIENT REPLY OFF", "MONITOR", "SUBSCRIBE a", "WATCH a"] {
-            assert!(refusal(&args(line)).is_some_and(|refusal| !refusal.is_negotiable), "{line}");
-        }
-        for line in [
-            "SET a 1",
-            "CONFIG GET a",
-            "XREAD STREAMS a 0",
-            "SCRIPT LOAD x",
-            "CLUSTER KEYSLOT a",
-            "FT.CREATE i",
-        ] {
-            assert_eq!(refusal(&args(line)), None, "{line}");
-        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dunlin_core::node::Value;
-use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase, suggest};
+use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase, Span, suggest};
 
 use crate::directive::{self, Word};
 use crate::lines::Lines;
@@ -76,7 +76,8 @@ fn command(node: &Node, words: &[Node], lines: &mut Lines) {
     if words.is_empty() {
         lines.fault(Diagnostic::error("missing-command", "an empty command").at(node.span, "has no words"));
     } else if args.len() == words.len() {
-        lines.words(args, node.span, words.iter().map(|word| word.span).collect());
+        let places: Vec<Span> = words.iter().map(|word| word.span).collect();
+        lines.words(args, node.span, &places);
     }
 }
 

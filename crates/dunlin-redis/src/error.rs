@@ -15,10 +15,9 @@ pub(crate) fn code(error: &RedisError) -> &str {
 /// The server's sentence, without the driver's words around it.
 pub(crate) fn sentence(error: &RedisError) -> String {
     match (error.code(), error.detail()) {
-        (Some("ERR"), Some(detail)) => detail.to_owned(),
+        (None | Some("ERR"), Some(detail)) => detail.to_owned(),
         (Some(code), Some(detail)) => format!("{code} {detail}"),
         (Some(code), None) => code.to_owned(),
-        (None, Some(detail)) => detail.to_owned(),
         (None, None) => error.to_string(),
     }
 }

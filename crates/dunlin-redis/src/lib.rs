@@ -25,6 +25,7 @@ mod net;
 pub mod op;
 mod place;
 mod quote;
+mod refuse;
 mod script;
 mod session;
 mod slot;

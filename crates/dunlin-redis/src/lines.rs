@@ -6,7 +6,7 @@ use dunlin_core::{Diagnostic, Span, suggest};
 use crate::command::{self, Effect};
 use crate::directive::{self, Place, Word};
 use crate::op::{Command, Op};
-use crate::quote;
+use crate::{quote, refuse};
 
 /// Collects the commands of one op, line by line.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl Lines {
         if let Some((start, comment)) = comment {
             match directive::read(comment, &|from, to| place(start + from, start + to)) {
                 Some(Ok(directive::Directive { word: Word::Allow(name), span, .. })) => {
-                    self.allow(name, span)
+                    self.allow(name, span);
                 }
                 Some(Ok(directive)) => self.diagnostics.push(
                     Diagnostic::error("bad-directive", "this directive stands on a line of its own")
@@ -61,8 +61,8 @@ impl Lines {
             Ok(words) => {
                 self.warn_of_comment(&words, place);
                 let span = place(0, words.last().map_or(0, |word| word.end));
-                let places = words.iter().map(|word| place(word.start, word.end)).collect();
-                self.words(words.into_iter().map(|word| word.bytes).collect(), span, places);
+                let places: Vec<Span> = words.iter().map(|word| place(word.start, word.end)).collect();
+                self.words(words.into_iter().map(|word| word.bytes).collect(), span, &places);
             }
             Err(fault) => {
                 self.allowed.clear();
@@ -73,7 +73,7 @@ impl Lines {
     }
 
     /// Takes a command whose words are known. `places` are the words', where each has its own.
-    pub(crate) fn words(&mut self, args: Vec<Vec<u8>>, span: Span, places: Vec<Span>) {
+    pub(crate) fn words(&mut self, args: Vec<Vec<u8>>, span: Span, places: &[Span]) {
         let allowed = std::mem::take(&mut self.allowed);
         let name = args.first().map(|name| command::upper(name)).unwrap_or_default();
         let head = places.first().copied().unwrap_or(span);
@@ -133,7 +133,7 @@ impl Lines {
             self.diagnostics
                 .push(fault.at(span, "servers do not take it from scripts, and a block runs as one"));
         }
-        let Some(refusal) = command::refusal(args) else { return };
+        let Some(refusal) = refuse::refusal(args) else { return };
         if refusal.is_negotiable && allowed.iter().any(|(allowed, _)| allowed == name) {
             return;
         }

@@ -168,8 +168,8 @@ fn node(source: &Source, start: usize, value: Value) -> Node {
 
 fn string(source: &Source, text: &str) -> Node {
     let start = source.text.find(text).unwrap();
-    let verbatim = Some(source.span(start, start + text.len()));
-    Node { span: verbatim.unwrap(), value: Value::String { text: text.to_owned(), verbatim } }
+    let span = source.span(start, start + text.len());
+    Node { span, value: Value::String { text: text.to_owned(), verbatim: Some(span) } }
 }
 
 #[test]
