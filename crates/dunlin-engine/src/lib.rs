@@ -9,7 +9,9 @@ pub mod load;
 pub mod lock;
 pub mod mark;
 pub mod plan;
+pub mod reverse;
 pub mod run;
+pub mod status;
 mod step;
 pub mod toml;
 
@@ -17,4 +19,5 @@ pub use audit::{Finding, FindingKind, Policy, Reaction};
 pub use event::{Event, Report};
 pub use load::{File, Loaded, load, read_dir};
 pub use plan::{Direction, Goal, Item, Plan};
+pub use reverse::Extent;
 pub use run::{Context, Outcome, Stores, Summary};

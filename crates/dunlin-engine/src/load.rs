@@ -107,7 +107,12 @@ pub fn read_dir(directory: &Path) -> Result<Vec<File>> {
 
 /// Reads migrations.
 pub fn load(files: &[File], backends: &Backends) -> Loaded {
-    let mut reader = Reader { backends, only: None, loaded: Loaded::default() };
+    load_beside(SourceMap::default(), files, backends)
+}
+
+/// Reads migrations; their texts join those of `sources`, so that one map serves all reports of a run.
+pub fn load_beside(sources: SourceMap, files: &[File], backends: &Backends) -> Loaded {
+    let mut reader = Reader { backends, only: None, loaded: Loaded { sources, ..Loaded::default() } };
     reader.read_all(files);
     reader.loaded
 }

@@ -68,6 +68,7 @@ fn postgres(object: &Object) -> (String, Vec<Param>) {
         Object::Trigger { name } => ("select 1::bigint from pg_trigger where tgname = $1 limit 1".to_owned(), vec![name.name.as_str().into()]),
         Object::Routine { name } => ("select 1::bigint from pg_proc where proname = $1 limit 1".to_owned(), vec![name.name.as_str().into()]),
         Object::Schema(name) => ("select 1::bigint from pg_namespace where nspname = $1".to_owned(), vec![name.as_str().into()]),
+        Object::Database(name) => ("select 1::bigint from pg_database where datname = $1".to_owned(), vec![name.as_str().into()]),
         Object::EnumLabel { kind, label } => (
             "select 1::bigint from pg_enum where enumtypid = to_regtype($1) and enumlabel = $2".to_owned(),
             vec![text(kind), label.as_str().into()],
@@ -108,7 +109,9 @@ fn mysql(object: &Object) -> Option<(String, Vec<Param>)> {
             one("routines", "routine_schema = coalesce(?, database()) and routine_name = ?"),
             vec![schema(name), own(name)],
         ),
-        Object::Schema(name) => (one("schemata", "schema_name = ?"), vec![name.as_str().into()]),
+        Object::Schema(name) | Object::Database(name) => {
+            (one("schemata", "schema_name = ?"), vec![name.as_str().into()])
+        }
         Object::EnumLabel { .. } => return None,
     })
 }
@@ -125,7 +128,11 @@ fn sqlite(object: &Object) -> Option<(String, Vec<Param>)> {
             "select 1 from pragma_table_info(?1) where name = ?2 collate nocase".to_owned(),
             vec![table.name.as_str().into(), column.as_str().into()],
         ),
-        Object::Constraint { .. } | Object::Routine { .. } | Object::Schema(_) | Object::EnumLabel { .. } => {
+        Object::Constraint { .. }
+        | Object::Routine { .. }
+        | Object::Schema(_)
+        | Object::Database(_)
+        | Object::EnumLabel { .. } => {
             return None;
         }
     })

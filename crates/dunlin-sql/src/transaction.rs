@@ -7,8 +7,8 @@ use crate::dialect::Dialect;
 use crate::history::Entry;
 use crate::look::look;
 use crate::op::{ForeignKeys, Op, Statement};
-use crate::session::{Session, cursor, is_setting};
-use crate::{error, rebuild};
+use crate::session::{Session, cursor};
+use crate::{error, keys};
 
 /// Opens a transaction that may write.
 pub(crate) async fn begin(session: &mut Session) -> Result<()> {
@@ -65,9 +65,9 @@ pub(crate) async fn run(
 ) -> Result<Advance> {
     let mut skipped: Vec<usize> = Vec::new();
     loop {
-        let keys = rebuild::before(session, op).await?;
+        let keys = keys::before(session, op).await?;
         let result = attempt(session, op, (unit, first), work, &skipped).await;
-        rebuild::after(session, keys).await?;
+        keys::after(session, keys).await?;
         match result {
             Ok(mut advance) => {
                 let passed_over = |index: &usize| {
@@ -131,7 +131,7 @@ async fn statements_and_history(
     }
     *culprit = None;
     if op.foreign_keys == ForeignKeys::Off {
-        rebuild::check(session).await?;
+        keys::check(session).await?;
     }
     let at = first + statements.len();
     let is_last = unit + 1 == op.units.len();
@@ -152,7 +152,7 @@ async fn statements_and_history(
 
 /// Sends one statement; the rows it changed.
 pub(crate) async fn send(session: &mut Session, statement: &Statement) -> Result<u64> {
-    let lost = rebuild::Lost::before(session, statement).await?;
+    let lost = keys::Lost::before(session, statement).await?;
     let sent = match &statement.copy_data {
         Some(data) => session.conn.copy_in(&statement.text, data).await,
         None => session.conn.execute(&statement.text).await,
@@ -202,7 +202,7 @@ pub(crate) async fn set_up(session: &mut Session, op: &Op, first: usize) -> Resu
         return Ok(());
     }
     let settings: Vec<Statement> =
-        op.statements().take(first).filter(|statement| is_setting(&statement.canonical)).cloned().collect();
+        op.statements().take(first).filter(|statement| statement.is_setting()).cloned().collect();
     for statement in &settings {
         send(session, statement).await?;
     }

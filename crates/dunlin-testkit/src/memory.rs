@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use dunlin_core::{
-    Advance, AnyOp, AnyStore, Attempt, Backend, Checkpoint, Cursor, Diagnostic, Error, ErrorKind, Event, EventKind,
-    Field, History, Holder, Line, Native, Op, Phase, Record, Result, Section, Session, Source, Store, StoredFile, Target,
-    Timestamp, Undo, Version, Violation, Work, async_trait,
+    Advance, AnyOp, AnyStore, Attempt, Backend, Checkpoint, Cursor, Diagnostic, Error, ErrorKind, Event,
+    EventKind, Field, History, Holder, Line, Native, Op, Phase, Record, Result, Section, Session, Source,
+    Store, StoredFile, Target, Timestamp, Undo, Version, Violation, Work, async_trait,
 };
 
 /// What a store holds.
@@ -41,7 +41,12 @@ impl Memory {
 
     /// The data of a store.
     pub fn data(&self, url: &str) -> Arc<Mutex<Data>> {
-        self.stores.lock().expect("no test panics while it holds this").entry(url.to_owned()).or_default().clone()
+        self.stores
+            .lock()
+            .expect("no test panics while it holds this")
+            .entry(url.to_owned())
+            .or_default()
+            .clone()
     }
 }
 
@@ -80,10 +85,19 @@ impl Data {
         }
     }
 
-    fn put(&mut self, record: &Record, files: &[StoredFile], kind: EventKind, detail: Option<String>) -> Record {
+    fn put(
+        &mut self,
+        record: &Record,
+        files: &[StoredFile],
+        kind: EventKind,
+        detail: Option<String>,
+    ) -> Record {
         self.clock += 1;
         let now = Timestamp(self.clock);
-        let known = self.history.get(&record.id.version).filter(|(known, _)| known.state != dunlin_core::State::Undone);
+        let known = self
+            .history
+            .get(&record.id.version)
+            .filter(|(known, _)| known.state != dunlin_core::State::Undone);
         let started = known.and_then(|(known, _)| known.started).unwrap_or(now);
         let finished = record.state.is_settled().then_some(now);
         let record = Record { started: Some(started), finished, ..record.clone() };
@@ -147,7 +161,13 @@ pub struct Script(pub Vec<String>);
 impl Script {
     /// Of lines; comments and empty ones are passed over.
     pub fn of(text: &str) -> Self {
-        Self(text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
+        Self(
+            text.lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_owned)
+                .collect(),
+        )
     }
 }
 
@@ -188,13 +208,20 @@ impl Backend for Memory {
     }
 
     fn read(&self, file: &Source, _down: Option<&Source>) -> Native {
-        let (up, down) = file.text.split_once("# Down").map_or((&*file.text, None), |(up, down)| (up, Some(down)));
-        let (up, contract) = up.split_once("# Contract").map_or((up, None), |(up, contract)| (up, Some(contract)));
+        let (up, down) =
+            file.text.split_once("# Down").map_or((&*file.text, None), |(up, down)| (up, Some(down)));
+        let (up, contract) =
+            up.split_once("# Contract").map_or((up, None), |(up, contract)| (up, Some(contract)));
         let undo = down.map_or(Undo::Unwritten, |down| Undo::Op(Arc::new(Script::of(down))));
         let span = file.whole();
         let mut sections = vec![Section { phase: Phase::Expand, op: Arc::new(Script::of(up)), undo, span }];
         let nothing = || Undo::Nothing { reason: "a test".to_owned() };
-        sections.extend(contract.map(|text| Section { phase: Phase::Contract, op: Arc::new(Script::of(text)), undo: nothing(), span }));
+        sections.extend(contract.map(|text| Section {
+            phase: Phase::Contract,
+            op: Arc::new(Script::of(text)),
+            undo: nothing(),
+            span,
+        }));
         Native { sections, diagnostics: Vec::new() }
     }
 
@@ -207,7 +234,10 @@ impl Backend for Memory {
     }
 
     async fn connect(&self, target: &Target) -> Result<AnyStore> {
-        Ok(Arc::new(MemoryStore { data: self.data(target.url.expose()), is_transactional: self.is_transactional }))
+        Ok(Arc::new(MemoryStore {
+            data: self.data(target.url.expose()),
+            is_transactional: self.is_transactional,
+        }))
     }
 }
 
@@ -239,7 +269,11 @@ impl Store for MemoryStore {
 
     async fn journal(&self, version: Option<&Version>, limit: u32) -> Result<Vec<Event>> {
         let data = self.data();
-        let wanted = data.journal.iter().rev().filter(|event| version.is_none_or(|version| event.id.version == *version));
+        let wanted = data
+            .journal
+            .iter()
+            .rev()
+            .filter(|event| version.is_none_or(|version| event.id.version == *version));
         let mut events: Vec<Event> = wanted.take(limit as usize).cloned().collect();
         events.reverse();
         Ok(events)
@@ -263,7 +297,12 @@ impl Store for MemoryStore {
         let token = data.token;
         data.holder = Some(Holder { token, ..me.clone() });
         data.call(true)?;
-        Ok(Attempt::Taken(Box::new(MemorySession { data: self.data.clone(), is_transactional: self.is_transactional, token, sent: None })))
+        Ok(Attempt::Taken(Box::new(MemorySession {
+            data: self.data.clone(),
+            is_transactional: self.is_transactional,
+            token,
+            sent: None,
+        })))
     }
 
     async fn unlock(&self, token: i64) -> Result<()> {
@@ -342,9 +381,12 @@ impl MemorySession {
         let held_before = cursor.before.as_ref().and_then(serde_json::Value::as_bool);
         let took_effect = !is_fresh && held_before == Some(false) && data.holds(statement) == Some(true);
         if !is_fresh && held_before.is_none() {
-            return Err(Error::new(ErrorKind::Ambiguous, format!("cannot tell whether `{statement}` took effect")));
+            return Err(Error::new(
+                ErrorKind::Ambiguous,
+                format!("cannot tell whether `{statement}` took effect"),
+            ));
         }
-        if !took_effect && !(work.is_undo() && data.holds(statement) == Some(true)) {
+        if !(took_effect || work.is_undo() && data.holds(statement) == Some(true)) {
             let sent = data.run(statement);
             data.call(true)?;
             if let Err(error) = sent {
@@ -359,7 +401,8 @@ impl MemorySession {
         let next = Cursor { at, ..Cursor::default() };
         let is_last = at == script.0.len();
         let record = if is_last { work.complete(0) } else { work.partly(Checkpoint::of(&next), 0) };
-        let record = data.put(&record, work.files, if is_last { work.ends_as() } else { EventKind::Begun }, None);
+        let record =
+            data.put(&record, work.files, if is_last { work.ends_as() } else { EventKind::Begun }, None);
         data.call(true)?;
         Ok(Advance { is_done: is_last, ..Advance::partly(record, 0) })
     }
@@ -381,7 +424,11 @@ impl Session for MemorySession {
                 return Ok(Advance { violations, ..Advance::partly(work.running.clone(), 0) });
             }
         }
-        if self.is_transactional || work.is_verify { self.in_one(&Script(if work.is_verify { Vec::new() } else { script.0.clone() }), work) } else { self.one_by_one(script, work) }
+        if self.is_transactional || work.is_verify {
+            self.in_one(&Script(if work.is_verify { Vec::new() } else { script.0.clone() }), work)
+        } else {
+            self.one_by_one(script, work)
+        }
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {

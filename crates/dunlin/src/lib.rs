@@ -64,6 +64,14 @@ pub use registry::Registry;
 
 use dunlin_engine::run;
 
+/// The files that `dunlin_build::embed` put beside this program, as a `&[File]`.
+#[macro_export]
+macro_rules! include_migrations {
+    () => {
+        include!(concat!(env!("OUT_DIR"), "/dunlin_migrations.rs"))
+    };
+}
+
 /// Brings all stores of a project up to `goal`. With nothing to do no lock is taken and nothing is created.
 pub async fn up(project: &Project, goal: &Goal, report: Report<'_>) -> Result<Summary, Failure> {
     let loaded = project.load();

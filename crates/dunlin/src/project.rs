@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_core::{Author, Backend, Error, ErrorKind, Migration, Result, RunId, StoreName, StoreUrl, Target};
+use dunlin_core::{
+    Author, Backend, Error, ErrorKind, Migration, Result, RunId, SourceMap, StoreName, StoreUrl, Target,
+};
 use dunlin_engine::load::Backends;
 use dunlin_engine::{Context, File, Loaded, Policy, Stores, load, lock, read_dir};
 use futures_util::future::try_join_all;
@@ -45,7 +47,7 @@ impl Project {
             stores: BTreeMap::new(),
             files: Vec::new(),
             code: Vec::new(),
-            lock_wait: Duration::from_secs(300),
+            lock_wait: Duration::from_mins(5),
             tries: 20,
             policy: Policy::default(),
             cancel: CancellationToken::new(),
@@ -95,7 +97,12 @@ impl Project {
 
     /// Reads all migrations.
     pub fn load(&self) -> Loaded {
-        let mut loaded = load(&self.files, &self.backends());
+        self.load_beside(SourceMap::default())
+    }
+
+    /// Reads all migrations; their texts join those of `sources`.
+    pub fn load_beside(&self, sources: SourceMap) -> Loaded {
+        let mut loaded = load::load_beside(sources, &self.files, &self.backends());
         for migration in &self.code {
             loaded.add(migration.clone());
         }

@@ -117,7 +117,7 @@ fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<
     let undo = take_undo(&mut table, op.as_ref().map(|(key, _)| *key), &**backend, phase, reading.source);
     let undo = undo.map_err(|fault| faults.extend(fault)).ok();
     let mut known = backend.ops().to_vec();
-    known.extend(["store", "undo", "irreversible"]);
+    known.extend(["store", "undo", "no_op", "irreversible"]);
     faults.extend(table.finish(&known));
     match (op, undo) {
         (Some((_, op)), Some(undo)) if faults.is_empty() => {
@@ -171,7 +171,7 @@ fn take_op<'a>(
     }
 }
 
-/// `undo = <value of the same op>`, `undo = { <op> = … }`, or `irreversible = "why"`.
+/// `undo = <value of the same op>`, `undo = { <op> = … }`, `no_op = "why"` or `irreversible = "why"`.
 fn take_undo(
     table: &mut Table<'_>,
     op: Option<&Key>,
@@ -179,16 +179,28 @@ fn take_undo(
     phase: Phase,
     source: &Source,
 ) -> Result<Undo, Vec<Diagnostic>> {
-    let irreversible = table.take("irreversible").map(|node| node.text().map_err(one)).transpose()?;
-    let Some((key, node)) = table.take_entry("undo") else {
-        return Ok(
-            irreversible.map_or(Undo::Unwritten, |reason| Undo::Irreversible { reason: reason.to_owned() })
+    let ways = ["undo", "no_op", "irreversible"];
+    let mut found = ways.iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
+    let Some((key, node)) = found.next() else { return Ok(Undo::Unwritten) };
+    if let Some((second, _)) = found.next() {
+        let fault = Diagnostic::error(
+            "two-ways-back",
+            format!("a step has one way back, this one says `{}` and `{}`", key.name, second.name),
         );
-    };
-    if irreversible.is_some() {
-        let fault =
-            Diagnostic::error("undo-of-irreversible", "a step is irreversible or has an undo, not both");
-        return Err(vec![fault.at(key.span, "this undoes it")]);
+        return Err(vec![fault.at(second.span, "a second one").at(key.span, "the first")]);
+    }
+    if key.name != "undo" {
+        let reason = node.text().map_err(one)?.to_owned();
+        if reason.trim().is_empty() {
+            let fault = Diagnostic::error("missing-reason", format!("`{}` needs a reason", key.name))
+                .at(node.span, "says nothing");
+            return Err(vec![fault]);
+        }
+        return Ok(if key.name == "no_op" {
+            Undo::Nothing { reason }
+        } else {
+            Undo::Irreversible { reason }
+        });
     }
     if let Value::Table(entries) = &node.value
         && let [(name, value)] = entries.as_slice()
