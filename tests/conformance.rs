@@ -5,3 +5,5 @@ use dunlin_testkit::conformance;
 conformance!(postgres, Postgres);
 conformance!(mysql, Mysql);
 conformance!(sqlite, Sqlite);
+conformance!(redis, Redis);
+conformance!(redis_cluster, RedisCluster);
