@@ -1,12 +1,14 @@
 //! Files held against histories: what was edited, renamed, lost, or arrives late. Pure; what to do about a finding is
 //! the policy's word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dunlin_core::{Checksum, History, Migration, MigrationId, Origin, Record, State, StoreName, Version};
+use dunlin_core::{
+    Checksum, History, Migration, MigrationId, Origin, Phase, Record, State, StoreName, Version,
+};
 
-use crate::lane;
+use crate::{lane, plan};
 
 /// One disagreement between files and histories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +89,13 @@ type Histories = BTreeMap<StoreName, History>;
 /// Everything on which files and histories disagree, by version.
 pub fn audit(migrations: &Migrations, histories: &Histories, policy: Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let fresh = fresh(migrations, histories);
     for (store, history) in histories {
         for record in history.records.values().filter(|record| record.state != State::Undone) {
             match migrations.get(&record.id.version) {
                 Some(migration) => findings.extend(compare(&**migration, store, record, policy)),
                 None if record.origin == Origin::Baseline => {}
-                None => findings.push(missing(store, record, migrations, histories, policy)),
+                None => findings.push(missing(store, record, &fresh, policy)),
             }
         }
     }
@@ -106,7 +109,6 @@ pub fn audit(migrations: &Migrations, histories: &Histories, policy: Policy) -> 
 
 fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy: Policy) -> Option<Finding> {
     let steps = lane::steps(migration, store);
-    let sums = lane::sums(&steps);
     let finding = |kind, reaction, message: String, help: &str| {
         Some(Finding {
             kind,
@@ -118,21 +120,22 @@ fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy
         })
     };
     if !record.steps.is_empty() || record.origin == Origin::Run {
-        let position = record.steps.len();
-        let grown = record.state.is_settled() && lane::state_at(&steps, position) != record.state;
-        if !lane::is_prefix(record, &sums) || grown {
-            return edited(record, &sums, grown, policy, finding);
+        let sums = lane::sums(&steps);
+        let is_other_length =
+            record.state.is_settled() && lane::state_at(&steps, record.steps.len()) != record.state;
+        if !lane::is_prefix(record, &sums) || is_other_length {
+            return edited(record, &sums, policy, finding);
         }
         if record.text != lane::text_sum(migration, store) && record.state.is_settled() {
             let message = format!(
-                "{} was reformatted, or its way back changed, after it ran in `{store}`",
+                "{} was reformatted, or its way back or its contract steps changed, after it ran in `{store}`",
                 migration.id()
             );
             return finding(
                 FindingKind::Reformatted,
                 Reaction::Warn,
                 message,
-                "what it does is the same; nothing needs to be done",
+                "what ran of it is the same; nothing needs to be done",
             );
         }
     }
@@ -151,16 +154,19 @@ fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy
 fn edited(
     record: &Record,
     sums: &[Checksum],
-    grown: bool,
     policy: Policy,
     finding: impl Fn(FindingKind, Reaction, String, &str) -> Option<Finding>,
 ) -> Option<Finding> {
     let id = &record.id;
-    let differs = record.steps.iter().zip(sums).take_while(|(ran, written)| ran == written).count();
-    let what = if grown {
-        "steps were added to it".to_owned()
+    let same = record.steps.iter().zip(sums).take_while(|(ran, written)| ran == written).count();
+    let what = if same < record.steps.len().min(sums.len()) {
+        format!("its step {} is not the one that ran", same + 1)
+    } else if same < record.steps.len() {
+        format!("its step {} is gone", same + 1)
+    } else if record.state == State::Expanded {
+        "steps before contract were added to it, or its contract steps are gone".to_owned()
     } else {
-        format!("its step {} is not the one that ran", differs + 1)
+        "steps were added to it".to_owned()
     };
     if record.state.is_settled() {
         let message = format!("{id} was edited after it ran: {what}");
@@ -174,20 +180,20 @@ fn edited(
     }
 }
 
-fn missing(
-    store: &StoreName,
-    record: &Record,
-    migrations: &Migrations,
-    histories: &Histories,
-    policy: Policy,
-) -> Finding {
-    let is_new = |migration: &&Arc<dyn Migration>| {
+/// The migrations that no store knows.
+fn fresh<'a>(migrations: &'a Migrations, histories: &Histories) -> Vec<&'a dyn Migration> {
+    let is_fresh = |migration: &&Arc<dyn Migration>| {
         histories.values().all(|history| history.live(&migration.id().version).is_none())
-            && lane::sums(&lane::steps(&***migration, store)) == record.steps
-            && !record.steps.is_empty()
+    };
+    migrations.values().filter(is_fresh).map(|migration| &**migration).collect()
+}
+
+fn missing(store: &StoreName, record: &Record, fresh: &[&dyn Migration], policy: Policy) -> Finding {
+    let is_same = |migration: &&&dyn Migration| {
+        !record.steps.is_empty() && lane::sums(&lane::steps(**migration, store)) == record.steps
     };
     let (old, store) = (&record.id, Some(store.clone()));
-    if let Some(migration) = migrations.values().find(is_new) {
+    if let Some(migration) = fresh.iter().find(is_same) {
         let new = migration.id();
         let message =
             format!("{old} seems to be called {new} now: the steps are the same, the version is not");
@@ -212,50 +218,49 @@ fn missing(
     Finding { kind: FindingKind::Missing, id: old.clone(), store, message, help, reaction: policy.missing }
 }
 
-/// Pending migrations, and parts of migrations, that a later one overtook.
+/// Pending migrations, and parts of migrations, that a later one overtook in the same store. Steps of contract come when
+/// they are asked for, and are never late.
 fn late(migrations: &Migrations, histories: &Histories, policy: Policy) -> Vec<Finding> {
-    let newest = histories
-        .values()
-        .filter_map(|history| history.records.values().rev().find(|record| record.state != State::Undone));
-    let Some(newest) = newest.map(|record| &record.id).max().cloned() else { return Vec::new() };
-    let mut findings = Vec::new();
-    for migration in migrations.range(..&newest.version).map(|(_, migration)| migration) {
+    let places = plan::places(migrations);
+    let newest = |history: &History| {
+        let live = history.records.values().filter(|record| record.state != State::Undone);
+        live.map(|record| record.id.clone())
+            .max_by(|left, right| places.of(&left.version).cmp(&places.of(&right.version)))
+    };
+    let newest: BTreeMap<&StoreName, MigrationId> =
+        histories.iter().filter_map(|(store, history)| Some((store, newest(history)?))).collect();
+    let find = |migration: &Arc<dyn Migration>| {
         let id = migration.id();
-        let stores = lane::stores(&**migration);
-        let absent = |store: &&StoreName| {
+        let before_contract = migration.steps().iter().filter(|step| step.phase != Phase::Contract);
+        let stores: BTreeSet<&StoreName> = before_contract.map(|step| &step.store).collect();
+        let is_absent = |store: &StoreName| {
             histories.get(store).is_some_and(|history| history.live(&id.version).is_none())
         };
-        let absent: Vec<&StoreName> = stores.iter().filter(absent).collect();
-        if absent.is_empty() {
-            continue;
-        }
-        if absent.len() == stores.iter().filter(|store| histories.contains_key(store)).count() {
-            let message = format!("{id} is older than {newest}, which already ran");
-            let help =
-                "give it a new version (`dunlin new` prints one), or let it run late: `--out-of-order apply`";
-            let reaction = policy.out_of_order;
-            findings.push(Finding {
-                kind: FindingKind::OutOfOrder,
-                id: id.clone(),
-                store: None,
-                message,
-                help: help.to_owned(),
-                reaction,
-            });
-        } else if let Some(store) = absent.first() {
-            let message =
-                format!("{id} got steps for `{store}` after it ran elsewhere, and {newest} ran since");
-            let help = "write the new steps as a migration of their own, or let them run late: `--out-of-order apply`";
-            let (store, reaction) = (Some((*store).clone()), policy.out_of_order);
-            findings.push(Finding {
-                kind: FindingKind::OutOfOrder,
-                id: id.clone(),
-                store,
-                message,
-                help: help.to_owned(),
-                reaction,
-            });
-        }
-    }
-    findings
+        let overtaker = |store: &StoreName| {
+            newest.get(store).filter(|newest| places.of(&newest.version) > places.of(&id.version))
+        };
+        let store = stores.iter().copied().find(|store| is_absent(store) && overtaker(store).is_some())?;
+        let newest = overtaker(store)?;
+        let ran_elsewhere = histories.values().any(|history| history.live(&id.version).is_some());
+        let (message, help) = if ran_elsewhere {
+            (
+                format!("{id} has yet to run in `{store}`, where the later {newest} already ran"),
+                "write these steps as a migration of their own, or let them run late: `--out-of-order apply`",
+            )
+        } else {
+            (
+                format!("{id} comes before {newest}, which already ran in `{store}`"),
+                "give it a new version (`dunlin new` prints one), or let it run late: `--out-of-order apply`",
+            )
+        };
+        Some(Finding {
+            kind: FindingKind::OutOfOrder,
+            id: id.clone(),
+            store: ran_elsewhere.then(|| store.clone()),
+            message,
+            help: help.to_owned(),
+            reaction: policy.out_of_order,
+        })
+    };
+    migrations.values().filter_map(find).collect()
 }

@@ -82,7 +82,9 @@ fn settle_statement(record: Record, took_effect: bool) -> Result<Record> {
         return Err(error.help("`dunlin up` goes on by itself"));
     }
     let at = cursor.at + usize::from(took_effect);
-    let checkpoint = Checkpoint::of(&Cursor { at, open: false, before: None, sum: cursor.sum });
+    // The sum of the statements up to this one is the backend's to work out.
+    let sum = if took_effect { String::new() } else { cursor.sum };
+    let checkpoint = Checkpoint::of(&Cursor { at, open: false, before: None, sum });
     Ok(Record { checkpoint: Some(checkpoint), ..record })
 }
 

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use dunlin_core::{
-    AnyOp, Checksum, Diagnostic, Error, ErrorKind, History, Migration, Origin, Phase, Result, Span, State,
-    Step, StoreName, Undo, Version,
+    AnyOp, Checksum, Diagnostic, Error, ErrorKind, History, Migration, MigrationId, Origin, Phase, Record,
+    Result, Span, State, Step, StoreName, Undo, Version,
 };
 
 use crate::lane;
@@ -51,6 +51,8 @@ pub struct Item {
 pub struct Plan {
     /// In order.
     pub items: Vec<Item>,
+    /// The migrations that cannot go on before a store that is left out does.
+    pub held_back: Vec<MigrationId>,
 }
 
 impl Plan {
@@ -75,7 +77,7 @@ impl Plan {
 /// What to plan for.
 #[derive(Debug, Clone, Default)]
 pub struct Goal {
-    /// No migration after this one.
+    /// No migration after this one, in the order in which they run.
     pub to: Option<Version>,
     /// Whether contract steps are meant too.
     pub contract: bool,
@@ -86,50 +88,114 @@ pub struct Goal {
 type Migrations = BTreeMap<Version, Arc<dyn Migration>>;
 type Histories = BTreeMap<StoreName, History>;
 
-/// The steps that lead to `goal`. Stores without an entry in `histories` are left out.
+/// The steps that lead to `goal`. Stores without an entry in `histories` are left out; no other store overtakes them.
 pub fn up(migrations: &Migrations, histories: &Histories, goal: &Goal) -> Result<Plan, Vec<Diagnostic>> {
+    let order = in_order(migrations)?;
+    let is_within = |to: &Version| order.iter().rposition(|migration| migration.id().version <= *to);
+    let end = goal.to.as_ref().map_or(order.len(), |to| is_within(to).map_or(0, |last| last + 1));
     let mut plan = Plan::default();
-    for migration in in_order(migrations)? {
-        let version = &migration.id().version;
-        let is_past = goal.to.as_ref().is_some_and(|to| version > to);
-        if is_past || goal.only.as_ref().is_some_and(|only| version != only) {
+    let mut faults = Vec::new();
+    for migration in &order[..end] {
+        if goal.only.as_ref().is_some_and(|only| migration.id().version != *only) {
             continue;
         }
-        plan_lanes_up(migration, histories, goal.contract, &mut plan);
+        match plan_lanes_up(migration, histories, goal.contract, &mut plan) {
+            // What comes later may build on what waits here.
+            Ok(Reach::HeldBack) => break,
+            Ok(Reach::Goal) => {}
+            Err(fault) => faults.push(fault),
+        }
     }
-    Ok(plan)
+    if faults.is_empty() { Ok(plan) } else { Err(faults) }
 }
 
-fn plan_lanes_up(migration: &Arc<dyn Migration>, histories: &Histories, contract: bool, plan: &mut Plan) {
-    let stores: Vec<StoreName> =
-        lane::stores(&**migration).into_iter().filter(|store| histories.contains_key(store)).collect();
-    let mut open = Vec::new();
-    for store in &stores {
-        let steps = lane::steps(&**migration, store);
+/// How far the plan of one migration leads.
+enum Reach {
+    Goal,
+    /// Steps before contract wait for a store that is left out.
+    HeldBack,
+}
+
+/// One migration in one store, on its way up.
+struct Lane<'a> {
+    store: &'a StoreName,
+    steps: Vec<&'a Step>,
+    /// The first step to run.
+    position: usize,
+    is_begun: bool,
+}
+
+fn plan_lanes_up(
+    migration: &Arc<dyn Migration>,
+    histories: &Histories,
+    contract: bool,
+    plan: &mut Plan,
+) -> Result<Reach, Diagnostic> {
+    let stores = lane::stores(&**migration);
+    let (known, left_out): (Vec<_>, Vec<_>) = stores.iter().partition(|store| histories.contains_key(*store));
+    let mut lanes = Vec::with_capacity(known.len());
+    for store in known {
         let record = histories[store].live(&migration.id().version);
-        let (mut position, begun) =
-            record.map_or((0, false), |record| (record.steps.len(), record.checkpoint.is_some()));
-        let turns_round = begun && record.is_some_and(|record| record.state == State::Undoing);
-        if turns_round && let Some(step) = position.checked_sub(1).and_then(|last| steps.get(last)) {
-            position -= 1;
-            if let Ok(item) = undo_item(migration, store, (position, step), true) {
-                plan.items.push(item);
-            }
-        }
-        let is_done = record.is_some_and(|record| record.state == State::Done);
-        open.push((store, steps, if is_done { usize::MAX } else { position }, begun && !turns_round));
+        lanes.push(lane_up(migration, store, record, plan)?);
     }
+    let waited_for = migration.steps().iter().filter(|step| left_out.contains(&&step.store));
+    let barrier = waited_for.map(|step| step.phase).min();
+    let mut reach = Reach::Goal;
     for phase in Phase::ALL.into_iter().filter(|phase| contract || *phase != Phase::Contract) {
-        for (store, steps, position, begun) in &open {
-            for (index, step) in
-                steps.iter().enumerate().filter(|(index, step)| *index >= *position && step.phase == phase)
-            {
-                let leads_to = lane::state_at(steps, index + 1);
-                let is_begun = *begun && index == *position;
-                plan.items.push(Item { leads_to, is_begun, ..item(migration, store, index, step) });
-            }
+        let items = lanes.iter().flat_map(|lane| items_up(migration, lane, phase));
+        if barrier.is_none_or(|barrier| phase <= barrier) {
+            plan.items.extend(items);
+        } else if items.count() > 0 {
+            plan.held_back.push(migration.id().clone());
+            reach = if phase == Phase::Contract { reach } else { Reach::HeldBack };
+            break;
         }
     }
+    Ok(reach)
+}
+
+/// Where a lane goes on. A step that was being undone is first undone to its end.
+fn lane_up<'a>(
+    migration: &'a Arc<dyn Migration>,
+    store: &'a StoreName,
+    record: Option<&Record>,
+    plan: &mut Plan,
+) -> Result<Lane<'a>, Diagnostic> {
+    let steps = lane::steps(&**migration, store);
+    let Some(record) = record else { return Ok(Lane { store, steps, position: 0, is_begun: false }) };
+    if record.state == State::Done {
+        return Ok(Lane { store, steps, position: usize::MAX, is_begun: false });
+    }
+    let position = record.steps.len();
+    let is_begun = record.checkpoint.is_some();
+    if is_begun && record.state == State::Undoing && (1..=steps.len()).contains(&position) {
+        let position = position - 1;
+        let item = undo_item(migration, store, (position, &steps), true).map_err(|reason| {
+            let message = format!(
+                "{} is half undone in `{store}`, and cannot be undone to its end: {reason}",
+                migration.id()
+            );
+            Diagnostic::error("irreversible", message).help("put the way back into the file again")
+        })?;
+        let leads_to = if position == 0 { State::Undone } else { lane::state_at(&steps, position) };
+        plan.items.push(Item { leads_to, ..item });
+        return Ok(Lane { store, steps, position, is_begun: false });
+    }
+    Ok(Lane { store, steps, position, is_begun })
+}
+
+fn items_up<'a>(
+    migration: &'a Arc<dyn Migration>,
+    lane: &'a Lane<'a>,
+    phase: Phase,
+) -> impl Iterator<Item = Item> + 'a {
+    let Lane { store, steps, position, is_begun } = lane;
+    let open = steps.iter().enumerate().skip(*position).filter(move |(_, step)| step.phase == phase);
+    open.map(move |(index, step)| {
+        let leads_to = lane::state_at(steps, index + 1);
+        let is_begun = *is_begun && index == *position;
+        Item { leads_to, is_begun, ..item(migration, store, index, step) }
+    })
 }
 
 fn item(migration: &Arc<dyn Migration>, store: &StoreName, index: usize, step: &Step) -> Item {
@@ -176,11 +242,11 @@ impl<'a> Ordering<'a> {
             return;
         }
         if self.path.contains(&version) {
-            let circle: Vec<String> = self.path.iter().chain([&version]).map(ToString::to_string).collect();
-            self.faults.push(Diagnostic::error(
-                "needs-circle",
-                format!("migrations need each other: {}", circle.join(" needs ")),
-            ));
+            let circle = self.path.iter().skip_while(|known| **known != version).chain([&version]);
+            let circle: Vec<String> = circle.map(ToString::to_string).collect();
+            let message = format!("migrations need each other: {}", circle.join(" needs "));
+            let help = "take one of these out of the `needs` of another";
+            self.faults.push(Diagnostic::error("needs-circle", message).help(help));
             return;
         }
         let Some(migration) = self.migrations.get(version) else { return };
@@ -202,31 +268,63 @@ impl<'a> Ordering<'a> {
     }
 }
 
+/// The place of every version in the order in which migrations run.
+#[derive(Debug)]
+pub(crate) struct Places<'a>(
+    /// Its own place, and the last one of all versions up to it.
+    BTreeMap<&'a Version, (usize, usize)>,
+);
+
+impl Places<'_> {
+    /// The place of a version. One without a file comes right after all lower ones.
+    pub(crate) fn of<'v>(&self, version: &'v Version) -> (usize, Option<&'v Version>) {
+        match self.0.get(version) {
+            Some((place, _)) => (*place, None),
+            None => (self.0.range::<Version, _>(..version).next_back().map_or(0, |(_, (_, last))| *last), Some(version)),
+        }
+    }
+}
+
+/// The places of all migrations; by version alone where they cannot be ordered.
+pub(crate) fn places(migrations: &Migrations) -> Places<'_> {
+    let versions: Vec<&Version> = match in_order(migrations) {
+        Ok(order) => order.into_iter().map(|migration| &migration.id().version).collect(),
+        Err(_) => migrations.keys().collect(),
+    };
+    let mut places: BTreeMap<&Version, (usize, usize)> =
+        versions.into_iter().enumerate().map(|(index, version)| (version, (index + 1, 0))).collect();
+    let mut so_far = 0;
+    for (place, last) in places.values_mut() {
+        so_far = so_far.max(*place);
+        *last = so_far;
+    }
+    Places(places)
+}
+
 /// The steps that take whole migrations back, given newest first. Refuses before anything runs if one has no way back.
 pub fn down(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Result<Plan> {
     let mut plan = Plan::default();
     let mut blocked = Vec::new();
     for migration in migrations {
+        let version = &migration.id().version;
+        let mut lanes = Vec::new();
+        for (store, history) in histories.iter().rev() {
+            let Some(record) = history.live(version) else { continue };
+            let steps = lane::steps(&**migration, store);
+            match unknown_steps(record) {
+                Some(reason) => blocked.push((migration.id().clone(), store.clone(), reason)),
+                None => lanes.push((store, record, steps)),
+            }
+        }
         for phase in Phase::ALL.into_iter().rev() {
-            for (store, history) in histories.iter().rev() {
-                let Some(record) = history.live(&migration.id().version) else { continue };
-                if record.origin == Origin::Baseline {
-                    let reason = "`baseline` took it as done; dunlin did not run it".to_owned();
-                    blocked.push((migration.id().clone(), store.clone(), reason));
-                    break;
-                }
-                let steps = lane::steps(&**migration, store);
-                let half_done = record.state == State::Applying && record.checkpoint.is_some();
-                let end = (record.steps.len() + usize::from(half_done)).min(steps.len());
-                for (index, step) in
-                    steps.iter().enumerate().take(end).rev().filter(|(_, step)| step.phase == phase)
-                {
-                    let begun = record.state == State::Undoing
+            for (store, record, steps) in &lanes {
+                for index in begun(record, steps).rev().filter(|index| steps[*index].phase == phase) {
+                    let is_begun = record.state == State::Undoing
                         && record.checkpoint.is_some()
                         && index + 1 == record.steps.len();
-                    match undo_item(migration, store, (index, step), begun) {
+                    match undo_item(migration, store, (index, steps), is_begun) {
                         Ok(item) => plan.items.push(item),
-                        Err(reason) => blocked.push((migration.id().clone(), store.clone(), reason)),
+                        Err(reason) => blocked.push((migration.id().clone(), (*store).clone(), reason)),
                     }
                 }
             }
@@ -235,23 +333,44 @@ pub fn down(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Result<
     if blocked.is_empty() { Ok(plan) } else { Err(no_way_back(&blocked)) }
 }
 
+/// Why nobody knows which steps of a migration are in effect.
+fn unknown_steps(record: &Record) -> Option<String> {
+    if record.origin == Origin::Baseline {
+        return Some("`baseline` took it as done; dunlin did not run it".to_owned());
+    }
+    let is_bare = record.state == State::Done && record.steps.is_empty();
+    is_bare.then(|| "it was marked as done, and its steps are not known".to_owned())
+}
+
+/// The steps of a lane that are complete or half done.
+fn begun(record: &Record, steps: &[&Step]) -> std::ops::Range<usize> {
+    let half_done = record.state == State::Applying && record.checkpoint.is_some();
+    0..(record.steps.len() + usize::from(half_done)).min(steps.len())
+}
+
 fn undo_item(
     migration: &Arc<dyn Migration>,
     store: &StoreName,
-    (index, step): (usize, &Step),
+    (index, steps): (usize, &[&Step]),
     is_begun: bool,
 ) -> Result<Item, String> {
+    let step = steps[index];
     let op = match &step.undo {
         Undo::Op(op) => Some(op.clone()),
         Undo::Nothing { .. } => None,
         Undo::Irreversible { reason } => return Err(format!("it is irreversible: {reason}")),
         Undo::Unwritten => return Err("nothing to undo is written here".to_owned()),
     };
-    let leads_to = if index == 0 { State::Undone } else { State::Undoing };
+    let leads_to = match lane::state_at(steps, index) {
+        _ if index == 0 => State::Undone,
+        // Without its contract steps a lane is what `up` leads to: nothing is left to settle if the way back ends here.
+        State::Expanded => State::Expanded,
+        _ => State::Undoing,
+    };
     Ok(Item { op, direction: Direction::Down, leads_to, is_begun, ..item(migration, store, index, step) })
 }
 
-fn no_way_back(blocked: &[(dunlin_core::MigrationId, StoreName, String)]) -> Error {
+fn no_way_back(blocked: &[(MigrationId, StoreName, String)]) -> Error {
     let mut message = String::from("there is no way back:");
     for (id, store, reason) in blocked {
         let _ = fmt::Write::write_fmt(&mut message, format_args!("\n  {id} in `{store}`: {reason}"));

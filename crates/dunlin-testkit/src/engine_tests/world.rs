@@ -118,7 +118,7 @@ impl World {
         report: &mut (dyn FnMut(Event<'_>) + Send),
     ) -> (Summary, Result<Outcome, Stop>) {
         let histories = self.histories().await;
-        let versions = reverse::versions(&histories, extent);
+        let versions = reverse::versions(migrations, &histories, extent);
         let (stores, mut sources) = ((&self.stores, &self.backends), SourceMap::default());
         let reversal =
             reverse::resolve(&versions, migrations, &histories, stores, &mut sources).await.unwrap();

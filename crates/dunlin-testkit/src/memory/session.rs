@@ -67,7 +67,7 @@ impl MemorySession {
     /// Announce, look, send, record: a call each, so that a kill falls between any two of them.
     fn one_by_one(&mut self, script: &Script, work: &Work<'_>) -> Result<Advance> {
         let cursor = Cursor::of(work.running)?;
-        if sum(script, cursor.at) != cursor.sum {
+        if !cursor.sum.is_empty() && sum(script, cursor.at) != cursor.sum {
             return Err(Error::new(ErrorKind::Integrity, "the statements that already ran were edited"));
         }
         let at = cursor.at;
