@@ -1,5 +1,5 @@
 //! The reference store: a map of counters in memory, run by the same rules as the real stores. Its language has one
-//! statement a line: `add NAME`, `drop NAME`, `bump NAME`, and `flaky N`, which fails N times for a passing reason. Two
+//! statement a line: `add NAME`, `drop NAME`, `bump NAME`, `sink NAME`, and `flaky N`, which fails N times for a passing reason. Two
 //! kinds of it exist, with and without transactions; a fuse makes the k-th call fail before or after it took effect, as
 //! a kill would. Every call gives way to others, so that runs on one thread interleave.
 

@@ -12,7 +12,7 @@ use dunlin_engine::run::{Histories, Migrations};
 use dunlin_engine::{Direction, Goal, Item, Plan, Policy, audit, lane, plan};
 use proptest::prelude::*;
 
-use super::world::{author, version};
+use super::world::{CONTRACT, UP, author, version};
 use crate::memory::Script;
 
 /// A migration written in Rust.
@@ -80,9 +80,6 @@ fn up(migrations: &Migrations, histories: &Histories, goal: &Goal) -> Plan {
     plan::up(migrations, histories, goal).unwrap()
 }
 
-const EXPAND: Goal = Goal { to: None, contract: false, only: None };
-const CONTRACT: Goal = Goal { to: None, contract: true, only: None };
-
 /// What the histories say once an item is complete.
 fn complete(histories: &mut Histories, item: &Item) {
     let records = &mut histories.get_mut(&item.store).unwrap().records;
@@ -136,9 +133,9 @@ fn contract_steps_come_only_when_asked_for() {
     let steps = [("a", Phase::Expand), ("a", Phase::Contract)];
     let migrations = collected([plain(1, &[], &steps), plain(2, &[], &steps)]);
     let mut histories = empty(&["a"]);
-    assert_eq!(up(&migrations, &histories, &EXPAND).items.len(), 2);
-    run_all(&migrations, &mut histories, &EXPAND);
-    assert!(up(&migrations, &histories, &EXPAND).items.is_empty());
+    assert_eq!(up(&migrations, &histories, &UP).items.len(), 2);
+    run_all(&migrations, &mut histories, &UP);
+    assert!(up(&migrations, &histories, &UP).items.is_empty());
     let one = Goal { only: Some(version("2")), contract: true, to: None };
     assert_eq!(labels(&up(&migrations, &histories, &one)), [("2".into(), "a".into(), 1)]);
     assert_eq!(up(&migrations, &histories, &CONTRACT).items.len(), 2);
@@ -154,13 +151,13 @@ fn what_is_needed_comes_first_and_with_it() {
         plain(4, &[], &steps),
     ]);
     let histories = empty(&["a"]);
-    assert_eq!(versions(&up(&migrations, &histories, &EXPAND)), ["1", "4", "2", "3"]);
+    assert_eq!(versions(&up(&migrations, &histories, &UP)), ["1", "4", "2", "3"]);
     let to = |number: &str| Goal { to: Some(version(number)), ..Goal::default() };
     assert_eq!(versions(&up(&migrations, &histories, &to("1"))), ["1"]);
     assert_eq!(versions(&up(&migrations, &histories, &to("2"))), ["1", "4", "2"]);
     assert!(up(&migrations, &histories, &to("0")).items.is_empty());
     let mut done = histories.clone();
-    run_all(&migrations, &mut done, &EXPAND);
+    run_all(&migrations, &mut done, &UP);
     let back = |extent| reverse::versions(&migrations, &done, &extent);
     assert_eq!(back(Extent::Count(3)), [version("3"), version("2"), version("4")]);
     assert_eq!(back(Extent::To(version("1"))), [version("3"), version("2"), version("4")]);
@@ -176,7 +173,7 @@ fn circles_and_missing_needs_are_reported_together() {
         plain(3, &[2], &steps),
         plain(4, &[4, 9], &steps),
     ]);
-    let faults = plan::up(&migrations, &empty(&["a"]), &EXPAND).unwrap_err();
+    let faults = plan::up(&migrations, &empty(&["a"]), &UP).unwrap_err();
     let faults: Vec<_> = faults.iter().map(|fault| (fault.code, fault.message.as_str())).collect();
     let expected = [
         ("needs-circle", "migrations need each other: 2 needs 3 needs 2"),
@@ -200,7 +197,7 @@ fn no_store_overtakes_one_that_is_left_out() {
     let planned = up(&migrations, &empty(&["a"]), &CONTRACT);
     assert_eq!(labels(&planned), [("1".into(), "a".into(), 0), ("2".into(), "a".into(), 0)]);
     assert_eq!(planned.held_back.len(), 1, "contract waits for the verify step of b");
-    assert!(up(&migrations, &empty(&["a"]), &EXPAND).held_back.is_empty());
+    assert!(up(&migrations, &empty(&["a"]), &UP).held_back.is_empty());
 }
 
 #[test]
@@ -209,7 +206,7 @@ fn a_store_with_nothing_but_contract_steps_is_neither_late_nor_pending() {
     let migrations =
         collected([plain(1, &[], &steps), plain(2, &[], &[("a", Phase::Expand), ("b", Phase::Expand)])]);
     let mut histories = empty(&["a", "b"]);
-    run_all(&migrations, &mut histories, &EXPAND);
+    run_all(&migrations, &mut histories, &UP);
     assert_eq!(audit::audit(&migrations, &histories, Policy::default()), []);
     let rows = dunlin_engine::status::rows(&migrations, &histories);
     assert!(dunlin_engine::status::pending(&rows).is_empty());
@@ -225,11 +222,11 @@ fn a_thousand_migrations_plan_in_a_blink() {
         let began = Instant::now();
         let findings = audit::audit(&migrations, histories, Policy::default());
         let audited = began.elapsed();
-        let items = up(&migrations, histories, &EXPAND).items.len();
+        let items = up(&migrations, histories, &UP).items.len();
         (findings.len(), items, audited, began.elapsed())
     };
     let fresh = timed(&histories);
-    run_all(&migrations, &mut histories, &EXPAND);
+    run_all(&migrations, &mut histories, &UP);
     let applied = timed(&histories);
     println!("fresh {fresh:?}, applied {applied:?}");
     assert_eq!((fresh.1, applied.0, applied.1), (1000, 0, 0));
@@ -394,7 +391,7 @@ fn a_step_without_a_way_back_stops_the_way_back_before_it_begins() {
     second.steps[0].undo = Undo::Unwritten;
     let migrations = collected([first, second, plain(3, &[], &[("a", Phase::Expand)])]);
     let mut histories = empty(&["a", "b"]);
-    run_all(&migrations, &mut histories, &EXPAND);
+    run_all(&migrations, &mut histories, &UP);
     let all: Vec<_> = migrations.values().rev().cloned().collect();
     let error = plan::down(&all, &histories).unwrap_err();
     let expected = "there is no way back:\n  2_m in `a`: nothing to undo is written here\n  1_m in `a`: it is irreversible: the mails are sent";

@@ -70,6 +70,16 @@ impl World {
         self.data[&StoreName::from(store)].lock().unwrap()
     }
 
+    /// Every statement that took effect in a store.
+    pub(super) fn ran(&self, store: &str) -> Vec<String> {
+        self.data(store).ran.clone()
+    }
+
+    /// How often the lock of a store was taken.
+    pub(super) fn locks(&self, store: &str) -> i64 {
+        self.data(store).locks()
+    }
+
     pub(super) fn context(&self) -> Context {
         let number = RUNS.fetch_add(1, Ordering::Relaxed);
         Context {
@@ -196,3 +206,8 @@ pub(super) fn version(text: &str) -> Version {
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
+
+/// As far as `up` goes by itself.
+pub(super) const UP: Goal = Goal { to: None, contract: false, only: None };
+/// To the very end.
+pub(super) const CONTRACT: Goal = Goal { to: None, contract: true, only: None };

@@ -150,7 +150,11 @@ impl Data {
                 *counter += 1;
                 Ok(1)
             }
-            ("drop" | "bump", None) => fault(format!("{name} does not exist")),
+            ("sink", Some(counter)) => {
+                *counter -= 1;
+                Ok(1)
+            }
+            ("drop" | "bump" | "sink", None) => fault(format!("{name} does not exist")),
             _ => fault(format!("`{verb}` is no verb")),
         }
     }
