@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use dunlin_core::{
-    AnyOp, Checksum, Diagnostic, Error, ErrorKind, History, Migration, MigrationId, Origin, Phase, Record,
-    Result, Span, State, Step, StoreName, Undo, Version,
+    AnyOp, Checksum, Cursor, Diagnostic, Error, ErrorKind, History, Migration, MigrationId, Origin, Phase,
+    Record, Result, Span, State, Step, StoreName, Undo, Version,
 };
 
 use crate::lane;
@@ -280,7 +280,10 @@ impl Places<'_> {
     pub(crate) fn of<'v>(&self, version: &'v Version) -> (usize, Option<&'v Version>) {
         match self.0.get(version) {
             Some((place, _)) => (*place, None),
-            None => (self.0.range::<Version, _>(..version).next_back().map_or(0, |(_, (_, last))| *last), Some(version)),
+            None => (
+                self.0.range::<Version, _>(..version).next_back().map_or(0, |(_, (_, last))| *last),
+                Some(version),
+            ),
         }
     }
 }
@@ -319,10 +322,7 @@ pub fn down(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Result<
         for phase in Phase::ALL.into_iter().rev() {
             for (store, record, steps) in &lanes {
                 for index in begun(record, steps).rev().filter(|index| steps[*index].phase == phase) {
-                    let is_begun = record.state == State::Undoing
-                        && record.checkpoint.is_some()
-                        && index + 1 == record.steps.len();
-                    match undo_item(migration, store, (index, steps), is_begun) {
+                    match item_down(migration, store, record, (index, steps)) {
                         Ok(item) => plan.items.push(item),
                         Err(reason) => blocked.push((migration.id().clone(), (*store).clone(), reason)),
                     }
@@ -348,6 +348,36 @@ fn begun(record: &Record, steps: &[&Step]) -> std::ops::Range<usize> {
     0..(record.steps.len() + usize::from(half_done)).min(steps.len())
 }
 
+fn item_down(
+    migration: &Arc<dyn Migration>,
+    store: &StoreName,
+    record: &Record,
+    (index, steps): (usize, &[&Step]),
+) -> Result<Item, String> {
+    if index == record.steps.len() && is_untouched(record) {
+        let leads_to = undone_to(steps, index);
+        let nothing = item(migration, store, index, steps[index]);
+        return Ok(Item { op: None, direction: Direction::Down, leads_to, ..nothing });
+    }
+    let goes_on = record.state == State::Undoing && record.checkpoint.is_some();
+    undo_item(migration, store, (index, steps), goes_on && index + 1 == record.steps.len())
+}
+
+/// Whether the step that is under way is certain not to have had any effect: its first statement failed, or was not sent.
+fn is_untouched(record: &Record) -> bool {
+    Cursor::of(record).is_ok_and(|cursor| cursor.at == 0 && !cursor.open)
+}
+
+/// Where a lane stands when the step at `index`, and all after it, are undone.
+fn undone_to(steps: &[&Step], index: usize) -> State {
+    match lane::state_at(steps, index) {
+        _ if index == 0 => State::Undone,
+        // Without its contract steps a lane is what `up` leads to: nothing is left to settle if the way back ends here.
+        State::Expanded => State::Expanded,
+        _ => State::Undoing,
+    }
+}
+
 fn undo_item(
     migration: &Arc<dyn Migration>,
     store: &StoreName,
@@ -361,12 +391,7 @@ fn undo_item(
         Undo::Irreversible { reason } => return Err(format!("it is irreversible: {reason}")),
         Undo::Unwritten => return Err("nothing to undo is written here".to_owned()),
     };
-    let leads_to = match lane::state_at(steps, index) {
-        _ if index == 0 => State::Undone,
-        // Without its contract steps a lane is what `up` leads to: nothing is left to settle if the way back ends here.
-        State::Expanded => State::Expanded,
-        _ => State::Undoing,
-    };
+    let leads_to = undone_to(steps, index);
     Ok(Item { op, direction: Direction::Down, leads_to, is_begun, ..item(migration, store, index, step) })
 }
 

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use dunlin_core::{
-    Advance, Author, Error, ErrorKind, EventKind, History, Origin, Phase, Record, Result, Session, State,
-    StoredFile, Violation, Work,
+    Advance, Author, Checkpoint, Cursor, Error, ErrorKind, EventKind, History, Origin, Phase, Record, Result,
+    Session, State, StoredFile, Violation, Work,
 };
 
 use crate::event::{Event, Report, StepLabel};
@@ -44,8 +44,14 @@ pub(crate) async fn run(
     };
     let began = Instant::now();
     report(Event::Started(label));
-    let mut step =
-        Step { context, item, label, changed: 0, records: records(item, history, &context.author) };
+    let mut step = Step {
+        context,
+        item,
+        label,
+        changed: 0,
+        records: records(item, history, &context.author),
+        is_ours: false,
+    };
     let end = step.advance_to_the_end(session, report).await;
     // What the store holds now is what the next step of this lane goes on from.
     history.records.insert(label.id.version.clone(), step.records.now);
@@ -61,6 +67,8 @@ struct Step<'a> {
     label: StepLabel<'a>,
     changed: u64,
     records: Records,
+    /// Whether the record is what the last advance of this run led to, and nothing was tried since.
+    is_ours: bool,
 }
 
 /// The records of a step: as the store has it, and as it will be.
@@ -80,6 +88,7 @@ impl Step<'_> {
         let mut stuck_at = None;
         loop {
             if self.context.cancel.is_cancelled() {
+                self.withdraw(session, &files).await?;
                 return Ok(End::Paused);
             }
             match self.advance(session, &files).await {
@@ -92,6 +101,7 @@ impl Step<'_> {
                     }
                     self.changed += advance.changed;
                     self.records.now = advance.record;
+                    self.is_ours = true;
                     if advance.is_done {
                         return Ok(End::Complete);
                     }
@@ -103,6 +113,7 @@ impl Step<'_> {
                 }
                 Err(error) => {
                     tries += 1;
+                    self.is_ours = false;
                     stuck_at.clone_from(&self.records.now.checkpoint);
                     if self.recover(session, error, tries, report).await? {
                         return Ok(End::Complete);
@@ -110,6 +121,17 @@ impl Step<'_> {
                 }
             }
         }
+    }
+
+    /// Takes back the announcement of a statement that was not sent, so that nobody has to ask whether it took effect.
+    async fn withdraw(&mut self, session: &mut Box<dyn Session>, files: &[StoredFile]) -> Result<()> {
+        let Ok(cursor) = Cursor::of(&self.records.now) else { return Ok(()) };
+        if self.is_ours && cursor.open {
+            let closed = Checkpoint::of(&Cursor { open: false, before: None, ..cursor });
+            self.records.now.checkpoint = Some(closed);
+            session.write(&self.records.now, files, EventKind::Begun).await?;
+        }
+        Ok(())
     }
 
     async fn advance(&self, session: &mut Box<dyn Session>, files: &[StoredFile]) -> Result<Advance> {

@@ -440,3 +440,37 @@ fn the_kept_text_takes_back_what_has_no_file_any_more_or_an_edited_one() {
         }
     });
 }
+
+#[test]
+fn a_pause_leaves_no_question_about_a_statement_that_was_not_sent() {
+    block_on(async {
+        for events in 0..12 {
+            let mut world = World::new(&[("cache", false)]).await;
+            let migrations =
+                world.migrations(&[("1_a.mem", "add x\nbump x\nbump x\nadd y\n# Down\ndrop y\ndrop x")]);
+            let (cancel, mut left) = (world.cancel.clone(), events);
+            let mut stop = move |_: Event<'_>| match left {
+                0 => cancel.cancel(),
+                _ => left -= 1,
+            };
+            world.up_listening(&migrations, &UP, &mut stop).await.1.unwrap();
+            world.cancel = tokio_util::sync::CancellationToken::new();
+            world.brought_up(&migrations, &UP).await;
+            assert_eq!(world.ran("cache"), ["add x", "bump x", "bump x", "add y"], "{events}");
+        }
+    });
+}
+
+#[test]
+fn a_step_that_had_no_effect_is_not_undone_and_needs_no_way_back() {
+    block_on(async {
+        let world = World::new(&[("cache", false)]).await;
+        let migrations =
+            world.migrations(&[("1_a.mem", "add x\n# Down\ndrop x"), ("2_b.mem", "bump nothing")]);
+        failure(world.up(&migrations, &UP).await.1);
+        assert!(world.record("cache", "2").await.unwrap().checkpoint.is_some());
+        world.down(&migrations, &Extent::Count(1)).await.1.unwrap();
+        assert_eq!(world.record("cache", "2").await.unwrap().state, State::Undone);
+        assert_eq!(world.ran("cache"), ["add x"]);
+    });
+}
