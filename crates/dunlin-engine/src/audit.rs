@@ -1,14 +1,15 @@
 //! Files held against histories: what was edited, renamed, lost, or arrives late. Pure; what to do about a finding is
 //! the policy's word.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dunlin_core::{
-    Checksum, History, Migration, MigrationId, Origin, Phase, Record, State, StoreName, Version,
+    Checksum, History, Migration, MigrationId, Origin, Phase, Record, State, Step, StoreName, Version,
 };
 
-use crate::{lane, plan};
+use crate::lane;
+use crate::plan::{self, Places};
 
 /// One disagreement between files and histories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,45 +223,50 @@ fn missing(store: &StoreName, record: &Record, fresh: &[&dyn Migration], policy:
 /// they are asked for, and are never late.
 fn late(migrations: &Migrations, histories: &Histories, policy: Policy) -> Vec<Finding> {
     let places = plan::places(migrations);
-    let newest = |history: &History| {
-        let live = history.records.values().filter(|record| record.state != State::Undone);
-        live.map(|record| record.id.clone())
-            .max_by(|left, right| places.of(&left.version).cmp(&places.of(&right.version)))
-    };
-    let newest: BTreeMap<&StoreName, MigrationId> =
-        histories.iter().filter_map(|(store, history)| Some((store, newest(history)?))).collect();
+    let newest: BTreeMap<&StoreName, &MigrationId> =
+        histories.iter().filter_map(|(store, history)| Some((store, newest(history, &places)?))).collect();
     let find = |migration: &Arc<dyn Migration>| {
         let id = migration.id();
-        let before_contract = migration.steps().iter().filter(|step| step.phase != Phase::Contract);
-        let stores: BTreeSet<&StoreName> = before_contract.map(|step| &step.store).collect();
-        let is_absent = |store: &StoreName| {
-            histories.get(store).is_some_and(|history| history.live(&id.version).is_none())
+        let is_absent = |step: &&Step| {
+            step.phase != Phase::Contract
+                && histories.get(&step.store).is_some_and(|history| history.live(&id.version).is_none())
         };
-        let overtaker = |store: &StoreName| {
-            newest.get(store).filter(|newest| places.of(&newest.version) > places.of(&id.version))
-        };
-        let store = stores.iter().copied().find(|store| is_absent(store) && overtaker(store).is_some())?;
-        let newest = overtaker(store)?;
-        let ran_elsewhere = histories.values().any(|history| history.live(&id.version).is_some());
-        let (message, help) = if ran_elsewhere {
-            (
-                format!("{id} has yet to run in `{store}`, where the later {newest} already ran"),
-                "write these steps as a migration of their own, or let them run late: `--out-of-order apply`",
-            )
-        } else {
-            (
-                format!("{id} comes before {newest}, which already ran in `{store}`"),
-                "give it a new version (`dunlin new` prints one), or let it run late: `--out-of-order apply`",
-            )
-        };
-        Some(Finding {
-            kind: FindingKind::OutOfOrder,
-            id: id.clone(),
-            store: ran_elsewhere.then(|| store.clone()),
-            message,
-            help: help.to_owned(),
-            reaction: policy.out_of_order,
-        })
+        let is_behind = |newest: &&&MigrationId| places.of(&id.version) < places.of(&newest.version);
+        let mut absent = migration.steps().iter().filter(is_absent).map(|step| &step.store);
+        let (store, newest) = absent.find_map(|store| Some((store, newest.get(store).filter(is_behind)?)))?;
+        let is_elsewhere = histories.values().any(|history| history.live(&id.version).is_some());
+        Some(out_of_order(id, store, newest, is_elsewhere, policy))
     };
     migrations.values().filter_map(find).collect()
+}
+
+fn out_of_order(
+    id: &MigrationId,
+    store: &StoreName,
+    newest: &MigrationId,
+    is_elsewhere: bool,
+    policy: Policy,
+) -> Finding {
+    let (message, way_out) = if is_elsewhere {
+        let message = format!("{id} has yet to run in `{store}`, where the later {newest} already ran");
+        (message, "write these steps as a migration of their own")
+    } else {
+        let message = format!("{id} comes before {newest}, which already ran in `{store}`");
+        (message, "give it a new version (`dunlin new` prints one)")
+    };
+    Finding {
+        kind: FindingKind::OutOfOrder,
+        id: id.clone(),
+        store: is_elsewhere.then(|| store.clone()),
+        message,
+        help: format!("{way_out}, or let it run late: `--out-of-order apply`"),
+        reaction: policy.out_of_order,
+    }
+}
+
+/// The last of the migrations that ran, in the order in which they run.
+fn newest<'a>(history: &'a History, places: &Places<'_>) -> Option<&'a MigrationId> {
+    let live = history.records.values().filter(|record| record.state != State::Undone);
+    live.map(|record| &record.id)
+        .max_by(|left, right| places.of(&left.version).cmp(&places.of(&right.version)))
 }

@@ -116,7 +116,7 @@ pub async fn write(session: &mut Box<dyn Session>, record: &Record, files: &[Sto
 pub fn baseline(migrations: &[Arc<dyn Migration>], history: &History, remark: Remark<'_>) -> Vec<Record> {
     let Remark { store, author, reason } = remark;
     let is_new = |migration: &&Arc<dyn Migration>| {
-        lane::stores(&***migration).contains(store) && history.live(&migration.id().version).is_none()
+        lane::stores(&***migration).contains(&store) && history.live(&migration.id().version).is_none()
     };
     let record = |migration: &Arc<dyn Migration>| Record {
         note: Some(reason.to_owned()),

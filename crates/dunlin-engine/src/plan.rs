@@ -1,16 +1,23 @@
 //! The ordered steps still to run, forward or back. Planning is pure and deterministic: the same files and histories
 //! give the same plan, and a plan that ran leaves an empty one.
 
+mod back;
+mod order;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use dunlin_core::{
-    AnyOp, Checksum, Cursor, Diagnostic, Error, ErrorKind, History, Migration, MigrationId, Origin, Phase,
-    Record, Result, Span, State, Step, StoreName, Undo, Version,
+    AnyOp, Checksum, Diagnostic, History, Migration, MigrationId, Phase, Record, Result, Span, State, Step,
+    StoreName, Version,
 };
 
 use crate::lane;
+
+pub use back::down;
+use back::undo_item;
+pub use order::in_order;
+pub(crate) use order::{Places, places};
 
 /// Forward or back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,14 +138,16 @@ fn plan_lanes_up(
     contract: bool,
     plan: &mut Plan,
 ) -> Result<Reach, Diagnostic> {
-    let stores = lane::stores(&**migration);
-    let (known, left_out): (Vec<_>, Vec<_>) = stores.iter().partition(|store| histories.contains_key(*store));
-    let mut lanes = Vec::with_capacity(known.len());
-    for store in known {
-        let record = histories[store].live(&migration.id().version);
-        lanes.push(lane_up(migration, store, record, plan)?);
+    let mut lanes = Vec::new();
+    for store in lane::stores(&**migration) {
+        let Some(history) = histories.get(store) else { continue };
+        let record = history.live(&migration.id().version);
+        // A lane that was marked as done is done, whatever its steps are.
+        if record.is_none_or(|record| record.state != State::Done) {
+            lanes.push(lane_up(migration, store, record, plan)?);
+        }
     }
-    let waited_for = migration.steps().iter().filter(|step| left_out.contains(&&step.store));
+    let waited_for = migration.steps().iter().filter(|step| !histories.contains_key(&step.store));
     let barrier = waited_for.map(|step| step.phase).min();
     let mut reach = Reach::Goal;
     for phase in Phase::ALL.into_iter().filter(|phase| contract || *phase != Phase::Contract) {
@@ -163,9 +172,6 @@ fn lane_up<'a>(
 ) -> Result<Lane<'a>, Diagnostic> {
     let steps = lane::steps(&**migration, store);
     let Some(record) = record else { return Ok(Lane { store, steps, position: 0, is_begun: false }) };
-    if record.state == State::Done {
-        return Ok(Lane { store, steps, position: usize::MAX, is_begun: false });
-    }
     let position = record.steps.len();
     let is_begun = record.checkpoint.is_some();
     if is_begun && record.state == State::Undoing && (1..=steps.len()).contains(&position) {
@@ -211,199 +217,4 @@ fn item(migration: &Arc<dyn Migration>, store: &StoreName, index: usize, step: &
         leads_to: State::Applying,
         is_begun: false,
     }
-}
-
-/// All migrations in the order in which they run: by version, but what one needs comes before it.
-pub fn in_order(migrations: &Migrations) -> Result<Vec<&Arc<dyn Migration>>, Vec<Diagnostic>> {
-    let mut order = Ordering {
-        migrations,
-        done: BTreeSet::new(),
-        path: Vec::new(),
-        list: Vec::new(),
-        faults: Vec::new(),
-    };
-    for version in migrations.keys() {
-        order.visit(version);
-    }
-    if order.faults.is_empty() { Ok(order.list) } else { Err(order.faults) }
-}
-
-struct Ordering<'a> {
-    migrations: &'a Migrations,
-    done: BTreeSet<&'a Version>,
-    path: Vec<&'a Version>,
-    list: Vec<&'a Arc<dyn Migration>>,
-    faults: Vec<Diagnostic>,
-}
-
-impl<'a> Ordering<'a> {
-    fn visit(&mut self, version: &'a Version) {
-        if self.done.contains(version) {
-            return;
-        }
-        if self.path.contains(&version) {
-            let circle = self.path.iter().skip_while(|known| **known != version).chain([&version]);
-            let circle: Vec<String> = circle.map(ToString::to_string).collect();
-            let message = format!("migrations need each other: {}", circle.join(" needs "));
-            let help = "take one of these out of the `needs` of another";
-            self.faults.push(Diagnostic::error("needs-circle", message).help(help));
-            return;
-        }
-        let Some(migration) = self.migrations.get(version) else { return };
-        self.path.push(version);
-        for needed in migration.needs() {
-            if self.migrations.contains_key(needed) {
-                self.visit(needed);
-            } else {
-                let message = format!("{} needs {needed}, which does not exist", migration.id());
-                self.faults.push(
-                    Diagnostic::error("needs-missing", message)
-                        .help("bring that migration in, or correct `needs`"),
-                );
-            }
-        }
-        self.path.pop();
-        self.done.insert(version);
-        self.list.push(migration);
-    }
-}
-
-/// The place of every version in the order in which migrations run.
-#[derive(Debug)]
-pub(crate) struct Places<'a>(
-    /// Its own place, and the last one of all versions up to it.
-    BTreeMap<&'a Version, (usize, usize)>,
-);
-
-impl Places<'_> {
-    /// The place of a version. One without a file comes right after all lower ones.
-    pub(crate) fn of<'v>(&self, version: &'v Version) -> (usize, Option<&'v Version>) {
-        match self.0.get(version) {
-            Some((place, _)) => (*place, None),
-            None => (
-                self.0.range::<Version, _>(..version).next_back().map_or(0, |(_, (_, last))| *last),
-                Some(version),
-            ),
-        }
-    }
-}
-
-/// The places of all migrations; by version alone where they cannot be ordered.
-pub(crate) fn places(migrations: &Migrations) -> Places<'_> {
-    let versions: Vec<&Version> = match in_order(migrations) {
-        Ok(order) => order.into_iter().map(|migration| &migration.id().version).collect(),
-        Err(_) => migrations.keys().collect(),
-    };
-    let mut places: BTreeMap<&Version, (usize, usize)> =
-        versions.into_iter().enumerate().map(|(index, version)| (version, (index + 1, 0))).collect();
-    let mut so_far = 0;
-    for (place, last) in places.values_mut() {
-        so_far = so_far.max(*place);
-        *last = so_far;
-    }
-    Places(places)
-}
-
-/// The steps that take whole migrations back, given newest first. Refuses before anything runs if one has no way back.
-pub fn down(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Result<Plan> {
-    let mut plan = Plan::default();
-    let mut blocked = Vec::new();
-    for migration in migrations {
-        let version = &migration.id().version;
-        let mut lanes = Vec::new();
-        for (store, history) in histories.iter().rev() {
-            let Some(record) = history.live(version) else { continue };
-            let steps = lane::steps(&**migration, store);
-            match unknown_steps(record) {
-                Some(reason) => blocked.push((migration.id().clone(), store.clone(), reason)),
-                None => lanes.push((store, record, steps)),
-            }
-        }
-        for phase in Phase::ALL.into_iter().rev() {
-            for (store, record, steps) in &lanes {
-                for index in begun(record, steps).rev().filter(|index| steps[*index].phase == phase) {
-                    match item_down(migration, store, record, (index, steps)) {
-                        Ok(item) => plan.items.push(item),
-                        Err(reason) => blocked.push((migration.id().clone(), (*store).clone(), reason)),
-                    }
-                }
-            }
-        }
-    }
-    if blocked.is_empty() { Ok(plan) } else { Err(no_way_back(&blocked)) }
-}
-
-/// Why nobody knows which steps of a migration are in effect.
-fn unknown_steps(record: &Record) -> Option<String> {
-    if record.origin == Origin::Baseline {
-        return Some("`baseline` took it as done; dunlin did not run it".to_owned());
-    }
-    let is_bare = record.state == State::Done && record.steps.is_empty();
-    is_bare.then(|| "it was marked as done, and its steps are not known".to_owned())
-}
-
-/// The steps of a lane that are complete or half done.
-fn begun(record: &Record, steps: &[&Step]) -> std::ops::Range<usize> {
-    let half_done = record.state == State::Applying && record.checkpoint.is_some();
-    0..(record.steps.len() + usize::from(half_done)).min(steps.len())
-}
-
-fn item_down(
-    migration: &Arc<dyn Migration>,
-    store: &StoreName,
-    record: &Record,
-    (index, steps): (usize, &[&Step]),
-) -> Result<Item, String> {
-    if index == record.steps.len() && is_untouched(record) {
-        let leads_to = undone_to(steps, index);
-        let nothing = item(migration, store, index, steps[index]);
-        return Ok(Item { op: None, direction: Direction::Down, leads_to, ..nothing });
-    }
-    let goes_on = record.state == State::Undoing && record.checkpoint.is_some();
-    undo_item(migration, store, (index, steps), goes_on && index + 1 == record.steps.len())
-}
-
-/// Whether the step that is under way is certain not to have had any effect: its first statement failed, or was not sent.
-fn is_untouched(record: &Record) -> bool {
-    Cursor::of(record).is_ok_and(|cursor| cursor.at == 0 && !cursor.open)
-}
-
-/// Where a lane stands when the step at `index`, and all after it, are undone.
-fn undone_to(steps: &[&Step], index: usize) -> State {
-    match lane::state_at(steps, index) {
-        _ if index == 0 => State::Undone,
-        // Without its contract steps a lane is what `up` leads to: nothing is left to settle if the way back ends here.
-        State::Expanded => State::Expanded,
-        _ => State::Undoing,
-    }
-}
-
-fn undo_item(
-    migration: &Arc<dyn Migration>,
-    store: &StoreName,
-    (index, steps): (usize, &[&Step]),
-    is_begun: bool,
-) -> Result<Item, String> {
-    let step = steps[index];
-    let op = match &step.undo {
-        Undo::Op(op) => Some(op.clone()),
-        Undo::Nothing { .. } => None,
-        Undo::Irreversible { reason } => return Err(format!("it is irreversible: {reason}")),
-        Undo::Unwritten => return Err("nothing to undo is written here".to_owned()),
-    };
-    let leads_to = undone_to(steps, index);
-    Ok(Item { op, direction: Direction::Down, leads_to, is_begun, ..item(migration, store, index, step) })
-}
-
-fn no_way_back(blocked: &[(MigrationId, StoreName, String)]) -> Error {
-    let mut message = String::from("there is no way back:");
-    for (id, store, reason) in blocked {
-        let _ = fmt::Write::write_fmt(&mut message, format_args!("\n  {id} in `{store}`: {reason}"));
-    }
-    let version = blocked.first().map_or("VERSION", |(id, _, _)| id.version.as_str());
-    let help = format!(
-        "nothing was changed. Three ways out: write the way back into the file's Down section (the file of an applied migration may gain one), \
-         go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark {version} undone --reason …`"
-    );
-    Error::new(ErrorKind::Unsupported, message).help(help).with("code", "irreversible")
 }

@@ -3,8 +3,12 @@
 mod audits;
 mod crashes;
 mod loading;
+mod locks;
 mod marks;
+mod plain;
 mod plans;
+mod properties;
 mod runs;
 mod schedules;
+mod turns;
 mod world;

@@ -366,7 +366,6 @@ fn ten_thousand_files_load_in_a_blink() {
     let loaded = load(&files, &world.backends);
     let took = began.elapsed();
     assert_eq!(loaded.migrations.len(), 10_000);
-    println!("read {read:?}, all {took:?}");
     let bound = if cfg!(debug_assertions) { 3_000 } else { 150 };
-    assert!(took.as_millis() < bound, "{took:?}");
+    assert!(took.as_millis() < bound, "{took:?}, {read:?} of it to read the files");
 }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use dunlin_core::{
-    ErrorKind, EventKind, Migration, MigrationId, Origin, Phase, Record, State, Step, StoreName, Version,
-};
+use dunlin_core::{ErrorKind, EventKind, MigrationId, Origin, Phase, Record, State, Step, StoreName};
 use dunlin_engine::mark::{self, Mark, Remark};
 use dunlin_engine::reverse::Extent;
 use dunlin_engine::run::{Migrations, Stop};
 use dunlin_engine::{Policy, audit, lane};
 
+use super::plain::Plain;
 use super::world::{UP, World, author, block_on, version};
 
 const FILES: [(&str, &str); 3] = [
@@ -207,28 +206,6 @@ async fn settled_after_a_kill(text: &str, call: u32, after: bool) -> Option<Mark
     Some(mark)
 }
 
-/// A migration written in Rust, with steps that leave no text behind.
-#[derive(Debug)]
-struct Written {
-    id: MigrationId,
-    needs: Vec<Version>,
-    steps: Vec<Step>,
-}
-
-impl Migration for Written {
-    fn id(&self) -> &MigrationId {
-        &self.id
-    }
-
-    fn needs(&self) -> &[Version] {
-        &self.needs
-    }
-
-    fn steps(&self) -> &[Step] {
-        &self.steps
-    }
-}
-
 #[test]
 fn a_migration_written_in_rust_runs_beside_files_and_goes_back() {
     block_on(async {
@@ -237,7 +214,7 @@ fn a_migration_written_in_rust_runs_beside_files_and_goes_back() {
         let step = Step::new(Phase::Expand, "app", script("bump x")).undo(script("sink x"));
         let id = MigrationId { version: version("2"), slug: "written".into() };
         let mut loaded = world.load(&[("1_a.mem", "add x"), ("3_c.mem", "add z\n# Down\ndrop z")]);
-        loaded.add(Arc::new(Written { id, needs: vec![version("1")], steps: vec![step] }));
+        loaded.add(Arc::new(Plain { id, needs: vec![version("1")], steps: vec![step] }));
         world.brought_up(&loaded.migrations, &UP).await;
         world.down(&loaded.migrations, &Extent::Count(2)).await.1.unwrap();
         assert_eq!(world.ran("app"), ["add x", "bump x", "add z", "drop z", "sink x"]);
@@ -254,6 +231,7 @@ fn a_migration_marked_done_without_a_file_has_no_way_back() {
         world.brought_up(&migrations, &UP).await;
         marked(&world, &migrations, ("app", "2"), Mark::Undone).await.unwrap();
         marked(&world, &Migrations::new(), ("app", "2"), Mark::Done).await.unwrap();
+        assert!(world.brought_up(&migrations, &UP).await.completed.is_empty());
         let (_, outcome) = world.down(&migrations, &Extent::Count(1)).await;
         let Err(Stop::Failed(error)) = outcome else { panic!("{outcome:?}") };
         assert!(error.message.contains("its steps are not known"), "{error}");

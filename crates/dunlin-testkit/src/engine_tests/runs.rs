@@ -1,52 +1,28 @@
 //! What a run does, and what it leaves behind when it cannot go on.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dunlin_core::{Attempt, ErrorKind, EventKind, Phase, RunId, State};
+use dunlin_core::{ErrorKind, EventKind, Phase, State};
 use dunlin_engine::reverse::Extent;
 use dunlin_engine::run::Stop;
-use dunlin_engine::{Event, Outcome, lock};
+use dunlin_engine::{Event, Outcome};
 
 use super::world::{CONTRACT, UP, World, block_on, version};
 
-const BOTH_KINDS: [(&str, bool); 2] = [("app", true), ("cache", false)];
+pub(super) const BOTH_KINDS: [(&str, bool); 2] = [("app", true), ("cache", false)];
 
-const FILES: [(&str, &str); 4] = [
+pub(super) const FILES: [(&str, &str); 4] = [
     ("1_a.app.mem", "add x\nbump x\n# Down\ndrop x\n"),
     ("1_a.cache.mem", "add x\nbump x\n# Down\ndrop x\n"),
     ("2_b.app.mem", "add y\nbump y\n# Down\ndrop y\n"),
     ("3_c.cache.mem", "add z\n# Down\ndrop z\n"),
 ];
 
-fn failure(stop: Result<Outcome, Stop>) -> dunlin_core::Error {
+pub(super) fn failure(stop: Result<Outcome, Stop>) -> dunlin_core::Error {
     match stop {
         Err(Stop::Failed(error)) => error,
         other => panic!("expected a failure, found {other:?}"),
     }
-}
-
-#[test]
-fn a_second_up_does_nothing_and_takes_no_lock() {
-    block_on(async {
-        let world = World::new(&BOTH_KINDS).await;
-        let migrations = world.migrations(&FILES);
-        assert_eq!(world.brought_up(&migrations, &UP).await.completed.len(), 4);
-        let (ran, locks) = (world.ran("app"), world.locks("app"));
-        assert_eq!(ran, ["add x", "bump x", "add y", "bump y"]);
-        let summary = world.brought_up(&migrations, &UP).await;
-        assert!(summary.completed.is_empty());
-        assert_eq!((world.ran("app"), world.locks("app")), (ran, locks));
-        assert!(!world.is_locked().await);
-    });
-}
-
-#[test]
-fn a_store_without_anything_to_do_is_not_locked() {
-    block_on(async {
-        let world = World::new(&BOTH_KINDS).await;
-        world.brought_up(&world.migrations(&FILES[2..3]), &UP).await;
-        assert_eq!((world.locks("app"), world.locks("cache")), (1, 0));
-    });
 }
 
 async fn ten_at_once(threads: &str) {
@@ -70,28 +46,6 @@ async fn ten_at_once(threads: &str) {
     assert!(!world.is_locked().await);
 }
 
-#[test]
-fn ten_runs_at_once_apply_each_step_once_and_all_succeed() {
-    block_on(ten_at_once("one thread"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
-    runtime.block_on(ten_at_once("four threads"));
-}
-
-#[test]
-fn two_ways_back_at_once_take_one_migration_back() {
-    block_on(async {
-        let world = World::new(&BOTH_KINDS).await;
-        let migrations = world.migrations(&FILES);
-        world.brought_up(&migrations, &UP).await;
-        let back = || world.down(&migrations, &Extent::Count(1));
-        let (one, other) = tokio::join!(back(), back());
-        assert!(one.1.is_ok() && other.1.is_ok());
-        assert_eq!(one.0.completed.len() + other.0.completed.len(), 1);
-        assert_eq!(world.ran("cache").last().unwrap(), "drop z");
-        assert!(world.record("cache", "1").await.is_some_and(|record| record.state == State::Done));
-    });
-}
-
 const VERIFIED: &str = "
 [[expand]]
 store = 'app'
@@ -107,6 +61,28 @@ store = 'app'
 script = 'add contracted'
 undo = 'drop contracted'
 ";
+
+#[test]
+fn a_second_up_does_nothing_and_takes_no_lock() {
+    block_on(async {
+        let world = World::new(&BOTH_KINDS).await;
+        let migrations = world.migrations(&FILES);
+        assert_eq!(world.brought_up(&migrations, &UP).await.completed.len(), 4);
+        let (ran, locks) = (world.ran("app"), world.locks("app"));
+        assert_eq!(ran, ["add x", "bump x", "add y", "bump y"]);
+        let summary = world.brought_up(&migrations, &UP).await;
+        assert!(summary.completed.is_empty());
+        assert_eq!((world.ran("app"), world.locks("app")), (ran, locks));
+        assert!(!world.is_locked().await);
+    });
+}
+
+#[test]
+fn ten_runs_at_once_apply_each_step_once_and_all_succeed() {
+    block_on(ten_at_once("one thread"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    runtime.block_on(ten_at_once("four threads"));
+}
 
 #[test]
 fn a_violation_stops_the_run_before_anything_else() {
@@ -253,106 +229,6 @@ fn a_run_asked_to_stop_pauses_between_two_advances_and_the_next_goes_on() {
 }
 
 #[test]
-fn a_held_lock_is_waited_for_until_the_deadline_and_its_holder_named() {
-    block_on(async {
-        let mut world = World::new(&BOTH_KINDS).await;
-        world.lock_wait = Duration::from_millis(400);
-        let me = lock::me("bob", &RunId("other".into()));
-        world.data("cache").hold(Some(me.clone()));
-        let migrations = world.migrations(&FILES);
-        let mut waits = 0;
-        let began = Instant::now();
-        let mut count = |event: Event<'_>| waits += u32::from(matches!(event, Event::Waiting { .. }));
-        let (_, outcome) = world.up_listening(&migrations, &UP, &mut count).await;
-        let error = failure(outcome);
-        assert!(began.elapsed() >= world.lock_wait && began.elapsed() < Duration::from_secs(3));
-        assert_eq!((error.kind, waits, error.fact("store")), (ErrorKind::Locked, 1, Some("cache")));
-        let holder = format!("held by bob on {}, process {}", me.host, me.pid);
-        assert!(error.message.contains(&holder), "{error}");
-        assert!(
-            world.stores[&"app".into()].holder().await.unwrap().is_none(),
-            "the other lock was given back"
-        );
-        assert!(world.ran("app").is_empty());
-    });
-}
-
-#[test]
-fn a_lock_that_is_given_back_in_time_is_taken() {
-    block_on(async {
-        let world = World::new(&BOTH_KINDS).await;
-        let me = lock::me("bob", &RunId("other".into()));
-        let Attempt::Taken(held) = world.stores[&"cache".into()].try_lock(&me).await.unwrap() else {
-            panic!()
-        };
-        let migrations = world.migrations(&FILES);
-        let free = async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            held.release().await.unwrap();
-        };
-        let (summary, ()) = tokio::join!(world.brought_up(&migrations, &UP), free);
-        assert_eq!(summary.completed.len(), 4);
-    });
-}
-
-#[test]
-fn a_dead_holder_is_taken_over_and_can_write_no_more() {
-    block_on(async {
-        let world = World::new(&BOTH_KINDS).await;
-        let mut dead = lock::me("bob", &RunId("other".into()));
-        let place = dead.process.rsplit_once(' ').unwrap().0.to_owned();
-        dead.process = format!("{place} 1").into();
-        let store = &world.stores[&"app".into()];
-        let Attempt::Taken(mut late) = store.try_lock(&dead).await.unwrap() else { panic!("it is free") };
-        let migrations = world.migrations(&FILES);
-        let mut taken_over = 0;
-        let mut count = |event: Event<'_>| taken_over += u32::from(matches!(event, Event::TakenOver { .. }));
-        world.up_listening(&migrations, &UP, &mut count).await.1.unwrap();
-        assert_eq!(taken_over, 1);
-        assert_eq!(late.history().await.unwrap_err().kind, ErrorKind::LeaseLost);
-    });
-}
-
-#[test]
-fn a_run_can_be_stopped_while_it_waits_for_a_lock() {
-    block_on(async {
-        let world = World::new(&BOTH_KINDS).await;
-        world.data("cache").hold(Some(lock::me("bob", &RunId("other".into()))));
-        let migrations = world.migrations(&FILES);
-        let began = Instant::now();
-        let stop = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            world.cancel.cancel();
-        };
-        let ((_, outcome), ()) = tokio::join!(world.up(&migrations, &UP), stop);
-        assert!(began.elapsed() < Duration::from_secs(2));
-        assert!(failure(outcome).message.starts_with("stopped while waiting for the lock of `cache`"));
-        assert!(world.stores[&"app".into()].holder().await.unwrap().is_none());
-    });
-}
-
-#[test]
-fn a_run_whose_lock_was_taken_over_writes_nothing_more() {
-    block_on(async {
-        let world = World::new(&[("app", true)]).await;
-        let migrations = world.migrations(&[("1_a.mem", "add x"), ("2_b.mem", "add y")]);
-        let mut started = 0;
-        let mut take_over = |event: Event<'_>| {
-            started += u32::from(matches!(event, Event::Started(_)));
-            if matches!(event, Event::Finished { .. }) {
-                world.data("app").hold(Some(lock::me("bob", &RunId("other".into()))));
-            }
-        };
-        let (_, outcome) = world.up_listening(&migrations, &UP, &mut take_over).await;
-        assert_eq!((failure(outcome).kind, started), (ErrorKind::LeaseLost, 2));
-        assert_eq!(world.ran("app"), ["add x"]);
-        assert!(world.is_locked().await, "the other one's lock is not released");
-        let journal = world.stores[&"app".into()].journal(None, 9).await.unwrap();
-        assert_eq!(journal.len(), 1);
-    });
-}
-
-#[test]
 fn an_empty_migration_counts_as_applied() {
     block_on(async {
         for is_transactional in [true, false] {
@@ -362,81 +238,6 @@ fn an_empty_migration_counts_as_applied() {
             assert_eq!(world.record("app", "1").await.unwrap().state, State::Done);
             world.down(&migrations, &Extent::Count(1)).await.1.unwrap();
             assert_eq!(world.record("app", "1").await.unwrap().state, State::Undone);
-        }
-    });
-}
-
-#[test]
-fn a_half_applied_migration_can_be_taken_back() {
-    block_on(async {
-        let world = World::new(&[("cache", false)]).await;
-        let migrations = world.migrations(&[
-            ("1_a.mem", "add w\n# Down\ndrop w"),
-            ("2_b.mem", "add x\nbump nothing\nadd y\n# Down\ndrop y\ndrop x"),
-        ]);
-        failure(world.up(&migrations, &UP).await.1);
-        assert_eq!(world.record("cache", "2").await.unwrap().state, State::Applying);
-        let (summary, outcome) = world.down(&migrations, &Extent::Count(1)).await;
-        assert!(matches!(outcome, Ok(Outcome::Complete)));
-        assert_eq!(summary.completed.len(), 1);
-        assert_eq!(world.ran("cache"), ["add w", "add x", "drop x"]);
-        assert_eq!(world.record("cache", "2").await.unwrap().state, State::Undone);
-    });
-}
-
-#[test]
-fn a_half_undone_migration_is_undone_to_its_end_before_it_is_applied_again() {
-    block_on(async {
-        let mut world = World::new(&[("cache", false)]).await;
-        let migrations = world.migrations(&[("1_a.mem", "add x\nadd y\n# Down\ndrop y\ndrop x")]);
-        world.brought_up(&migrations, &UP).await;
-        let mut advances = 0;
-        let cancel = world.cancel.clone();
-        let mut stop = |event: Event<'_>| {
-            advances += u32::from(matches!(event, Event::Advanced { .. }));
-            if advances == 2 {
-                cancel.cancel();
-            }
-        };
-        let (_, outcome) = world.down_listening(&migrations, &Extent::Count(1), &mut stop).await;
-        assert!(matches!(outcome, Ok(Outcome::Paused)));
-        assert_eq!(world.record("cache", "1").await.unwrap().state, State::Undoing);
-        world.cancel = tokio_util::sync::CancellationToken::new();
-        let summary = world.brought_up(&migrations, &UP).await;
-        assert_eq!(summary.completed.len(), 2);
-        assert_eq!(world.ran("cache"), ["add x", "add y", "drop y", "drop x", "add x", "add y"]);
-        assert_eq!(world.record("cache", "1").await.unwrap().state, State::Done);
-    });
-}
-
-#[test]
-fn a_half_undone_migration_whose_way_back_is_gone_says_so() {
-    block_on(async {
-        let world = World::new(&[("cache", false)]).await;
-        let migrations = world.migrations(&[("1_a.mem", "add x\nadd y\n# Down\ndrop y\ndrop x")]);
-        world.brought_up(&migrations, &UP).await;
-        world.data("cache").burn(3, true);
-        failure(world.down(&migrations, &Extent::Count(1)).await.1);
-        let (_, outcome) = world.up(&world.migrations(&[("1_a.mem", "add x\nadd y")]), &UP).await;
-        let Err(Stop::Unordered(faults)) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(
-            faults[0].message,
-            "1_a is half undone in `cache`, and cannot be undone to its end: nothing to undo is written here"
-        );
-        world.brought_up(&migrations, &UP).await;
-    });
-}
-
-#[test]
-fn the_kept_text_takes_back_what_has_no_file_any_more_or_an_edited_one() {
-    block_on(async {
-        for files in [&[][..], &[("1_a.app.mem", "add other\n# Down\ndrop other")]] {
-            let world = World::new(&BOTH_KINDS).await;
-            world.brought_up(&world.migrations(&FILES[..2]), &UP).await;
-            let (summary, outcome) = world.down(&world.migrations(files), &Extent::Count(1)).await;
-            assert!(matches!(outcome, Ok(Outcome::Complete)));
-            assert_eq!(summary.completed.len(), 2);
-            assert!(world.data("app").counters.is_empty() && world.data("cache").counters.is_empty());
         }
     });
 }
@@ -458,19 +259,5 @@ fn a_pause_leaves_no_question_about_a_statement_that_was_not_sent() {
             world.brought_up(&migrations, &UP).await;
             assert_eq!(world.ran("cache"), ["add x", "bump x", "bump x", "add y"], "{events}");
         }
-    });
-}
-
-#[test]
-fn a_step_that_had_no_effect_is_not_undone_and_needs_no_way_back() {
-    block_on(async {
-        let world = World::new(&[("cache", false)]).await;
-        let migrations =
-            world.migrations(&[("1_a.mem", "add x\n# Down\ndrop x"), ("2_b.mem", "bump nothing")]);
-        failure(world.up(&migrations, &UP).await.1);
-        assert!(world.record("cache", "2").await.unwrap().checkpoint.is_some());
-        world.down(&migrations, &Extent::Count(1)).await.1.unwrap();
-        assert_eq!(world.record("cache", "2").await.unwrap().state, State::Undone);
-        assert_eq!(world.ran("cache"), ["add x"]);
     });
 }
