@@ -11,7 +11,12 @@ use crate::exit::Exit;
 /// A finding as a fault: an error where the policy refuses, else a warning.
 pub(crate) fn fault(finding: &Finding) -> Fault {
     let severity = if finding.reaction == Reaction::Refuse { Severity::Error } else { Severity::Warning };
-    let diagnostic = Diagnostic { severity, ..Diagnostic::error(finding.kind.code(), &*finding.message) };
+    let place = finding.store.as_ref().map(|store| format!("`{store}`"));
+    let message = match place.filter(|place| !finding.message.contains(place)) {
+        Some(place) => format!("{} ({place})", finding.message),
+        None => finding.message.clone(),
+    };
+    let diagnostic = Diagnostic { severity, ..Diagnostic::error(finding.kind.code(), message) };
     Fault::Diagnostic(diagnostic.help(&*finding.help))
 }
 

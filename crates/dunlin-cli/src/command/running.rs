@@ -99,6 +99,9 @@ impl<'a> Show<'a> {
                 if let Some(bar) = &self.bar {
                     bar.set_message(format!("{} {} {} {}", step.store, step.id, step.phase, step.summary));
                 }
+                if self.printer.volume == Volume::Verbose {
+                    self.statements(*step);
+                }
                 if step.is_resumed {
                     self.line(&format!("{} {}: goes on where an earlier run stopped", step.store, step.id));
                 }
@@ -121,19 +124,25 @@ impl<'a> Show<'a> {
                     span(*delay)
                 ));
             }
-            Event::Waiting { store, holder } => {
-                self.line(&format!("waits for the migration lock of `{store}`{}", by(*holder)));
-            }
-            Event::TakenOver { store, holder } => {
-                self.line(&format!(
-                    "takes over the migration lock of `{store}`{}, which is gone",
-                    by(Some(holder))
-                ));
-            }
             Event::Finished { step, changed, elapsed } => {
                 self.line(&self.finished(*step, *changed, *elapsed));
             }
-            _ => {}
+            other => {
+                if let Some(line) = about_lock(other) {
+                    self.line(&line);
+                }
+            }
+        }
+    }
+
+    /// The statements of a step, before they run.
+    fn statements(&self, step: StepLabel<'_>) {
+        let head = format!("{} {} {}", step.store, step.id, step.phase);
+        self.line(&self.printer.err.text(Style::Frame, &head));
+        for line in step.op.iter().flat_map(|op| op.preview()) {
+            for text in line.text.lines() {
+                self.line(&format!("    {text}"));
+            }
         }
     }
 
@@ -153,6 +162,19 @@ impl<'a> Show<'a> {
             Some(bar) => bar.suspend(|| complain(&format!("{text}\n"))),
             None => complain(&format!("{text}\n")),
         }
+    }
+}
+
+/// What an event says about a lock, if it is about one.
+pub(super) fn about_lock(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::Waiting { store, holder } => {
+            Some(format!("waits for the migration lock of `{store}`{}", by(*holder)))
+        }
+        Event::TakenOver { store, holder } => {
+            Some(format!("takes over the migration lock of `{store}`{}, which is gone", by(Some(holder))))
+        }
+        _ => None,
     }
 }
 

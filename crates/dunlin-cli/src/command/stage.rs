@@ -9,7 +9,7 @@ use dunlin_engine::{Context, Loaded, Policy, Stores};
 use crate::answer::{Answer, Failure, Fault};
 use crate::args::commands::Rules;
 use crate::args::global::Global;
-use crate::config;
+use crate::config::{self, Config};
 use crate::exit::Exit;
 
 /// How often a server that is still starting is asked again.
@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(200);
 pub(crate) struct Stage {
     pub(crate) project: Project,
     pub(crate) loaded: Loaded,
-    only: Vec<StoreName>,
+    pub(crate) config: Config,
     wait: Duration,
 }
 
@@ -44,6 +44,26 @@ impl Stage {
         config: config::Loaded,
         rules: Option<&Rules>,
     ) -> Result<Self, Failure> {
+        let mut stage = Self::without_files(global, config)?;
+        stage.project.policy = rules.map_or(stage.config.policy, |rules| rules.over(stage.config.policy));
+        let directory = &stage.config.migrations;
+        if directory.is_dir() {
+            stage.project = stage.project.directory(directory)?;
+        } else if rules.is_some() {
+            let error =
+                Error::new(ErrorKind::Config, format!("there is no directory `{}`", directory.display()));
+            return Err(error
+                .help("`dunlin new NAME` makes it with a first migration; `--migrations DIR` names another")
+                .into());
+        }
+        let diagnostics = stage.loaded.diagnostics;
+        stage.loaded = stage.project.load_beside(stage.loaded.sources);
+        stage.loaded.diagnostics.splice(0..0, diagnostics);
+        Ok(stage)
+    }
+
+    /// Reads the settings alone, for what is about stores and not about files.
+    pub(crate) fn without_files(global: &Global, config: config::Loaded) -> Result<Self, Failure> {
         if config.has_errors() {
             return Err(Failure::of_config(config));
         }
@@ -53,28 +73,28 @@ impl Stage {
             project = project.target(target)?;
         }
         project.lock_wait = config.lock_wait;
-        project.policy = rules.map_or(config.policy, |rules| rules.over(config.policy));
-        if config.migrations.is_dir() {
-            project = project.directory(&config.migrations)?;
-        } else if rules.is_some() {
-            let error = Error::new(
-                ErrorKind::Config,
-                format!("there is no directory `{}`", config.migrations.display()),
-            );
-            return Err(error
-                .help("`dunlin new NAME` makes it with a first migration; `--migrations DIR` names another")
-                .into());
-        }
-        let mut loaded = project.load_beside(sources);
-        loaded.diagnostics.splice(0..0, diagnostics);
-        Ok(Self { project, loaded, only: config.only, wait: global.wait.unwrap_or_default() })
+        project.policy = config.policy;
+        let loaded = Loaded { diagnostics, sources, ..Loaded::default() };
+        Ok(Self { project, loaded, config, wait: global.wait.unwrap_or_default() })
+    }
+
+    /// The stores the command is about, in order of name.
+    pub(crate) fn stores(&self) -> Vec<StoreName> {
+        let only = &self.config.only;
+        let names = self.project.targets().map(|(_, target)| target.name.clone());
+        names.filter(|name| only.is_empty() || only.contains(name)).collect()
     }
 
     /// Connects to the stores the command is about. Servers that are still starting are waited for if that was asked.
     pub(crate) async fn connect(&self) -> Result<Stores, Error> {
+        self.connect_to(&self.config.only).await
+    }
+
+    /// Connects to these stores; to all where none is named.
+    pub(crate) async fn connect_to(&self, names: &[StoreName]) -> Result<Stores, Error> {
         let deadline = Instant::now() + self.wait;
         loop {
-            match self.project.connect(&self.only).await {
+            match self.project.connect(names).await {
                 Err(error) if error.kind == ErrorKind::Connect && Instant::now() < deadline => {
                     tokio::time::sleep(POLL).await;
                 }

@@ -16,9 +16,9 @@ use crate::args::commands::Status;
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
-use crate::render::Printer;
 use crate::render::color::Style;
 use crate::render::table::{Cell, Side, Table};
+use crate::render::{Printer, Volume};
 
 pub(crate) fn run(
     args: &Status,
@@ -71,7 +71,10 @@ fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, printer: &Printer) -> Strin
     let mut out = table.render(printer.width(), printer.out);
     for row in rows {
         for (store, standing) in &row.stores {
-            if let Some(detail) = detail(row, store, standing) {
+            let told = printer.volume == Volume::Verbose;
+            if let Some(detail) =
+                detail(row, store, standing).or_else(|| settled(row, store, standing).filter(|_| told))
+            {
                 let _ = writeln!(out, "{detail}");
             }
         }
@@ -126,6 +129,20 @@ fn detail(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
     if let Some(started) = record.started {
         let _ =
             write!(text, "; begun {} by {} on {}", Moment(started), record.author.who, record.author.host);
+    }
+    Some(text)
+}
+
+/// More about what is settled, for those who ask.
+fn settled(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
+    let record = standing.record.as_ref()?;
+    let mut text = format!("{} in {store}: {}", row.id, record.state);
+    if let Some(finished) = record.finished {
+        let _ = write!(text, " {}", Moment(finished));
+    }
+    let _ = write!(text, " by {} on {}, {} rows", record.author.who, record.author.host, record.rows);
+    if let Some(note) = &record.note {
+        let _ = write!(text, "; {note}");
     }
     Some(text)
 }
