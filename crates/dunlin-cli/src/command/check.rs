@@ -16,6 +16,7 @@ use crate::exit::Exit;
 
 pub(crate) fn run(args: &Check, global: &Global, config: config::Loaded) -> Result<Answer, Failure> {
     let mut stage = Stage::survey(global, config, Some(&args.rules))?;
+    stage.is_inspection = true;
     if let Err(faults) = plan::in_order(&stage.loaded.migrations) {
         stage.loaded.diagnostics.extend(faults);
     }

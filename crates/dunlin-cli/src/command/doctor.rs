@@ -16,6 +16,7 @@ use crate::render::color::{Paint, Style};
 
 pub(crate) fn run(global: &Global, config: config::Loaded, printer: &Printer) -> Result<Answer, Failure> {
     let mut stage = Stage::survey(global, config, None)?;
+    stage.is_inspection = true;
     let settings = settings(&stage);
     // Faults of files are for `check`; here their number is enough.
     stage.loaded.diagnostics.retain(|fault| !fault.is_error());
@@ -35,7 +36,8 @@ pub(crate) fn run(global: &Global, config: config::Loaded, printer: &Printer) ->
                 Err(error) => {
                     facts.push(("state".to_owned(), error.message.clone()));
                     exit = if exit == Exit::Done { Exit::of(error.kind) } else { exit };
-                    faults.push(Fault::Error(error.with("store", &name)));
+                    let is_named = error.fact("store").is_some();
+                    faults.push(Fault::Error(if is_named { error } else { error.with("store", &name) }));
                 }
             }
             text.push_str(&list(&facts, 2, printer.out));

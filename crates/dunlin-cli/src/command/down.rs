@@ -9,6 +9,7 @@ use dunlin_core::{Diagnostic, Migration, Version};
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Extent, Goal, Plan, Summary, plan, reverse};
 
+use super::check::count;
 use super::running::{span, watched};
 use super::stage::{Stage, block_on};
 use super::up::ended;
@@ -69,10 +70,12 @@ pub(crate) fn redo(
         }
         let goal = Goal { to: newest, ..Goal::default() };
         let forward = run::forward(&stage.loaded.migrations, stage.project.policy, &goal);
-        let (summary, result, stopped_by) = watched(&context, &forward, printer).await;
-        let answer = ended(&context, &summary, result, stopped_by, &stage)?;
-        let text =
-            format!("{} steps undone and applied again, {}\n", back.plan.items.len(), span(began.elapsed()));
+        let answer = ended(&context, watched(&context, &forward, printer).await, &stage)?;
+        let steps = count(back.plan.items.len(), "step");
+        let text = match answer.exit {
+            Exit::Done => format!("{steps} undone and applied again, {}\n", span(began.elapsed())),
+            _ => format!("{steps} undone, and stopped while applying again; `dunlin up` continues\n"),
+        };
         Ok(stage.finish(Answer { text, ..answer }))
     })
 }
@@ -131,13 +134,17 @@ impl Back {
         let planner = |histories: &Histories, _: &mut Summary| {
             plan::down(&self.migrations, histories).map_err(Stop::Failed)
         };
-        let (summary, result, stopped_by) = watched(context, &planner, printer).await;
-        let answer = ended(context, &summary, result, stopped_by, stage)?;
-        let steps = summary.completed.len();
+        let run = watched(context, &planner, printer).await;
+        let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
+        let answer = ended(context, run, stage)?;
+        let (done, took) = (count(steps, "step"), span(began.elapsed()));
         let text = match (steps, answer.exit) {
+            _ if is_cut => format!("stopped at once, {took}; `dunlin status` shows how far it came\n"),
             (0, Exit::Done) => "nothing to undo\n".to_owned(),
-            (_, Exit::Done) => format!("{steps} steps undone, {}\n", span(began.elapsed())),
-            _ => format!("stopped after {steps} steps; `dunlin down` continues\n"),
+            (_, Exit::Done) => format!("{done} undone, {took}\n"),
+            _ => format!(
+                "stopped after {done}, {took}; `dunlin down` continues, `dunlin up` goes forth again\n"
+            ),
         };
         Ok(Answer { text, notes: self.notes.clone(), ..answer })
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dunlin::{Project, Registry};
-use dunlin_core::{Error, ErrorKind, SourceMap, StoreName};
+use dunlin_core::{Diagnostic, Error, ErrorKind, SourceMap, StoreName};
 use dunlin_engine::{Context, Loaded, Policy, Stores};
 
 use crate::answer::{Answer, Failure, Fault};
@@ -15,11 +15,16 @@ use crate::exit::Exit;
 /// How often a server that is still starting is asked again.
 const POLL: Duration = Duration::from_millis(200);
 
+/// Where nothing better is known about a store that does not answer.
+const HINT: &str = "is the server running there? `--wait 30s` waits for one that is starting, `dunlin doctor` looks at every store";
+
 /// Settings and files, read; nothing connected yet.
 pub(crate) struct Stage {
     pub(crate) project: Project,
     pub(crate) loaded: Loaded,
     pub(crate) config: Config,
+    /// Whether the command is asked what is amiss, and not only to do its work.
+    pub(crate) is_inspection: bool,
     wait: Duration,
 }
 
@@ -33,7 +38,8 @@ impl Stage {
         let stage = Self::survey(global, config, rules)?;
         if stage.loaded.has_errors() {
             let faults = stage.loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
-            return Err(Failure { exit: Exit::Integrity, faults, sources: stage.loaded.sources });
+            let data = serde_json::Value::Null;
+            return Err(Failure { exit: Exit::Integrity, data, faults, sources: stage.loaded.sources });
         }
         Ok(stage)
     }
@@ -75,7 +81,7 @@ impl Stage {
         project.lock_wait = config.lock_wait;
         project.policy = config.policy;
         let loaded = Loaded { diagnostics, sources, ..Loaded::default() };
-        Ok(Self { project, loaded, config, wait: global.wait.unwrap_or_default() })
+        Ok(Self { project, loaded, config, is_inspection: false, wait: global.wait.unwrap_or_default() })
     }
 
     /// The stores the command is about, in order of name.
@@ -108,9 +114,11 @@ impl Stage {
         Ok(self.project.context(self.connect().await?))
     }
 
-    /// Warnings of the files, for the answer.
-    pub(crate) fn warnings(&self) -> Vec<Fault> {
-        self.loaded.diagnostics.iter().cloned().map(Fault::Diagnostic).collect()
+    /// Warnings of the files, for the answer. A password in the configuration is a matter of its own: who asks what is
+    /// amiss is told, and nobody else with every answer.
+    fn warnings(&self) -> Vec<Fault> {
+        let is_told = |fault: &&Diagnostic| self.is_inspection || fault.code != "password-in-config";
+        self.loaded.diagnostics.iter().filter(is_told).cloned().map(Fault::Diagnostic).collect()
     }
 
     /// The texts that spans point into.
@@ -120,6 +128,10 @@ impl Stage {
 
     /// A failure of the world, shown with our texts.
     pub(crate) fn failure(&self, error: Error) -> Failure {
+        let error = match error.kind {
+            ErrorKind::Connect if error.help.is_none() && self.wait.is_zero() => error.help(HINT),
+            _ => error,
+        };
         Failure { sources: self.sources(), ..Failure::from(error) }
     }
 

@@ -8,6 +8,7 @@ use dunlin_engine::status::{Row, Standing, pending, rows};
 use dunlin_engine::{audit, run};
 use serde_json::{Value, json};
 
+use super::check::count;
 use super::findings;
 use super::stage::{Stage, block_on};
 use super::when::Moment;
@@ -121,8 +122,8 @@ fn detail(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
     {
         let _ = write!(
             text,
-            ", then {} statements{}",
-            cursor.at,
+            ", then {}{}",
+            count(cursor.at, "statement"),
             if cursor.open { " and one whose end is not recorded" } else { "" }
         );
     }

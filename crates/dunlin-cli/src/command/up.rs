@@ -7,7 +7,7 @@ use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Goal, Outcome, Plan, Summary};
 use serde_json::{Value, json};
 
-use super::running::{span, watched};
+use super::running::{Ended, span, watched};
 use super::stage::{Stage, block_on};
 use super::{findings, plan};
 use crate::answer::{Answer, Failure, Fault};
@@ -115,13 +115,18 @@ async fn apply(
             _ => Ok(plan),
         }
     };
-    let (summary, result, stopped_by) = watched(&context, &planner, printer).await;
-    let answer = ended(&context, &summary, result, stopped_by, stage)?;
+    let run = watched(&context, &planner, printer).await;
+    let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
+    let done = count(&run.summary, steps);
+    let answer = ended(&context, run, stage)?;
     let took = span(began.elapsed());
-    let text = match (summary.completed.len(), answer.exit) {
+    let text = match (steps, answer.exit) {
+        _ if is_cut => {
+            format!("stopped at once, {took}; `dunlin status` shows how far it came, `dunlin up` continues\n")
+        }
         (0, Exit::Done) => "nothing to do\n".to_owned(),
-        (steps, Exit::Done) => format!("{}, {took}\n", count(&summary, steps)),
-        (steps, _) => format!("stopped after {}, {took}; `dunlin up` continues\n", count(&summary, steps)),
+        (_, Exit::Done) => format!("{done}, {took}\n"),
+        _ => format!("stopped after {done}, {took}; `dunlin up` continues\n"),
     };
     Ok(stage.finish(Answer { text, ..answer }))
 }
@@ -134,28 +139,25 @@ fn count(summary: &Summary, steps: usize) -> String {
 }
 
 /// What a run did, as an answer or as a failure.
-pub(crate) fn ended(
-    context: &Context,
-    summary: &Summary,
-    result: Result<Outcome, Stop>,
-    stopped_by: Option<Exit>,
-    stage: &Stage,
-) -> Result<Answer, Failure> {
-    let outcome = result.map_err(|stop| {
-        let mut failure = findings::failure(stop, summary, stage.sources());
-        // A lock that was given up because of a signal is no lock that could not be had.
-        failure.exit = stopped_by.unwrap_or(failure.exit);
-        failure
-    })?;
-    let mut answer = Answer::done(data(context, summary, outcome), String::new());
-    answer.faults = summary.warnings.iter().map(findings::fault).collect::<Vec<Fault>>();
-    if outcome == Outcome::Paused {
-        answer.exit = stopped_by.unwrap_or(Exit::Paused);
-    }
-    Ok(answer)
+pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answer, Failure> {
+    let Ended { summary, result, stopped_by } = run;
+    let (word, exit) = match result {
+        Some(Ok(Outcome::Complete)) => ("complete", Exit::Done),
+        Some(Ok(Outcome::Paused)) => ("paused", stopped_by.unwrap_or(Exit::Paused)),
+        None => ("cut", stopped_by.unwrap_or(Exit::Paused)),
+        Some(Err(stop)) => {
+            let mut failure = findings::failure(stop, &summary, stage.sources());
+            // A lock that was given up because of a signal is no lock that could not be had.
+            failure.exit = stopped_by.unwrap_or(failure.exit);
+            failure.data = data(context, &summary, "failed");
+            return Err(failure);
+        }
+    };
+    let faults = summary.warnings.iter().map(findings::fault).collect::<Vec<Fault>>();
+    Ok(Answer { exit, faults, ..Answer::done(data(context, &summary, word), String::new()) })
 }
 
-fn data(context: &Context, summary: &Summary, outcome: Outcome) -> Value {
+fn data(context: &Context, summary: &Summary, outcome: &str) -> Value {
     let step = |item: &dunlin_engine::Item| {
         json!({
             "version": item.migration.id().version.as_str(),
@@ -167,7 +169,7 @@ fn data(context: &Context, summary: &Summary, outcome: Outcome) -> Value {
     };
     json!({
         "run": context.author.run.to_string(),
-        "outcome": if outcome == Outcome::Complete { "complete" } else { "paused" },
+        "outcome": outcome,
         "completed": summary.completed.iter().map(step).collect::<Vec<_>>(),
         "remaining": summary.stopped_in.iter().chain(&summary.remaining).map(step).collect::<Vec<_>>(),
     })
