@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dunlin_core::{Diagnostic, Error, History, Migration, State, StoreName};
+use dunlin_core::{Error, History, Migration, State, StoreName};
 use dunlin_engine::mark::{self, Remark};
 use dunlin_engine::{lane, run::Histories};
 
@@ -21,10 +21,7 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let stage = Stage::open(global, config, None)?;
-    if !stage.loaded.migrations.contains_key(&args.version) {
-        let fault = Diagnostic::error("unknown-version", format!("there is no migration {}", args.version));
-        return Err(fault.help("`dunlin status` lists them; nothing was changed").into());
-    }
+    stage.knows(Some(&args.version))?;
     let migrations: Vec<Arc<dyn Migration>> =
         stage.loaded.migrations.range(..=&args.version).map(|(_, migration)| migration.clone()).collect();
     block_on(async {

@@ -112,6 +112,13 @@ impl Back {
     async fn find(stage: &mut Stage, extent: &Extent) -> Result<(Context, Self), Failure> {
         let context = stage.context().await.map_err(|error| stage.failure(error))?;
         let histories = run::histories(&context.stores).await.map_err(|error| stage.failure(error))?;
+        if let Extent::To(version) = extent {
+            let is_recorded = histories.values().any(|history| history.records.contains_key(version));
+            let is_zero = version.as_str().bytes().all(|digit| digit == b'0');
+            if !is_recorded && !is_zero {
+                stage.knows(Some(version))?;
+            }
+        }
         let versions = reverse::versions(&histories, extent);
         let backends = stage.project.backends();
         let resolved = reverse::resolve(

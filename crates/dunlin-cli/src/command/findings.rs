@@ -41,7 +41,7 @@ pub(crate) fn failure(stop: Stop, summary: &Summary, sources: SourceMap) -> Fail
         }
     };
     faults.splice(0..0, summary.warnings.iter().map(fault));
-    Failure { exit, data: serde_json::Value::Null, faults, sources }
+    Failure { exit, data: Box::default(), faults, sources }
 }
 
 /// Whether the migration that failed is complete in another store.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dunlin::{Project, Registry};
-use dunlin_core::{Diagnostic, Error, ErrorKind, SourceMap, StoreName};
+use dunlin_core::{Diagnostic, Error, ErrorKind, SourceMap, StoreName, Version};
 use dunlin_engine::{Context, Loaded, Policy, Stores};
 
 use crate::answer::{Answer, Failure, Fault};
@@ -38,7 +38,7 @@ impl Stage {
         let stage = Self::survey(global, config, rules)?;
         if stage.loaded.has_errors() {
             let faults = stage.loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
-            let data = serde_json::Value::Null;
+            let data = Box::default();
             return Err(Failure { exit: Exit::Integrity, data, faults, sources: stage.loaded.sources });
         }
         Ok(stage)
@@ -82,6 +82,15 @@ impl Stage {
         project.policy = config.policy;
         let loaded = Loaded { diagnostics, sources, ..Loaded::default() };
         Ok(Self { project, loaded, config, is_inspection: false, wait: global.wait.unwrap_or_default() })
+    }
+
+    /// Refuses a version of which there is no file.
+    pub(crate) fn knows(&self, version: Option<&Version>) -> Result<(), Failure> {
+        let Some(version) = version.filter(|version| !self.loaded.migrations.contains_key(version)) else {
+            return Ok(());
+        };
+        let fault = Diagnostic::error("unknown-version", format!("there is no migration {version}"));
+        Err(fault.help("`dunlin status` lists them; nothing was changed").into())
     }
 
     /// The stores the command is about, in order of name.

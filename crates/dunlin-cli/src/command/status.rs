@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use dunlin_core::{Origin, State, StoreName};
 use dunlin_engine::status::{Row, Standing, pending, rows};
-use dunlin_engine::{audit, run};
+use dunlin_engine::{Finding, Reaction, audit, run};
 use serde_json::{Value, json};
 
 use super::check::count;
@@ -37,13 +37,10 @@ pub(crate) fn run(
         let rows = rows(&stage.loaded.migrations, &histories);
         let found = audit::audit(&stage.loaded.migrations, &histories, stage.project.policy);
         let stores: BTreeSet<&StoreName> = histories.keys().collect();
-        let mut answer = Answer::done(data(&rows), text(&rows, &stores, printer));
+        let mut answer = Answer::done(data(&rows), text(&rows, &stores, is_refused(&found), printer));
         answer.faults = found.iter().map(findings::fault).collect();
         if args.exit_code {
-            answer.exit = match (
-                found.iter().any(|finding| finding.reaction == dunlin_engine::Reaction::Refuse),
-                pending(&rows).is_empty(),
-            ) {
+            answer.exit = match (is_refused(&found), pending(&rows).is_empty()) {
                 (true, _) => Exit::Integrity,
                 (_, false) => Exit::Pending,
                 _ => Exit::Done,
@@ -53,7 +50,11 @@ pub(crate) fn run(
     })
 }
 
-fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, printer: &Printer) -> String {
+fn is_refused(found: &[Finding]) -> bool {
+    found.iter().any(|finding| finding.reaction == Reaction::Refuse)
+}
+
+fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, is_refused: bool, printer: &Printer) -> String {
     if rows.is_empty() {
         return "no migrations yet; `dunlin new NAME` writes the first one\n".to_owned();
     }
@@ -86,6 +87,8 @@ fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, printer: &Printer) -> Strin
         "{}",
         if open == 0 {
             "nothing is pending".to_owned()
+        } else if is_refused {
+            format!("{open} pending; `dunlin up` refuses, for the reasons given")
         } else {
             format!("{open} pending; `dunlin up` applies {}", if open == 1 { "it" } else { "them" })
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use dunlin_core::{Diagnostic, Error, ErrorKind, State};
+use dunlin_core::{Diagnostic, State};
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Goal, Outcome, Plan, Summary};
 use serde_json::{Value, json};
@@ -25,13 +25,10 @@ pub(crate) fn run(
 ) -> Result<Answer, Failure> {
     let reviewed = args.plan.as_deref().map(plan::reviewed).transpose()?;
     let stage = Stage::open(global, config, Some(&args.rules))?;
-    if let Some(to) = args.to.as_ref().filter(|to| !stage.loaded.migrations.contains_key(to)) {
-        let fault = Diagnostic::error("unknown-version", format!("there is no migration {to}"));
-        return Err(fault.help("`dunlin status` lists them").into());
-    }
-    let (goal, fingerprint) = match reviewed {
-        Some(reviewed) => (reviewed.goal, Some(reviewed.fingerprint)),
-        None => (Goal { to: args.to.clone(), contract: args.contract, only: None }, None),
+    stage.knows(args.to.as_ref())?;
+    let goal = match &reviewed {
+        Some(reviewed) => reviewed.goal.clone(),
+        None => Goal { to: args.to.clone(), contract: args.contract, only: None },
     };
     if args.dry_run {
         return block_on(async {
@@ -40,7 +37,7 @@ pub(crate) fn run(
             Ok(stage.finish(answer))
         });
     }
-    block_on(apply(&stage, &goal, fingerprint.as_deref(), printer))
+    block_on(apply(&stage, &goal, reviewed.as_ref(), printer))
 }
 
 pub(crate) fn contract(
@@ -50,21 +47,20 @@ pub(crate) fn contract(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let stage = Stage::open(global, config, Some(&args.rules))?;
-    let Some(migration) = stage.loaded.migrations.get(&args.version).cloned() else {
-        let fault = Diagnostic::error("unknown-version", format!("there is no migration {}", args.version));
-        return Err(fault.help("`dunlin status` lists them").into());
-    };
+    stage.knows(Some(&args.version))?;
     let goal = Goal { to: None, contract: true, only: Some(args.version.clone()) };
     block_on(async {
-        let stores = stage.connect().await.map_err(|error| stage.failure(error))?;
+        // Every store it names must have come that far, also those that `--store` leaves out.
+        let stores = stage.connect_to(&[]).await.map_err(|error| stage.failure(error))?;
         let histories = run::histories(&stores).await.map_err(|error| stage.failure(error))?;
-        let behind = behind(&histories, &*migration);
+        let migration = &stage.loaded.migrations[&args.version];
+        let behind = behind(&histories, &**migration);
         if !behind.is_empty() {
             let message =
                 format!("{} is not expanded and verified yet in {}", migration.id(), behind.join(", "));
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .help("`dunlin up` goes that far; contract comes after it")
-                .into());
+            let fault = Diagnostic::error("not-expanded", message);
+            let fault = fault.help("`dunlin up` goes that far; contract comes after it. Nothing was changed");
+            return Err(Failure::of_work(fault));
         }
         if args.dry_run {
             let (plan, summary) = plan::forward(&stage, &goal).await?;
@@ -102,7 +98,7 @@ fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<
 async fn apply(
     stage: &Stage,
     goal: &Goal,
-    fingerprint: Option<&str>,
+    reviewed: Option<&plan::Reviewed>,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let context = stage.context().await.map_err(|error| stage.failure(error))?;
@@ -110,8 +106,8 @@ async fn apply(
     let forward = run::forward(&stage.loaded.migrations, stage.project.policy, goal);
     let planner = |histories: &Histories, summary: &mut Summary| -> Result<Plan, Stop> {
         let plan = forward(histories, summary)?;
-        match fingerprint {
-            Some(fingerprint) if plan.fingerprint().to_string() != fingerprint => Err(Stop::Stale),
+        match reviewed {
+            Some(reviewed) if !reviewed.covers(&plan) => Err(Stop::Stale),
             _ => Ok(plan),
         }
     };
@@ -149,7 +145,7 @@ pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answ
             let mut failure = findings::failure(stop, &summary, stage.sources());
             // A lock that was given up because of a signal is no lock that could not be had.
             failure.exit = stopped_by.unwrap_or(failure.exit);
-            failure.data = data(context, &summary, "failed");
+            failure.data = Box::new(data(context, &summary, "failed"));
             return Err(failure);
         }
     };
