@@ -21,6 +21,9 @@ use crate::config;
 use crate::exit::Exit;
 use crate::render::{Printer, complain};
 
+/// How many losses are named.
+const SHOWN: usize = 12;
+
 pub(crate) fn run(
     args: &Down,
     global: &Global,
@@ -169,13 +172,10 @@ fn consent(plan: &Plan, is_allowed: bool, global: &Global, printer: &Printer) ->
     if losses.is_empty() || is_allowed {
         return Ok(());
     }
-    let shown = if losses.len() > 12 {
-        format!("{}, and {} more", losses[..12].join(", "), losses.len() - 12)
-    } else {
-        losses.join(", ")
-    };
+    let mut shown = format!("this takes away, with the data in it:{}", listed(&losses));
     if !global.no_input && printer.is_terminal() && std::io::stdin().is_terminal() {
-        complain(&format!("this takes away {shown}, and the data in it.\ntype `lose it` to go on: "));
+        shown.push_str("\ntype `lose it` to go on: ");
+        complain(&shown);
         let mut line = String::new();
         let read = std::io::stdin().lock().read_line(&mut line);
         if read.is_ok() && line.trim() == "lose it" {
@@ -184,8 +184,19 @@ fn consent(plan: &Plan, is_allowed: bool, global: &Global, printer: &Printer) ->
         let fault = Diagnostic::error("declined", "not confirmed; nothing was changed");
         return Err(Failure { exit: Exit::Declined, ..Failure::from(fault) });
     }
-    let fault = Diagnostic::error("data-loss", format!("this takes away {shown}, and the data in it"));
+    let fault = Diagnostic::error("data-loss", shown);
     let fault =
         fault.help("nothing was changed; say `--allow-data-loss` if that is meant (`--yes` is not enough)");
     Err(Failure { exit: Exit::Declined, ..Failure::from(fault) })
+}
+
+/// Each on a line; of very many, the first.
+fn listed(losses: &[String]) -> String {
+    let mut text: String = losses.iter().take(SHOWN).flat_map(|lost| ["\n  ", lost.as_str()]).collect();
+    if losses.len() > SHOWN {
+        text.push_str("\n  and ");
+        text.push_str(&(losses.len() - SHOWN).to_string());
+        text.push_str(" more");
+    }
+    text
 }
