@@ -40,6 +40,7 @@ pub(crate) async fn run(
         phase: item.phase,
         direction: item.direction,
         summary: &words,
+        op: item.op.as_ref(),
         is_resumed: item.is_begun,
     };
     let began = Instant::now();
