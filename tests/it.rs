@@ -1,1 +1,3 @@
 //! The one test binary: conformance, crashes, properties, and the command line.
+
+mod cli;

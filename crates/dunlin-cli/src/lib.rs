@@ -1,1 +1,122 @@
-//! The dunlin command line.
+//! The dunlin command line: arguments and configuration in, answers and exit codes out. Everything between is done by
+//! the engine and the backends; nothing here knows a store.
+
+pub mod answer;
+pub mod args;
+mod command;
+pub mod config;
+pub mod exit;
+pub mod explain;
+mod file;
+pub mod kind;
+mod panic;
+pub mod render;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use dunlin_core::{Diagnostic, SourceMap};
+use time::OffsetDateTime;
+
+use answer::{Answer, Failure, Fault};
+use args::{Args, Command};
+use config::Loaded;
+use exit::Exit;
+use render::{Format, Printer, Volume, json};
+
+/// Runs one command line, the program's name first.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.collect();
+    panic::guarded(|| match args::parse(&arguments) {
+        Ok(parsed) => answer(&parsed),
+        Err(error) => refuse(&error, &arguments),
+    })
+    .into()
+}
+
+/// Help and versions are answers; everything else that could not be read is a fault.
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    let rendered = error.render();
+    let printer = Printer::new(Format::Text, Volume::Normal, args::color(arguments));
+    let shown = |is_on: bool| if is_on { rendered.ansi().to_string() } else { rendered.to_string() };
+    if !error.use_stderr() {
+        return printer.data(&shown(printer.out.is_on)).map_or(Exit::Failed, |()| Exit::Done);
+    }
+    render::complain(&shown(printer.err.is_on));
+    if args::asks_for_json(arguments) {
+        let message = rendered.to_string();
+        let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let fault = Fault::Diagnostic(Diagnostic::error("usage", message));
+        let text = json::envelope("usage", false, &serde_json::Value::Null, &[fault], &SourceMap::default());
+        return printer.data(&text).map_or(Exit::Failed, |()| Exit::Usage);
+    }
+    Exit::Usage
+}
+
+fn answer(parsed: &args::Parsed) -> Exit {
+    let global = &parsed.args.global;
+    let printer = Printer::new(global.format(), global.volume(), global.color);
+    if let Some((word, ours)) = parsed.synonym {
+        printer.note(&format!("`{word}` is called `{ours}` here"));
+    }
+    let name = name(&parsed.args.command);
+    match perform(&parsed.args, &printer) {
+        Ok(answer) => printer.answer(name, &answer),
+        Err(failure) => printer.failure(name, &failure),
+    }
+}
+
+fn perform(args: &Args, printer: &Printer) -> Result<Answer, Failure> {
+    match &args.command {
+        Command::Explain(explain) => command::explain::run(explain, printer),
+        Command::Completions(completions) => Ok(command::completions::run(completions)),
+        Command::Man(man) => command::man::run(man),
+        Command::Init(init) => command::init::run(init, &args.global),
+        Command::New(new) => command::new::run(new, settings(args)?, OffsetDateTime::now_utc()),
+        Command::Status(status) => command::status::run(status, &args.global, settings(args)?, printer),
+        Command::Plan(plan) => command::plan::run(plan, &args.global, settings(args)?, printer),
+        Command::Up(up) => command::up::run(up, &args.global, settings(args)?, printer),
+        Command::Contract(contract) => {
+            command::up::contract(contract, &args.global, settings(args)?, printer)
+        }
+        Command::Down(down) => command::down::run(down, &args.global, settings(args)?, printer),
+        Command::Redo(redo) => command::down::redo(redo, &args.global, settings(args)?, printer),
+        other => {
+            let message = format!("`{}` is not part of this build", name(other));
+            Err(dunlin_core::Error::new(dunlin_core::ErrorKind::Unsupported, message).into())
+        }
+    }
+}
+
+/// The settings, whose secrets are kept out of everything from here on.
+fn settings(args: &Args) -> Result<Loaded, Failure> {
+    let directory = std::env::current_dir().map_err(|error| {
+        Diagnostic::error("unreadable-file", format!("the working directory cannot be read: {error}"))
+    })?;
+    let loaded = config::load(&args.global.request(directory));
+    panic::conceal(loaded.config.urls());
+    Ok(loaded)
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Status(_) => "status",
+        Command::Plan(_) => "plan",
+        Command::History(_) => "history",
+        Command::Check(_) => "check",
+        Command::Verify(_) => "verify",
+        Command::Doctor => "doctor",
+        Command::Explain(_) => "explain",
+        Command::Up(_) => "up",
+        Command::Contract(_) => "contract",
+        Command::Down(_) => "down",
+        Command::Redo(_) => "redo",
+        Command::Baseline(_) => "baseline",
+        Command::Mark(_) => "mark",
+        Command::Lock(_) => "lock",
+        Command::Init(_) => "init",
+        Command::New(_) => "new",
+        Command::Completions(_) => "completions",
+        Command::Man(_) => "man",
+    }
+}

@@ -118,6 +118,31 @@ impl Checkpoint {
     }
 }
 
+/// The checkpoint of every op that is a list of statements, in all backends alike, so that a person can settle one
+/// whose outcome nobody can tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// How many statements are complete.
+    pub at: usize,
+    /// Whether the one after those was about to be sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
+    /// What the store looked like just before, in the backend's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<serde_json::Value>,
+    /// The sum of the complete statements: what comes after them may be edited and continued.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sum: String,
+}
+
+impl Cursor {
+    /// The position a record holds; the beginning where it holds none.
+    pub fn of(record: &Record) -> Result<Self> {
+        record.checkpoint.as_ref().map_or(Ok(Self::default()), Checkpoint::read)
+    }
+}
+
 /// Where one migration stands in one store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {

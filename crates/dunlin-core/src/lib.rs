@@ -27,7 +27,9 @@ pub use async_trait::async_trait;
 pub use backend::{Backend, Field, LockMode, Native, Section, Target};
 pub use diagnostic::{Diagnostic, Severity};
 pub use error::{Error, ErrorKind, Result};
-pub use history::{Checkpoint, Event, EventKind, History, Origin, Record, State, StoredFile, Timestamp};
+pub use history::{
+    Author, Checkpoint, Cursor, Event, EventKind, History, Origin, Record, State, StoredFile, Timestamp,
+};
 pub use id::{Checksum, MigrationId, RunId, StoreName, Version};
 pub use migration::{Migration, Phase, Step, Undo};
 pub use node::Node;

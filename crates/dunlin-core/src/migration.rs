@@ -121,9 +121,10 @@ pub trait Migration: fmt::Debug + Send + Sync {
     /// What it does.
     fn steps(&self) -> &[Step];
 
-    /// The files it was read from, kept in the history so that the way back works without a checkout. A migration
-    /// written in Rust has none.
-    fn files(&self) -> &[StoredFile] {
-        &[]
+    /// The files that say what it does in `store`, kept in that store's history so that the way back works without a
+    /// checkout. A migration written in Rust has none.
+    fn files(&self, store: &StoreName) -> Vec<StoredFile> {
+        let _ = store;
+        Vec::new()
     }
 }

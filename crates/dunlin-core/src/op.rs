@@ -19,6 +19,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// returns for an op must never change, or every history would report its migrations as edited.
     fn canonical(&self) -> String;
 
+    /// What running it takes away for good, in words: `table users`, `column users.email`. Said before it runs.
+    fn removes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether there is nothing to do: an empty file, a section of comments.
     fn is_empty(&self) -> bool {
         false

@@ -122,13 +122,15 @@ impl Work<'_> {
         Record { rows: self.running.rows + changed, ..self.done.clone() }
     }
 
+    /// Whether a step is taken back. A statement that fails then although what it should bring about already holds is
+    /// passed over with a note: the step may have been half done, or somebody helped by hand.
+    pub fn is_undo(&self) -> bool {
+        self.done.steps.len() < self.running.steps.len()
+    }
+
     /// The journal's word for the completion of this step.
     pub fn ends_as(&self) -> EventKind {
-        if self.done.steps.len() < self.running.steps.len() {
-            EventKind::StepUndone
-        } else {
-            EventKind::StepDone
-        }
+        if self.is_undo() { EventKind::StepUndone } else { EventKind::StepDone }
     }
 }
 

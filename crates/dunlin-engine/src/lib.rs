@@ -1,1 +1,23 @@
-//! Loads, plans and runs migrations over any backend. Emits events, never prints.
+//! Loads, plans and runs migrations over any backend. Loading and planning are pure but for reading a directory;
+//! running is one loop that awaits. Everything that happens is an [`Event`]; nothing here prints, and no backend is
+//! known here.
+
+pub mod audit;
+pub mod event;
+pub mod lane;
+pub mod load;
+pub mod lock;
+pub mod mark;
+pub mod plan;
+pub mod reverse;
+pub mod run;
+pub mod status;
+mod step;
+pub mod toml;
+
+pub use audit::{Finding, FindingKind, Policy, Reaction};
+pub use event::{Event, Report};
+pub use load::{File, Loaded, load, read_dir};
+pub use plan::{Direction, Goal, Item, Plan};
+pub use reverse::Extent;
+pub use run::{Context, Outcome, Stores, Summary};

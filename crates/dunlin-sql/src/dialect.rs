@@ -28,4 +28,13 @@ impl Dialect {
             Self::Postgres | Self::Sqlite => format!("\"{}\"", name.replace('"', "\"\"")),
         }
     }
+
+    /// The placeholder of the bound value with this number, counted from 1. MySQL's have no numbers: bind in order.
+    pub(crate) fn placeholder(self, index: usize) -> String {
+        match self {
+            Self::Postgres => format!("${index}"),
+            Self::MySql => "?".to_owned(),
+            Self::Sqlite => format!("?{index}"),
+        }
+    }
 }

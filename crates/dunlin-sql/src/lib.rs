@@ -1,7 +1,44 @@
 //! The SQL backend of dunlin: PostgreSQL, MySQL, MariaDB and SQLite.
+//!
+//! Two halves that meet in [`op`]: text becomes ops (`split`, `read`, `decode`, `units`, `effect`), and sessions run
+//! them (`session`, `transaction`, `alone`).
 
+mod alone;
+mod backend;
+mod canonical;
+mod classify;
+mod conn;
+mod connect;
+mod cursor;
+pub mod decode;
 pub mod dialect;
+mod directive;
+mod effect;
+mod error;
+mod examine;
+mod history;
+mod keys;
+mod lex;
+mod lock;
+mod look;
+mod marker;
 pub mod op;
+mod query;
+pub mod read;
+mod rebuild;
+pub mod script;
+mod session;
+mod split;
+mod store;
+mod tables;
+mod text;
+mod transaction;
+mod units;
 
+pub use backend::Sql;
+pub use decode::decode;
 pub use dialect::Dialect;
 pub use op::Op;
+pub use read::read;
+pub use script::script_at;
+pub use store::Store;

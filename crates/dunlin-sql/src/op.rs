@@ -34,8 +34,8 @@ pub struct Statement {
     pub text: Arc<str>,
     /// Where that text stands. Byte offsets within `text` are byte offsets within the span.
     pub span: Option<Span>,
-    /// The text in which comments are gone, blanks are folded, and words outside quotes are in lower case: what is
-    /// hashed.
+    /// The text in which comments are gone, blanks are folded (none is kept beside parentheses and commas), and words
+    /// outside quotes are in lower case: what is hashed.
     pub canonical: Arc<str>,
     /// The lines that follow `COPY … FROM stdin`, without the closing `\.`.
     pub copy_data: Option<Arc<str>>,
@@ -55,7 +55,7 @@ pub struct Effect {
 /// A thing in a catalogue. Names are as the catalogue spells them: unquoted, in lower case where the server folds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {
-    /// A table or view.
+    /// A table or view, materialized ones included.
     Table(Name),
     /// An index; MySQL's belong to a table, and elsewhere the table may be unknown (`DROP INDEX i`).
     Index {
@@ -88,8 +88,10 @@ pub enum Object {
         /// The routine's name.
         name: Name,
     },
-    /// A schema or database.
+    /// A schema; in MySQL, which has no others, a database.
     Schema(String),
+    /// A database of a PostgreSQL server.
+    Database(String),
     /// A label of an enum type (PostgreSQL).
     EnumLabel {
         /// The type.
@@ -127,13 +129,54 @@ impl Op {
     pub fn statements(&self) -> impl Iterator<Item = &Statement> {
         self.units.iter().flat_map(|unit| &unit.statements)
     }
+
+    /// The statements before a unit that set up the connection for it. Who goes on at that unit with a new connection
+    /// has to run them again.
+    pub fn settings_before(&self, unit: usize) -> impl Iterator<Item = &Statement> {
+        let before = self.units.iter().take(unit).flat_map(|unit| &unit.statements);
+        before.filter(|statement| statement.is_setting())
+    }
+}
+
+impl Statement {
+    /// Whether all it does is to change the connection: `SET`, `USE`, `PRAGMA`, `ATTACH`. A new connection needs it
+    /// again.
+    pub fn is_setting(&self) -> bool {
+        let words = self.canonical.split([' ', '=', '(']).filter(|word| !word.starts_with("/*"));
+        let mut words = words.filter(|word| !word.is_empty());
+        match (words.next(), words.next().unwrap_or_default()) {
+            (Some("set"), word) => {
+                !matches!(word, "local" | "transaction" | "constraints" | "password" | "statement")
+            }
+            (Some("reset"), word) => {
+                !matches!(word, "master" | "slave" | "replica" | "query" | "persist" | "binary")
+            }
+            (Some("select"), word) => matches!(word, "set_config" | "pg_catalog.set_config"),
+            (Some("pragma"), name) => matches!(
+                name,
+                "foreign_keys"
+                    | "legacy_alter_table"
+                    | "recursive_triggers"
+                    | "ignore_check_constraints"
+                    | "case_sensitive_like"
+                    | "writable_schema"
+                    | "trusted_schema"
+                    | "temp_store"
+                    | "cache_size"
+                    | "synchronous"
+            ),
+            (Some("use" | "attach" | "detach"), _) => true,
+            _ => false,
+        }
+    }
 }
 
 impl CoreOp for Op {
     fn summary(&self) -> String {
         let mut statements = self.statements();
         let Some(first) = statements.next() else { return "nothing to do".to_owned() };
-        let words: Vec<&str> = first.canonical.split(' ').take(4).collect();
+        let head = first.canonical.split('(').next().unwrap_or_default();
+        let words: Vec<&str> = head.split(' ').take(5).collect();
         let mut summary: String = words.join(" ").chars().take(60).collect();
         let rest = statements.count();
         if rest > 0 {
@@ -159,12 +202,35 @@ impl CoreOp for Op {
         for statement in self.statements() {
             text.push_str(&statement.canonical);
             text.push_str(";\n");
-            text.push_str(statement.copy_data.as_deref().unwrap_or_default());
+            text.push_str(&statement.copy_data.as_deref().unwrap_or_default().replace("\r\n", "\n"));
         }
         text
     }
 
+    fn removes(&self) -> Vec<String> {
+        self.statements().filter_map(removed).collect()
+    }
+
     fn is_empty(&self) -> bool {
         self.units.is_empty()
+    }
+}
+
+/// What a statement takes away together with the data in it. Moving a table out of its name takes nothing away.
+fn removed(statement: &Statement) -> Option<String> {
+    let effect = statement.effect.as_ref().filter(|effect| !effect.appears)?;
+    let drops = |word: &str| statement.canonical.contains(word);
+    match &effect.object {
+        Object::Table(name) if statement.canonical.starts_with("drop table") => {
+            Some(format!("table {}", name.name))
+        }
+        Object::Column { table, column } if drops(" drop ") => {
+            Some(format!("column {}.{column}", table.name))
+        }
+        Object::Schema(name) if statement.canonical.starts_with("drop ") => Some(format!("schema {name}")),
+        Object::Database(name) if statement.canonical.starts_with("drop ") => {
+            Some(format!("database {name}"))
+        }
+        _ => None,
     }
 }

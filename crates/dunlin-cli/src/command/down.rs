@@ -1,0 +1,177 @@
+//! `dunlin down` and `dunlin redo`: back by the way that was written, and forth again.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Instant;
+
+use dunlin_core::{Diagnostic, Migration, Version};
+use dunlin_engine::run::{self, Histories, Stop};
+use dunlin_engine::{Context, Extent, Goal, Plan, Summary, plan, reverse};
+
+use super::running::{span, watched};
+use super::stage::{Stage, block_on};
+use super::up::ended;
+use super::{findings, planned};
+use crate::answer::{Answer, Failure};
+use crate::args::commands::{Down, Redo};
+use crate::args::global::Global;
+use crate::config;
+use crate::exit::Exit;
+use crate::render::{Printer, complain};
+
+pub(crate) fn run(
+    args: &Down,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
+    let mut stage = Stage::open(global, config, None)?;
+    let extent = extent(args.count, args.to.clone());
+    block_on(async {
+        if args.dry_run {
+            let answer = dry(&mut stage, &extent, printer).await?;
+            return Ok(stage.finish(answer));
+        }
+        let (context, back) = Back::find(&mut stage, &extent).await?;
+        consent(&back.plan, args.allow_data_loss, global, printer)?;
+        let answer = back.go(&stage, &context, printer).await?;
+        Ok(stage.finish(answer))
+    })
+}
+
+pub(crate) fn redo(
+    args: &Redo,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
+    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+    block_on(async {
+        let (context, back) = Back::find(&mut stage, &Extent::Count(args.count.get() as usize)).await?;
+        consent(&back.plan, args.allow_data_loss, global, printer)?;
+        let newest = back.migrations.first().map(|migration| migration.id().version.clone());
+        let lost = back
+            .migrations
+            .iter()
+            .find(|migration| !stage.loaded.migrations.contains_key(&migration.id().version));
+        if let Some(lost) = lost {
+            let fault = Diagnostic::error(
+                "missing",
+                format!("there is no file of {}, so it could not be applied again", lost.id()),
+            );
+            return Err(fault.help("nothing was changed; `dunlin down` undoes it by the stored text").into());
+        }
+        let began = Instant::now();
+        let undone = back.go(&stage, &context, printer).await?;
+        if undone.exit != Exit::Done {
+            return Ok(stage.finish(undone));
+        }
+        let goal = Goal { to: newest, ..Goal::default() };
+        let forward = run::forward(&stage.loaded.migrations, stage.project.policy, &goal);
+        let (summary, result, stopped_by) = watched(&context, &forward, printer).await;
+        let answer = ended(&context, &summary, result, stopped_by, &stage)?;
+        let text =
+            format!("{} steps undone and applied again, {}\n", back.plan.items.len(), span(began.elapsed()));
+        Ok(stage.finish(Answer { text, ..answer }))
+    })
+}
+
+/// How far back, from what was said.
+pub(crate) fn extent(count: Option<NonZeroU32>, to: Option<Version>) -> Extent {
+    match to {
+        Some(version) => Extent::To(version),
+        None => Extent::Count(count.map_or(1, NonZeroU32::get) as usize),
+    }
+}
+
+/// What `down` would run now, as an answer.
+pub(crate) async fn dry(stage: &mut Stage, extent: &Extent, printer: &Printer) -> Result<Answer, Failure> {
+    let (_, back) = Back::find(stage, extent).await?;
+    let text = if back.plan.items.is_empty() {
+        "nothing to undo\n".to_owned()
+    } else {
+        planned::text(&back.plan, printer.out)
+    };
+    let mut answer = Answer::done(planned::data(&back.plan, &stage.loaded.sources), text);
+    answer.notes = back.notes;
+    Ok(answer)
+}
+
+/// The way back, found before anything runs.
+struct Back {
+    migrations: Vec<Arc<dyn Migration>>,
+    notes: Vec<String>,
+    plan: Plan,
+}
+
+impl Back {
+    async fn find(stage: &mut Stage, extent: &Extent) -> Result<(Context, Self), Failure> {
+        let context = stage.context().await.map_err(|error| stage.failure(error))?;
+        let histories = run::histories(&context.stores).await.map_err(|error| stage.failure(error))?;
+        let versions = reverse::versions(&histories, extent);
+        let backends = stage.project.backends();
+        let resolved = reverse::resolve(
+            &versions,
+            &stage.loaded.migrations,
+            &histories,
+            (&context.stores, &backends),
+            &mut stage.loaded.sources,
+        )
+        .await;
+        let reversal = resolved.map_err(|error| stage.failure(error))?;
+        let planned = plan::down(&reversal.migrations, &histories);
+        let plan = planned
+            .map_err(|error| findings::failure(Stop::Failed(error), &Summary::default(), stage.sources()))?;
+        Ok((context, Self { migrations: reversal.migrations, notes: reversal.notes, plan }))
+    }
+
+    async fn go(&self, stage: &Stage, context: &Context, printer: &Printer) -> Result<Answer, Failure> {
+        let began = Instant::now();
+        let planner = |histories: &Histories, _: &mut Summary| {
+            plan::down(&self.migrations, histories).map_err(Stop::Failed)
+        };
+        let (summary, result, stopped_by) = watched(context, &planner, printer).await;
+        let answer = ended(context, &summary, result, stopped_by, stage)?;
+        let steps = summary.completed.len();
+        let text = match (steps, answer.exit) {
+            (0, Exit::Done) => "nothing to undo\n".to_owned(),
+            (_, Exit::Done) => format!("{steps} steps undone, {}\n", span(began.elapsed())),
+            _ => format!("stopped after {steps} steps; `dunlin down` continues\n"),
+        };
+        Ok(Answer { text, notes: self.notes.clone(), ..answer })
+    }
+}
+
+/// What would be lost is said beforehand, and somebody must want it: on a terminal by a typed word, elsewhere by a flag.
+fn consent(plan: &Plan, is_allowed: bool, global: &Global, printer: &Printer) -> Result<(), Failure> {
+    let losses: Vec<String> = plan
+        .items
+        .iter()
+        .flat_map(|item| {
+            item.op.iter().flat_map(|op| op.removes()).map(move |lost| format!("{lost} in `{}`", item.store))
+        })
+        .collect();
+    if losses.is_empty() || is_allowed {
+        return Ok(());
+    }
+    let shown = if losses.len() > 12 {
+        format!("{}, and {} more", losses[..12].join(", "), losses.len() - 12)
+    } else {
+        losses.join(", ")
+    };
+    if !global.no_input && printer.is_terminal() && std::io::stdin().is_terminal() {
+        complain(&format!("this takes away {shown}, and the data in it.\ntype `lose it` to go on: "));
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        if read.is_ok() && line.trim() == "lose it" {
+            return Ok(());
+        }
+        let fault = Diagnostic::error("declined", "not confirmed; nothing was changed");
+        return Err(Failure { exit: Exit::Declined, ..Failure::from(fault) });
+    }
+    let fault = Diagnostic::error("data-loss", format!("this takes away {shown}, and the data in it"));
+    let fault =
+        fault.help("nothing was changed; say `--allow-data-loss` if that is meant (`--yes` is not enough)");
+    Err(Failure { exit: Exit::Declined, ..Failure::from(fault) })
+}

@@ -1,0 +1,103 @@
+//! What files and histories disagree on, as faults of an answer.
+
+use dunlin_core::{Diagnostic, Severity};
+use dunlin_core::{Error, ErrorKind, SourceMap, State};
+use dunlin_engine::run::Stop;
+use dunlin_engine::{Finding, Item, Reaction, Summary};
+
+use crate::answer::{Failure, Fault};
+use crate::exit::Exit;
+
+/// A finding as a fault: an error where the policy refuses, else a warning.
+pub(crate) fn fault(finding: &Finding) -> Fault {
+    let severity = if finding.reaction == Reaction::Refuse { Severity::Error } else { Severity::Warning };
+    let diagnostic = Diagnostic { severity, ..Diagnostic::error(finding.kind.code(), &*finding.message) };
+    Fault::Diagnostic(diagnostic.help(&*finding.help))
+}
+
+/// Why a run stopped, as a failure with its exit code.
+pub(crate) fn failure(stop: Stop, summary: &Summary, sources: SourceMap) -> Failure {
+    let (exit, mut faults) = match stop {
+        Stop::Failed(error) => (exit_of(&error, summary), vec![Fault::Error(explained(error, summary))]),
+        Stop::Refused(findings) => (Exit::Integrity, findings.iter().map(fault).collect()),
+        Stop::Unordered(faults) => (Exit::Integrity, faults.into_iter().map(Fault::Diagnostic).collect()),
+        Stop::Violated => (Exit::Verification, vec![violated(summary)]),
+        Stop::Stale => {
+            let fault = Diagnostic::error(
+                "stale-plan",
+                "the plan is not what would run now: files or histories changed since",
+            );
+            (
+                Exit::Integrity,
+                vec![Fault::Diagnostic(
+                    fault.help("nothing was changed; make and review a new one: `dunlin plan --out FILE`"),
+                )],
+            )
+        }
+    };
+    faults.splice(0..0, summary.warnings.iter().map(fault));
+    Failure { exit, faults, sources }
+}
+
+/// Whether the migration that failed is complete in another store.
+fn exit_of(error: &Error, summary: &Summary) -> Exit {
+    let Some(stopped) = &summary.stopped_in else { return Exit::of(error.kind) };
+    let same = |item: &&Item| item.migration.id() == stopped.migration.id() && item.store != stopped.store;
+    let elsewhere = summary
+        .completed
+        .iter()
+        .filter(same)
+        .any(|item| item.leads_to != State::Applying && item.leads_to != State::Undoing);
+    match Exit::of(error.kind) {
+        Exit::Failed if elsewhere => Exit::Partial,
+        exit => exit,
+    }
+}
+
+fn explained(error: Error, summary: &Summary) -> Error {
+    let version = error.fact("migration").and_then(|id| id.split('_').next()).unwrap_or("VERSION").to_owned();
+    let store = error.fact("store").unwrap_or("STORE").to_owned();
+    let others: Vec<&str> = summary
+        .completed
+        .iter()
+        .filter(|item| {
+            summary.stopped_in.as_ref().is_some_and(|stopped| stopped.migration.id() == item.migration.id())
+        })
+        .map(|item| item.store.as_str())
+        .filter(|name| *name != store)
+        .collect();
+    let error = if others.is_empty() { error } else { error.with("already done in", others.join(", ")) };
+    match error.kind {
+        ErrorKind::Ambiguous => {
+            let mark =
+                |word: &str| format!("dunlin mark {version} {word} --store {store} --reason \"looked\"");
+            let help = format!(
+                "look at the store, then say which it is, and `dunlin up` goes on:\nit took effect:     {}\nit did not:         {}",
+                mark("statement-done"),
+                mark("statement-undone")
+            );
+            Error { help: Some(help), ..error }
+        }
+        ErrorKind::Statement if error.help.is_none() => {
+            error.help("correct the file, then run `dunlin up` again: it continues where this run stopped")
+        }
+        _ => error,
+    }
+}
+
+fn violated(summary: &Summary) -> Fault {
+    let what = summary
+        .stopped_in
+        .as_ref()
+        .map(|item| format!("{} in `{}`", item.migration.id(), item.store))
+        .unwrap_or_default();
+    let found: Vec<&str> = summary.violations.iter().map(|violation| &*violation.record).collect();
+    let mut diagnostic = Diagnostic::error(
+        "verify-failed",
+        format!("{what}: a verify step found what must not be there:\n{}", found.join("\n")),
+    );
+    if let Some(span) = summary.stopped_in.as_ref().and_then(|item| item.span) {
+        diagnostic = diagnostic.at(span, "this step");
+    }
+    Fault::Diagnostic(diagnostic.help("nothing was removed: the old shape still holds; correct the data or the step, then run `dunlin up` again"))
+}

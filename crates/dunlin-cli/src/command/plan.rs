@@ -1,0 +1,114 @@
+//! `dunlin plan`: what would run, statement by statement, and the file of it for `up --plan`.
+
+use std::fs;
+use std::path::Path;
+
+use dunlin_core::{Diagnostic, Version};
+use dunlin_engine::{Goal, Plan, Summary, run};
+use serde_json::{Value, json};
+
+use super::down::{self, extent};
+use super::stage::{Stage, block_on};
+use super::{findings, planned};
+use crate::answer::{Answer, Failure};
+use crate::args::commands::Plan as Args;
+use crate::args::global::Global;
+use crate::exit::Exit;
+use crate::render::Printer;
+use crate::{config, file};
+
+pub(crate) fn run(
+    args: &Args,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
+    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+    block_on(async {
+        let goal = Goal { to: args.to.clone(), contract: args.contract, only: None };
+        let mut answer = if let Some(count) = args.down {
+            down::dry(&mut stage, &extent(Some(count), args.to.clone()), printer).await?
+        } else {
+            let (plan, summary) = forward(&stage, &goal).await?;
+            if let Some(path) = &args.out {
+                save(path, &plan, &goal)?;
+            }
+            shown(&stage, &plan, &summary, printer)
+        };
+        if args.exit_code && answer.data["steps"].as_array().is_some_and(|steps| !steps.is_empty()) {
+            answer.exit = Exit::Pending;
+        }
+        Ok(stage.finish(answer))
+    })
+}
+
+/// What `up` would run now. No lock is taken.
+pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Plan, Summary), Failure> {
+    let histories = match stage.connect().await {
+        Ok(stores) => run::histories(&stores).await,
+        Err(error) => Err(error),
+    };
+    let histories = histories.map_err(|error| stage.failure(error))?;
+    let mut summary = Summary::default();
+    let planned =
+        run::forward(&stage.loaded.migrations, stage.project.policy, goal)(&histories, &mut summary);
+    match planned {
+        Ok(plan) => Ok((plan, summary)),
+        Err(stop) => Err(findings::failure(stop, &summary, stage.sources())),
+    }
+}
+
+/// A plan as an answer.
+pub(crate) fn shown(stage: &Stage, plan: &Plan, summary: &Summary, printer: &Printer) -> Answer {
+    let text =
+        if plan.items.is_empty() { "nothing to do\n".to_owned() } else { planned::text(plan, printer.out) };
+    let mut answer = Answer::done(planned::data(plan, &stage.loaded.sources), text);
+    answer.faults = summary.warnings.iter().map(findings::fault).collect();
+    answer
+}
+
+fn save(path: &Path, plan: &Plan, goal: &Goal) -> Result<(), Failure> {
+    let text = json!({
+        "schema": "dunlin.plan/1",
+        "fingerprint": plan.fingerprint().to_string(),
+        "to": goal.to.as_ref().map(Version::as_str),
+        "contract": goal.contract,
+        "steps": plan.items.iter().map(|item| json!({
+            "version": item.migration.id().version.as_str(),
+            "slug": &*item.migration.id().slug,
+            "store": item.store.as_str(),
+            "phase": item.phase.word(),
+            "statements": item.op.iter().flat_map(|op| op.preview()).map(|line| line.text).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+    });
+    let text = serde_json::to_string_pretty(&text).unwrap_or_default() + "\n";
+    file::replace(path, &text)
+}
+
+/// A reviewed plan: what it was made for, and what it was.
+pub(crate) struct Reviewed {
+    pub(crate) goal: Goal,
+    pub(crate) fingerprint: String,
+}
+
+/// Reads what `plan --out` wrote.
+pub(crate) fn reviewed(path: &Path) -> Result<Reviewed, Failure> {
+    let shown = path.display();
+    let text = fs::read_to_string(path)
+        .map_err(|error| Diagnostic::error("unreadable-file", format!("cannot read `{shown}`: {error}")))?;
+    let bad = || {
+        Diagnostic::error("bad-plan", format!("`{shown}` is not a plan that this dunlin wrote"))
+            .help("make one with `dunlin plan --out FILE`")
+    };
+    let plan: Value = serde_json::from_str(&text).map_err(|_| bad())?;
+    if plan["schema"] != "dunlin.plan/1" {
+        return Err(bad().into());
+    }
+    let fingerprint = plan["fingerprint"].as_str().ok_or_else(bad)?.to_owned();
+    let to = match &plan["to"] {
+        Value::Null => None,
+        to => Some(to.as_str().and_then(Version::parse).ok_or_else(bad)?),
+    };
+    let contract = plan["contract"].as_bool().ok_or_else(bad)?;
+    Ok(Reviewed { goal: Goal { to, contract, only: None }, fingerprint })
+}

@@ -1,0 +1,93 @@
+//! A plan as text and as JSON.
+
+use std::fmt::Write as _;
+
+use dunlin_core::{Line, SourceMap};
+use dunlin_engine::plan::Direction;
+use dunlin_engine::{Item, Plan};
+use serde_json::{Value, json};
+
+use super::running::direction;
+use crate::render::color::{Paint, Style};
+
+/// The steps under their migrations, with the exact statements.
+pub(crate) fn text(plan: &Plan, paint: Paint) -> String {
+    let mut out = String::new();
+    let mut migration = None;
+    for item in &plan.items {
+        let id = item.migration.id();
+        if migration != Some(id) {
+            let gap = if migration.is_some() { "\n" } else { "" };
+            let _ = writeln!(out, "{gap}{}", paint.text(Style::Bold, &id.to_string()));
+            if !item.migration.summary().is_empty() {
+                let _ = writeln!(out, "{}", paint.text(Style::Dim, item.migration.summary()));
+            }
+            migration = Some(id);
+        }
+        step(&mut out, item, paint);
+    }
+    out
+}
+
+fn step(out: &mut String, item: &Item, paint: Paint) {
+    let sign = if item.direction == Direction::Up { "↑" } else { "↓" };
+    let begun = if item.is_begun { ", begun by an earlier run" } else { "" };
+    let head = format!("{sign} {} · {}{begun}", item.store, item.phase);
+    let _ = writeln!(out, "  {}", paint.text(Style::Frame, &head));
+    let Some(op) = &item.op else {
+        let _ = writeln!(out, "    {}", paint.text(Style::Dim, "nothing to undo"));
+        return;
+    };
+    let lines = op.preview();
+    if lines.is_empty() {
+        let _ = writeln!(out, "    {}", paint.text(Style::Dim, "nothing to do"));
+    }
+    for line in &lines {
+        statement(out, line, paint);
+    }
+    for lost in op.removes() {
+        let _ = writeln!(out, "    {}", paint.text(Style::Warning, &format!("takes away {lost}")));
+    }
+}
+
+fn statement(out: &mut String, line: &Line, paint: Paint) {
+    if let Some(note) = &line.note {
+        let _ = writeln!(out, "    {}", paint.text(Style::Dim, &format!("alone: {note}")));
+    }
+    for text in line.text.lines() {
+        let _ = writeln!(out, "    {text}");
+    }
+}
+
+/// The same for programs.
+pub(crate) fn data(plan: &Plan, sources: &SourceMap) -> Value {
+    let items: Vec<Value> = plan.items.iter().map(|item| of_item(item, sources)).collect();
+    json!({ "fingerprint": plan.fingerprint().to_string(), "steps": items })
+}
+
+fn of_item(item: &Item, sources: &SourceMap) -> Value {
+    let lines = item.op.as_ref().map(|op| op.preview()).unwrap_or_default();
+    let statements: Vec<Value> = lines
+        .iter()
+        .map(|line| {
+            let place = line.span.and_then(|span| sources.locate(span));
+            json!({
+                "text": line.text,
+                "note": line.note,
+                "file": place.as_ref().map(|place| place.file.to_string()),
+                "line": place.as_ref().map(|place| place.line),
+            })
+        })
+        .collect();
+    json!({
+        "version": item.migration.id().version.as_str(),
+        "slug": &*item.migration.id().slug,
+        "store": item.store.as_str(),
+        "phase": item.phase.word(),
+        "direction": direction(item.direction),
+        "index": item.index,
+        "begun": item.is_begun,
+        "statements": statements,
+        "takes_away": item.op.as_ref().map(|op| op.removes()).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,169 @@
+//! `dunlin status`: where does each store stand?
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use dunlin_core::{Origin, State, StoreName};
+use dunlin_engine::status::{Row, Standing, pending, rows};
+use dunlin_engine::{audit, run};
+use serde_json::{Value, json};
+
+use super::findings;
+use super::stage::{Stage, block_on};
+use super::when::Moment;
+use crate::answer::{Answer, Failure};
+use crate::args::commands::Status;
+use crate::args::global::Global;
+use crate::config;
+use crate::exit::Exit;
+use crate::render::Printer;
+use crate::render::color::Style;
+use crate::render::table::{Cell, Side, Table};
+
+pub(crate) fn run(
+    args: &Status,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
+    let stage = Stage::open(global, config, Some(&args.rules))?;
+    block_on(async {
+        let histories = match stage.connect().await {
+            Ok(stores) => run::histories(&stores).await,
+            Err(error) => Err(error),
+        };
+        let histories = histories.map_err(|error| stage.failure(error))?;
+        let rows = rows(&stage.loaded.migrations, &histories);
+        let found = audit::audit(&stage.loaded.migrations, &histories, stage.project.policy);
+        let stores: BTreeSet<&StoreName> = histories.keys().collect();
+        let mut answer = Answer::done(data(&rows), text(&rows, &stores, printer));
+        answer.faults = found.iter().map(findings::fault).collect();
+        if args.exit_code {
+            answer.exit = match (
+                found.iter().any(|finding| finding.reaction == dunlin_engine::Reaction::Refuse),
+                pending(&rows).is_empty(),
+            ) {
+                (true, _) => Exit::Integrity,
+                (_, false) => Exit::Pending,
+                _ => Exit::Done,
+            };
+        }
+        Ok(stage.finish(answer))
+    })
+}
+
+fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, printer: &Printer) -> String {
+    if rows.is_empty() {
+        return "no migrations yet; `dunlin new NAME` writes the first one\n".to_owned();
+    }
+    let mut table = Table::new(&[("version", Side::Left), ("name", Side::Left)]);
+    for store in stores {
+        table.column(store.as_str(), Side::Left);
+    }
+    for row in rows {
+        let mut cells: Vec<Cell> =
+            vec![(Style::Plain, row.id.version.to_string()), (Style::Plain, row.id.slug.to_string())];
+        cells.extend(
+            stores.iter().map(|store| row.stores.get(*store).map_or((Style::Dim, "·".to_owned()), cell)),
+        );
+        table.row(cells);
+    }
+    let mut out = table.render(printer.width(), printer.out);
+    for row in rows {
+        for (store, standing) in &row.stores {
+            if let Some(detail) = detail(row, store, standing) {
+                let _ = writeln!(out, "{detail}");
+            }
+        }
+    }
+    let open = pending(rows).len();
+    let _ = writeln!(
+        out,
+        "{}",
+        if open == 0 {
+            "nothing is pending".to_owned()
+        } else {
+            format!("{open} pending; `dunlin up` applies {}", if open == 1 { "it" } else { "them" })
+        }
+    );
+    out
+}
+
+fn cell(standing: &Standing) -> Cell {
+    let word = standing.word();
+    let style = match word {
+        "done" | "expanded" => Style::Good,
+        "pending" => Style::Plain,
+        _ => Style::Warning,
+    };
+    let origin = standing.record.as_ref().map(|record| record.origin).filter(|_| word != "pending");
+    let word = match origin {
+        Some(Origin::Baseline) => format!("{word} (baseline)"),
+        Some(Origin::Mark) => format!("{word} (marked)"),
+        _ => word.to_owned(),
+    };
+    (style, word)
+}
+
+/// More about what is under way.
+fn detail(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
+    let record = standing.record.as_ref()?;
+    if !matches!(record.state, State::Applying | State::Undoing) {
+        return None;
+    }
+    let steps = record.steps.len();
+    let mut text = format!("{} in {store}: {steps} of {} steps complete", row.id, standing.steps.max(steps));
+    if let Ok(cursor) = dunlin_core::Cursor::of(record)
+        && (cursor.at > 0 || cursor.open)
+    {
+        let _ = write!(
+            text,
+            ", then {} statements{}",
+            cursor.at,
+            if cursor.open { " and one whose end is not recorded" } else { "" }
+        );
+    }
+    if let Some(started) = record.started {
+        let _ =
+            write!(text, "; begun {} by {} on {}", Moment(started), record.author.who, record.author.host);
+    }
+    Some(text)
+}
+
+fn data(rows: &[Row]) -> Value {
+    let migrations: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let stores: serde_json::Map<String, Value> = row
+                .stores
+                .iter()
+                .map(|(store, standing)| (store.to_string(), of_standing(standing)))
+                .collect();
+            json!({
+                "version": row.id.version.as_str(),
+                "slug": &*row.id.slug,
+                "summary": row.summary,
+                "has_file": row.is_known,
+                "pending": row.is_pending(),
+                "stores": stores,
+            })
+        })
+        .collect();
+    json!({ "pending": pending(rows).len(), "migrations": migrations })
+}
+
+fn of_standing(standing: &Standing) -> Value {
+    let record = standing.record.as_ref();
+    json!({
+        "state": standing.word(),
+        "steps": standing.steps,
+        "steps_complete": record.map_or(0, |record| record.steps.len()),
+        "checkpoint": record.and_then(|record| record.checkpoint.as_ref()).and_then(|checkpoint| serde_json::from_str::<Value>(&checkpoint.0).ok()),
+        "origin": record.map(|record| record.origin.word()),
+        "rows": record.map(|record| record.rows),
+        "started": record.and_then(|record| record.started).map(|at| Moment(at).to_string()),
+        "finished": record.and_then(|record| record.finished).map(|at| Moment(at).to_string()),
+        "run": record.map(|record| record.author.run.to_string()),
+        "note": record.and_then(|record| record.note.clone()),
+    })
+}

@@ -1,0 +1,174 @@
+//! `dunlin up` and `dunlin contract`: run what is pending.
+
+use std::time::Instant;
+
+use dunlin_core::{Diagnostic, Error, ErrorKind, State};
+use dunlin_engine::run::{self, Histories, Stop};
+use dunlin_engine::{Context, Goal, Outcome, Plan, Summary};
+use serde_json::{Value, json};
+
+use super::running::{span, watched};
+use super::stage::{Stage, block_on};
+use super::{findings, plan};
+use crate::answer::{Answer, Failure, Fault};
+use crate::args::commands::{Contract, Up};
+use crate::args::global::Global;
+use crate::config;
+use crate::exit::Exit;
+use crate::render::Printer;
+
+pub(crate) fn run(
+    args: &Up,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
+    let reviewed = args.plan.as_deref().map(plan::reviewed).transpose()?;
+    let stage = Stage::open(global, config, Some(&args.rules))?;
+    if let Some(to) = args.to.as_ref().filter(|to| !stage.loaded.migrations.contains_key(to)) {
+        let fault = Diagnostic::error("unknown-version", format!("there is no migration {to}"));
+        return Err(fault.help("`dunlin status` lists them").into());
+    }
+    let (goal, fingerprint) = match reviewed {
+        Some(reviewed) => (reviewed.goal, Some(reviewed.fingerprint)),
+        None => (Goal { to: args.to.clone(), contract: args.contract, only: None }, None),
+    };
+    if args.dry_run {
+        return block_on(async {
+            let (plan, summary) = plan::forward(&stage, &goal).await?;
+            let answer = plan::shown(&stage, &plan, &summary, printer);
+            Ok(stage.finish(answer))
+        });
+    }
+    block_on(apply(&stage, &goal, fingerprint.as_deref(), printer))
+}
+
+pub(crate) fn contract(
+    args: &Contract,
+    global: &Global,
+    config: config::Loaded,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
+    let stage = Stage::open(global, config, Some(&args.rules))?;
+    let Some(migration) = stage.loaded.migrations.get(&args.version).cloned() else {
+        let fault = Diagnostic::error("unknown-version", format!("there is no migration {}", args.version));
+        return Err(fault.help("`dunlin status` lists them").into());
+    };
+    let goal = Goal { to: None, contract: true, only: Some(args.version.clone()) };
+    block_on(async {
+        let stores = stage.connect().await.map_err(|error| stage.failure(error))?;
+        let histories = run::histories(&stores).await.map_err(|error| stage.failure(error))?;
+        let behind = behind(&histories, &*migration);
+        if !behind.is_empty() {
+            let message =
+                format!("{} is not expanded and verified yet in {}", migration.id(), behind.join(", "));
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .help("`dunlin up` goes that far; contract comes after it")
+                .into());
+        }
+        if args.dry_run {
+            let (plan, summary) = plan::forward(&stage, &goal).await?;
+            let answer = plan::shown(&stage, &plan, &summary, printer);
+            return Ok(stage.finish(answer));
+        }
+        apply(&stage, &goal, None, printer).await
+    })
+}
+
+/// The stores in which a migration has not come as far as contract.
+fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<String> {
+    let stands = |store: &dunlin_core::StoreName| {
+        histories
+            .get(store)
+            .and_then(|history| history.live(&migration.id().version))
+            .map(|record| record.state)
+    };
+    let stores = dunlin_engine::lane::stores(migration).into_iter();
+    let is_behind = |store: &dunlin_core::StoreName| {
+        let has_contract = migration
+            .steps()
+            .iter()
+            .any(|step| step.store == *store && step.phase == dunlin_core::Phase::Contract);
+        match stands(store) {
+            Some(State::Done | State::Expanded) => false,
+            // A contract that was interrupted, or is being taken back: it was expanded once.
+            Some(State::Applying) => !has_contract,
+            _ => true,
+        }
+    };
+    stores.filter(is_behind).map(|store| format!("`{store}`")).collect()
+}
+
+async fn apply(
+    stage: &Stage,
+    goal: &Goal,
+    fingerprint: Option<&str>,
+    printer: &Printer,
+) -> Result<Answer, Failure> {
+    let context = stage.context().await.map_err(|error| stage.failure(error))?;
+    let began = Instant::now();
+    let forward = run::forward(&stage.loaded.migrations, stage.project.policy, goal);
+    let planner = |histories: &Histories, summary: &mut Summary| -> Result<Plan, Stop> {
+        let plan = forward(histories, summary)?;
+        match fingerprint {
+            Some(fingerprint) if plan.fingerprint().to_string() != fingerprint => Err(Stop::Stale),
+            _ => Ok(plan),
+        }
+    };
+    let (summary, result, stopped_by) = watched(&context, &planner, printer).await;
+    let answer = ended(&context, &summary, result, stopped_by, stage)?;
+    let took = span(began.elapsed());
+    let text = match (summary.completed.len(), answer.exit) {
+        (0, Exit::Done) => "nothing to do\n".to_owned(),
+        (steps, Exit::Done) => format!("{}, {took}\n", count(&summary, steps)),
+        (steps, _) => format!("stopped after {}, {took}; `dunlin up` continues\n", count(&summary, steps)),
+    };
+    Ok(stage.finish(Answer { text, ..answer }))
+}
+
+fn count(summary: &Summary, steps: usize) -> String {
+    let migrations: std::collections::BTreeSet<_> =
+        summary.completed.iter().map(|item| &item.migration.id().version).collect();
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    format!("{}, {}", plural(migrations.len(), "migration"), plural(steps, "step"))
+}
+
+/// What a run did, as an answer or as a failure.
+pub(crate) fn ended(
+    context: &Context,
+    summary: &Summary,
+    result: Result<Outcome, Stop>,
+    stopped_by: Option<Exit>,
+    stage: &Stage,
+) -> Result<Answer, Failure> {
+    let outcome = result.map_err(|stop| {
+        let mut failure = findings::failure(stop, summary, stage.sources());
+        // A lock that was given up because of a signal is no lock that could not be had.
+        failure.exit = stopped_by.unwrap_or(failure.exit);
+        failure
+    })?;
+    let mut answer = Answer::done(data(context, summary, outcome), String::new());
+    answer.faults = summary.warnings.iter().map(findings::fault).collect::<Vec<Fault>>();
+    if outcome == Outcome::Paused {
+        answer.exit = stopped_by.unwrap_or(Exit::Paused);
+    }
+    Ok(answer)
+}
+
+fn data(context: &Context, summary: &Summary, outcome: Outcome) -> Value {
+    let step = |item: &dunlin_engine::Item| {
+        json!({
+            "version": item.migration.id().version.as_str(),
+            "slug": &*item.migration.id().slug,
+            "store": item.store.as_str(),
+            "phase": item.phase.word(),
+            "direction": super::running::direction(item.direction),
+        })
+    };
+    json!({
+        "run": context.author.run.to_string(),
+        "outcome": if outcome == Outcome::Complete { "complete" } else { "paused" },
+        "completed": summary.completed.iter().map(step).collect::<Vec<_>>(),
+        "remaining": summary.stopped_in.iter().chain(&summary.remaining).map(step).collect::<Vec<_>>(),
+    })
+}

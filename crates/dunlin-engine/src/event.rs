@@ -1,0 +1,81 @@
+//! What happens during a run, as values. Who prints, draws bars or streams JSON listens to these.
+
+use std::time::Duration;
+
+use dunlin_core::{Holder, MigrationId, Phase, StoreName};
+
+use crate::plan::Direction;
+
+/// Something that happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Another run holds a store's lock; we wait.
+    Waiting {
+        /// The store.
+        store: &'a StoreName,
+        /// Who holds it, where that is known.
+        holder: Option<&'a Holder>,
+    },
+    /// The holder is dead, as this machine can tell; its lock is taken over.
+    TakenOver {
+        /// The store.
+        store: &'a StoreName,
+        /// Who held it.
+        holder: &'a Holder,
+    },
+    /// A step begins, or goes on.
+    Started(StepLabel<'a>),
+    /// A step got further.
+    Advanced {
+        /// Which step.
+        step: StepLabel<'a>,
+        /// Rows, documents or keys changed by it in this run so far.
+        changed: u64,
+    },
+    /// Something about a step that its reader should know.
+    Noted {
+        /// Which step.
+        step: StepLabel<'a>,
+        /// What.
+        note: &'a str,
+    },
+    /// A step did not succeed and is tried again.
+    Retrying {
+        /// Which step.
+        step: StepLabel<'a>,
+        /// Why.
+        error: &'a dunlin_core::Error,
+        /// In how long.
+        delay: Duration,
+    },
+    /// A step is complete.
+    Finished {
+        /// Which step.
+        step: StepLabel<'a>,
+        /// Rows, documents or keys changed by it in this run.
+        changed: u64,
+        /// How long it took in this run.
+        elapsed: Duration,
+    },
+}
+
+/// Which step an event is about.
+#[derive(Debug, Clone, Copy)]
+pub struct StepLabel<'a> {
+    /// The migration.
+    pub id: &'a MigrationId,
+    /// The store.
+    pub store: &'a StoreName,
+    /// The phase.
+    pub phase: Phase,
+    /// Forward or back.
+    pub direction: Direction,
+    /// What the step does, in a few words.
+    pub summary: &'a str,
+    /// Whether an earlier run began it.
+    pub is_resumed: bool,
+}
+
+/// Who listens.
+pub type Report<'a> = &'a mut (dyn FnMut(Event<'_>) + Send);

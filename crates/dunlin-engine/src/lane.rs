@@ -1,0 +1,42 @@
+//! A lane: one migration in one store. Its steps run in a fixed order, so a record's list of complete steps is a
+//! position in it.
+
+use std::collections::BTreeSet;
+
+use dunlin_core::{Checksum, Migration, Phase, Record, State, Step, StoreName};
+
+/// The stores a migration touches.
+pub fn stores(migration: &dyn Migration) -> BTreeSet<StoreName> {
+    migration.steps().iter().map(|step| step.store.clone()).collect()
+}
+
+/// The steps of a migration in one store, in the order in which they run there.
+pub fn steps<'a>(migration: &'a dyn Migration, store: &StoreName) -> Vec<&'a Step> {
+    let mut steps: Vec<&Step> = migration.steps().iter().filter(|step| step.store == *store).collect();
+    steps.sort_by_key(|step| step.phase);
+    steps
+}
+
+/// The sums of those steps.
+pub fn sums(steps: &[&Step]) -> Vec<Checksum> {
+    steps.iter().map(|step| step.checksum()).collect()
+}
+
+/// The sum over the text of a migration's files for one store.
+pub fn text_sum(migration: &dyn Migration, store: &StoreName) -> Checksum {
+    Checksum::of(migration.files(store).iter().map(|file| Checksum::of_text(&file.text).to_string()))
+}
+
+/// Where a lane stands when its first `position` steps are complete.
+pub fn state_at(steps: &[&Step], position: usize) -> State {
+    match steps.get(position) {
+        None => State::Done,
+        Some(step) if step.phase == Phase::Contract => State::Expanded,
+        Some(_) => State::Applying,
+    }
+}
+
+/// Whether the complete steps of a record are the first ones of this lane: nothing that ran was edited since.
+pub fn is_prefix(record: &Record, sums: &[Checksum]) -> bool {
+    sums.starts_with(&record.steps)
+}

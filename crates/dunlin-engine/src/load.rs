@@ -1,0 +1,375 @@
+//! A directory, or files inside a binary, become migrations and diagnostics. Every fault of every file is reported at
+//! once; what could be read is returned beside them.
+
+mod name;
+mod steps;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use dunlin_core::{
+    Backend, Diagnostic, Error, ErrorKind, Migration, MigrationId, Result, Source, SourceMap, Step,
+    StoreName, StoredFile, Version, suggest,
+};
+
+use name::{FileName, Half};
+
+/// The backend of every configured store.
+pub type Backends = BTreeMap<StoreName, Arc<dyn Backend>>;
+
+/// A file before it is read.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Its name, without a directory.
+    pub name: Cow<'static, str>,
+    /// What errors call it: the path as the user would open it.
+    pub shown: Cow<'static, str>,
+    /// Its bytes.
+    pub bytes: Cow<'static, [u8]>,
+}
+
+impl File {
+    /// A file that was put into the binary.
+    pub const fn embedded(name: &'static str, bytes: &'static [u8]) -> Self {
+        Self { name: Cow::Borrowed(name), shown: Cow::Borrowed(name), bytes: Cow::Borrowed(bytes) }
+    }
+
+    /// A file as a history kept it.
+    pub fn stored(file: &StoredFile) -> Self {
+        Self {
+            name: Cow::Owned(file.name.to_string()),
+            shown: Cow::Owned(format!("{} (as applied)", file.name)),
+            bytes: Cow::Owned(file.text.as_bytes().to_vec()),
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The migrations, by version.
+    pub migrations: BTreeMap<Version, Arc<dyn Migration>>,
+    /// What is wrong with the files.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts that spans point into.
+    pub sources: SourceMap,
+}
+
+impl Loaded {
+    /// Whether nothing may run.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// Adds a migration written in Rust, as if there were a file of its version.
+    pub fn add(&mut self, migration: Arc<dyn Migration>) {
+        let id = migration.id().clone();
+        if let Some(other) = self.migrations.insert(id.version.clone(), migration) {
+            self.diagnostics.push(duplicate(&id, other.id()));
+        }
+    }
+}
+
+fn duplicate(id: &MigrationId, other: &MigrationId) -> Diagnostic {
+    Diagnostic::error("duplicate-version", format!("`{id}` and `{other}` have the same version"))
+        .help("give one of them a version of its own; `dunlin new` makes a fresh one")
+}
+
+/// Reads the files of a migrations directory. Names that start with a dot, and README files, are no migrations.
+pub fn read_dir(directory: &Path) -> Result<Vec<File>> {
+    let fail = |path: &Path, error: std::io::Error| {
+        Error::new(ErrorKind::Config, format!("cannot read `{}`", path.display())).caused_by(error)
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(|error| fail(directory, error))? {
+        let entry = entry.map_err(|error| fail(directory, error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') || name.to_ascii_lowercase().starts_with("readme") {
+            continue;
+        }
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            files.push(File {
+                shown: path.display().to_string().into(),
+                name: (name + "/").into(),
+                bytes: Cow::Borrowed(&[]),
+            });
+            continue;
+        }
+        let bytes = std::fs::read(&path).map_err(|error| fail(&path, error))?;
+        files.push(File { shown: path.display().to_string().into(), name: name.into(), bytes: bytes.into() });
+    }
+    files.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(files)
+}
+
+/// Reads migrations.
+pub fn load(files: &[File], backends: &Backends) -> Loaded {
+    load_beside(SourceMap::default(), files, backends)
+}
+
+/// Reads migrations; their texts join those of `sources`, so that one map serves all reports of a run.
+pub fn load_beside(sources: SourceMap, files: &[File], backends: &Backends) -> Loaded {
+    let mut reader = Reader { backends, only: None, loaded: Loaded { sources, ..Loaded::default() } };
+    reader.read_all(files);
+    reader.loaded
+}
+
+/// Reads the one migration that a history kept, as far as it concerns one store. Its texts are added to `sources`.
+pub fn load_stored(
+    files: &[StoredFile],
+    store: &StoreName,
+    backends: &Backends,
+    sources: &mut SourceMap,
+) -> Loaded {
+    let files: Vec<File> = files.iter().map(File::stored).collect();
+    let loaded = Loaded { sources: std::mem::take(sources), ..Loaded::default() };
+    let mut reader = Reader { backends, only: Some(store), loaded };
+    reader.read_all(&files);
+    sources.clone_from(&reader.loaded.sources);
+    reader.loaded
+}
+
+/// A migration read from files.
+#[derive(Debug)]
+struct FileMigration {
+    id: MigrationId,
+    summary: String,
+    needs: Vec<Version>,
+    steps: Vec<Step>,
+    /// With the stores each file has steps for.
+    files: Vec<(Vec<StoreName>, StoredFile)>,
+}
+
+impl Migration for FileMigration {
+    fn id(&self) -> &MigrationId {
+        &self.id
+    }
+
+    fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    fn needs(&self) -> &[Version] {
+        &self.needs
+    }
+
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    fn files(&self, store: &StoreName) -> Vec<StoredFile> {
+        self.files.iter().filter(|(stores, _)| stores.contains(store)).map(|(_, file)| file.clone()).collect()
+    }
+}
+
+/// A file whose name was understood.
+struct Named<'a> {
+    name: FileName<'a>,
+    source: Source,
+}
+
+struct Reader<'a> {
+    backends: &'a Backends,
+    /// Steps for other stores are passed over in silence.
+    only: Option<&'a StoreName>,
+    loaded: Loaded,
+}
+
+impl Reader<'_> {
+    fn read_all(&mut self, files: &[File]) {
+        let mut groups: BTreeMap<Version, Vec<Named<'_>>> = BTreeMap::new();
+        for file in files {
+            if let Some(named) = self.open(file) {
+                groups.entry(named.name.version.clone()).or_default().push(named);
+            }
+        }
+        for group in groups.into_values() {
+            self.read_group(&group);
+        }
+    }
+
+    fn open<'a>(&mut self, file: &'a File) -> Option<Named<'a>> {
+        let text = match std::str::from_utf8(&file.bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(error) => {
+                let source = self.loaded.sources.add(&*file.shown, &String::from_utf8_lossy(&file.bytes));
+                let at = error.valid_up_to();
+                let fault = Diagnostic::error("not-utf8", "this file is not UTF-8")
+                    .at(source.span(at, at + 3), "the first byte that is not")
+                    .help("save it as UTF-8; `iconv -f LATIN1 -t UTF-8` converts an old one");
+                self.loaded.diagnostics.push(fault);
+                return None;
+            }
+        };
+        let source = self.loaded.sources.add(&*file.shown, &text);
+        let Some(name) = name::parse(&file.name) else {
+            self.loaded.diagnostics.push(unknown_file(file, &source));
+            return None;
+        };
+        if let Some(at) = source.text.find('\0') {
+            let fault = Diagnostic::error("nul-byte", "this file holds a NUL byte")
+                .at(source.span(at, at + 1), "here");
+            self.loaded.diagnostics.push(fault.help("no store takes one in a statement; remove it"));
+            return None;
+        }
+        Some(Named { name, source })
+    }
+
+    fn read_group(&mut self, group: &[Named<'_>]) {
+        let Some(first) = group.first() else { return };
+        let id = MigrationId { version: first.name.version.clone(), slug: first.name.slug.into() };
+        let mut migration = FileMigration {
+            id,
+            summary: String::new(),
+            needs: Vec::new(),
+            steps: Vec::new(),
+            files: Vec::new(),
+        };
+        for file in group {
+            let same = file.name.slug == first.name.slug
+                && file.name.version.as_str() == first.name.version.as_str();
+            if !same {
+                let other = MigrationId { version: file.name.version.clone(), slug: file.name.slug.into() };
+                self.loaded
+                    .diagnostics
+                    .push(duplicate(&migration.id, &other).at(file.source.span(0, 0), "this file"));
+            } else if file.name.extension == "toml" {
+                self.read_toml(file, &mut migration);
+            } else if file.name.half == Half::Down {
+                self.check_has_up(file, group);
+            } else {
+                self.read_native(file, group, &mut migration);
+            }
+        }
+        self.loaded.migrations.insert(migration.id.version.clone(), Arc::new(migration));
+    }
+
+    fn check_has_up(&mut self, file: &Named<'_>, group: &[Named<'_>]) {
+        let pairs = |other: &Named<'_>| other.name.half == Half::Up && is_pair(&file.name, &other.name);
+        if !group.iter().any(pairs) {
+            let fault = Diagnostic::error("down-without-up", "this way back belongs to no way up");
+            let up = file.source.name.replace(".down.", ".up.");
+            self.loaded
+                .diagnostics
+                .push(fault.at(file.source.span(0, 0), "alone").help(format!("`{up}` is missing")));
+        }
+    }
+
+    fn read_native(&mut self, file: &Named<'_>, group: &[Named<'_>], migration: &mut FileMigration) {
+        let Some((store, backend)) = self.store_of(file) else { return };
+        if self.only.is_some_and(|only| *only != store) {
+            return;
+        }
+        let down =
+            group.iter().find(|other| other.name.half == Half::Down && is_pair(&file.name, &other.name));
+        let native = backend.read(&file.source, down.map(|down| &down.source));
+        self.loaded.diagnostics.extend(native.diagnostics);
+        for section in native.sections {
+            let step = Step {
+                undo: section.undo,
+                span: Some(section.span),
+                ..Step::new(section.phase, store.clone(), section.op)
+            };
+            migration.steps.push(step);
+        }
+        for part in [Some(file), down].into_iter().flatten() {
+            migration.files.push((vec![store.clone()], stored(part)));
+        }
+    }
+
+    /// Which store a native file is for: the one it names, or the only one that takes its extension.
+    fn store_of(&mut self, file: &Named<'_>) -> Option<(StoreName, Arc<dyn Backend>)> {
+        let extension = file.name.extension;
+        let span = file.source.span(0, 0);
+        let fault = if let Some(name) = file.name.store {
+            match self.backends.get(&StoreName::from(name)) {
+                Some(backend) if backend.extension() == extension => {
+                    return Some((name.into(), backend.clone()));
+                }
+                Some(backend) => {
+                    let message = format!(
+                        "`{name}` is a {} store, which takes `.{}` files",
+                        backend.name(),
+                        backend.extension()
+                    );
+                    Diagnostic::error("wrong-extension", message).at(span, "this file")
+                }
+                None => self.unknown_store(name).at(span, "this file"),
+            }
+        } else {
+            let mut takers = self.backends.iter().filter(|(_, backend)| backend.extension() == extension);
+            match (takers.next(), takers.next()) {
+                (Some((name, backend)), None) => return Some((name.clone(), backend.clone())),
+                (Some((first, _)), Some((second, _))) => {
+                    let message = format!("`{first}` and `{second}` both take `.{extension}` files");
+                    let help = format!(
+                        "put the store's name before the extension: `{}_{}.{first}.{extension}`",
+                        file.name.version, file.name.slug
+                    );
+                    Diagnostic::error("ambiguous-store", message)
+                        .at(span, "for which store is this?")
+                        .help(help)
+                }
+                (None, _) => {
+                    let fault = Diagnostic::error(
+                        "no-store",
+                        format!("no configured store takes `.{extension}` files"),
+                    );
+                    fault.at(span, "this file").help("add the store to dunlin.toml, or remove the file")
+                }
+            }
+        };
+        self.loaded.diagnostics.push(fault);
+        None
+    }
+
+    fn unknown_store(&self, name: &str) -> Diagnostic {
+        let known = self.backends.keys().map(StoreName::as_str);
+        Diagnostic::error("unknown-store", format!("no store is called `{name}`"))
+            .help(suggest::help(name, known))
+    }
+
+    fn read_toml(&mut self, file: &Named<'_>, migration: &mut FileMigration) {
+        let read = steps::read(&file.source, self.backends, self.only);
+        let mut stores: Vec<StoreName> = read.steps.iter().map(|step| step.store.clone()).collect();
+        stores.dedup();
+        migration.summary = read.summary;
+        migration.needs.extend(read.needs);
+        migration.steps.extend(read.steps);
+        migration.files.push((stores, stored(file)));
+        self.loaded.diagnostics.extend(read.diagnostics);
+    }
+}
+
+fn is_pair(left: &FileName<'_>, right: &FileName<'_>) -> bool {
+    left.extension == right.extension && left.store == right.store
+}
+
+fn stored(file: &Named<'_>) -> StoredFile {
+    let shown = &*file.source.name;
+    let name = shown.strip_suffix(" (as applied)").unwrap_or(shown);
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    StoredFile { name: name.into(), text: file.source.text.clone() }
+}
+
+fn unknown_file(file: &File, source: &Source) -> Diagnostic {
+    let span = source.span(0, 0);
+    if file.name.ends_with('/') {
+        return Diagnostic::warning(
+            "folder-ignored",
+            format!("the folder `{}` is not looked into", file.shown),
+        )
+        .at(span, "no migration")
+        .help("migrations lie side by side in one folder");
+    }
+    let help = match name::suggestion(&file.name) {
+        Some(name) => format!("rename it to `{name}`, or move it away"),
+        None => "a migration is called `<version>_<slug>[.<store>].<ext>`; move other files away".to_owned(),
+    };
+    Diagnostic::error("unknown-file", format!("`{}` is no name of a migration", file.name))
+        .at(span, "this file")
+        .help(help)
+}

@@ -1,0 +1,213 @@
+//! `.toml` migrations: a summary, what they need, and steps by phase.
+
+use dunlin_core::node::{Key, Table, Value};
+use dunlin_core::{
+    AnyOp, Backend, Diagnostic, Field, Node, Phase, Source, Step, StoreName, Undo, Version, suggest,
+};
+
+use super::Backends;
+use crate::toml;
+
+/// What a `.toml` file says.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    pub(super) summary: String,
+    pub(super) needs: Vec<Version>,
+    pub(super) steps: Vec<Step>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+const KEYS: [&str; 6] = ["summary", "needs", "expand", "backfill", "verify", "contract"];
+
+pub(super) fn read(source: &Source, backends: &Backends, only: Option<&StoreName>) -> Text {
+    let (document, faults) = toml::parse(source);
+    let mut read = Text { diagnostics: faults, ..Text::default() };
+    if let Err(fault) = read.fill(&document, &Reading { source, backends, only }) {
+        read.diagnostics.push(fault);
+    }
+    read
+}
+
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    source: &'a Source,
+    backends: &'a Backends,
+    only: Option<&'a StoreName>,
+}
+
+impl Text {
+    fn fill(&mut self, document: &Node, reading: &Reading<'_>) -> Result<(), Diagnostic> {
+        let mut table = document.table()?;
+        if let Some(node) = table.take("summary") {
+            let summary = node.text().map(str::to_owned);
+            self.summary = self.keep(summary).unwrap_or_default();
+        }
+        if let Some(node) = table.take("needs") {
+            self.read_needs(node);
+        }
+        for phase in Phase::ALL {
+            if let Some(node) = table.take(phase.word()) {
+                self.read_phase(phase, node, reading);
+            }
+        }
+        self.diagnostics.extend(table.finish(&KEYS));
+        Ok(())
+    }
+
+    fn keep<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
+        result.map_err(|fault| self.diagnostics.push(fault)).ok()
+    }
+
+    fn read_needs(&mut self, node: &Node) {
+        let Some(items) = self.keep(node.items()) else { return };
+        for item in items {
+            let text = match &item.value {
+                Value::Integer(number) => number.to_string(),
+                Value::String { text, .. } => text.clone(),
+                _ => String::new(),
+            };
+            let fault = || {
+                Diagnostic::error("bad-version", "a version is a number")
+                    .at(item.span, "not a version")
+                    .help("as in a file's name: `\"20261121090000\"`")
+            };
+            if let Some(version) = self.keep(Version::parse(&text).ok_or_else(fault)) {
+                self.needs.push(version);
+            }
+        }
+    }
+
+    fn read_phase(&mut self, phase: Phase, node: &Node, reading: &Reading<'_>) {
+        let fault = || {
+            let help = format!("write `[[{phase}]]` above each step");
+            Diagnostic::error("wrong-type", format!("`{phase}` is a list of steps"))
+                .at(node.span, "not a list of steps")
+                .help(help)
+        };
+        let Some(items) = self.keep(node.items().map_err(|_| fault())) else { return };
+        for item in items {
+            match read_step(phase, item, reading) {
+                Ok(Some(step)) => self.steps.push(step),
+                Ok(None) => {}
+                Err(faults) => self.diagnostics.extend(faults),
+            }
+        }
+    }
+}
+
+/// A step, or nothing where it is for a store that is not looked at.
+fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<Step>, Vec<Diagnostic>> {
+    let mut table = item.table().map_err(one)?;
+    let store_node = table.require("store").map_err(one)?;
+    let name = store_node.text().map_err(one)?;
+    let store = StoreName::from(name);
+    if reading.only.is_some_and(|only| *only != store) {
+        return Ok(None);
+    }
+    let Some(backend) = reading.backends.get(&store) else {
+        let known = reading.backends.keys().map(StoreName::as_str);
+        let fault = Diagnostic::error("unknown-store", format!("no store is called `{name}`"))
+            .at(store_node.span, "not in dunlin.toml");
+        return Err(vec![fault.help(suggest::help(name, known))]);
+    };
+    let mut faults = Vec::new();
+    let op = take_op(&mut table, item, &**backend, phase, reading.source)
+        .map_err(|fault| faults.extend(fault))
+        .ok();
+    let undo = take_undo(&mut table, op.as_ref().map(|(key, _)| *key), &**backend, phase, reading.source);
+    let undo = undo.map_err(|fault| faults.extend(fault)).ok();
+    let mut known = backend.ops().to_vec();
+    known.extend(["store", "undo", "no_op", "irreversible"]);
+    faults.extend(table.finish(&known));
+    match (op, undo) {
+        (Some((_, op)), Some(undo)) if faults.is_empty() => {
+            let undo = if phase == Phase::Verify {
+                Undo::Nothing { reason: "it only looks".to_owned() }
+            } else {
+                undo
+            };
+            Ok(Some(Step { undo, span: Some(item.span), ..Step::new(phase, store, op) }))
+        }
+        _ => Err(faults),
+    }
+}
+
+fn one(fault: Diagnostic) -> Vec<Diagnostic> {
+    vec![fault]
+}
+
+fn take_op<'a>(
+    table: &mut Table<'a>,
+    item: &Node,
+    backend: &dyn Backend,
+    phase: Phase,
+    source: &Source,
+) -> Result<(&'a Key, AnyOp), Vec<Diagnostic>> {
+    let mut found =
+        backend.ops().iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
+    match (found.next(), found.next()) {
+        (Some((key, value)), None) => {
+            Ok((key, backend.decode(phase, &Field { name: &key.name, value, source })?))
+        }
+        (Some((first, _)), Some((second, _))) => {
+            let message =
+                format!("a step does one thing, this one says `{}` and `{}`", first.name, second.name);
+            let fault = Diagnostic::error("two-ops", message)
+                .at(second.span, "a second op")
+                .at(first.span, "the first");
+            Err(vec![fault.help(format!("start another `[[{phase}]]` for it"))])
+        }
+        (None, _) => {
+            let guess =
+                table.keys().find_map(|key| suggest::nearest(&key.name, backend.ops().iter().copied()));
+            if guess.is_some() {
+                return Err(Vec::new());
+            }
+            let ops: Vec<String> = backend.ops().iter().map(|op| format!("`{op}`")).collect();
+            let fault =
+                Diagnostic::error("no-op-given", "this step does nothing").at(item.span, "says no op");
+            Err(vec![fault.help(format!("{} takes {}", backend.name(), ops.join(", ")))])
+        }
+    }
+}
+
+/// `undo = <value of the same op>`, `undo = { <op> = … }`, `no_op = "why"` or `irreversible = "why"`.
+fn take_undo(
+    table: &mut Table<'_>,
+    op: Option<&Key>,
+    backend: &dyn Backend,
+    phase: Phase,
+    source: &Source,
+) -> Result<Undo, Vec<Diagnostic>> {
+    let ways = ["undo", "no_op", "irreversible"];
+    let mut found = ways.iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
+    let Some((key, node)) = found.next() else { return Ok(Undo::Unwritten) };
+    if let Some((second, _)) = found.next() {
+        let fault = Diagnostic::error(
+            "two-ways-back",
+            format!("a step has one way back, this one says `{}` and `{}`", key.name, second.name),
+        );
+        return Err(vec![fault.at(second.span, "a second one").at(key.span, "the first")]);
+    }
+    if key.name != "undo" {
+        let reason = node.text().map_err(one)?.to_owned();
+        if reason.trim().is_empty() {
+            let fault = Diagnostic::error("missing-reason", format!("`{}` needs a reason", key.name))
+                .at(node.span, "says nothing");
+            return Err(vec![fault]);
+        }
+        return Ok(if key.name == "no_op" {
+            Undo::Nothing { reason }
+        } else {
+            Undo::Irreversible { reason }
+        });
+    }
+    if let Value::Table(entries) = &node.value
+        && let [(name, value)] = entries.as_slice()
+        && backend.ops().contains(&name.name.as_str())
+    {
+        return Ok(Undo::Op(backend.decode(phase, &Field { name: &name.name, value, source })?));
+    }
+    let Some(op) = op else { return Ok(Undo::Unwritten) };
+    Ok(Undo::Op(backend.decode(phase, &Field { name: &op.name, value: node, source })?))
+}

@@ -1,0 +1,124 @@
+//! Writing a history without running anything: `baseline` and `mark`. Both ask for a reason and leave a journal line.
+
+use std::sync::Arc;
+
+use dunlin_core::{
+    Author, Checkpoint, Cursor, Error, ErrorKind, EventKind, History, Migration, Origin, Phase, Record,
+    Result, Session, State, StoreName, StoredFile,
+};
+
+use crate::lane;
+
+/// What a person says of a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// All of its steps are in effect, contract included.
+    Done,
+    /// None of its steps is in effect.
+    Undone,
+    /// The statement whose outcome nobody could tell took effect.
+    StatementDone,
+    /// That statement did not take effect; the next run sends it.
+    StatementUndone,
+}
+
+/// Who says it, of which store, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Remark<'a> {
+    /// The store.
+    pub store: &'a StoreName,
+    /// The person, and the invocation.
+    pub author: &'a Author,
+    /// Their words.
+    pub reason: &'a str,
+}
+
+/// The record that `mark` leads to in one store.
+pub fn marked(
+    migration: Option<&Arc<dyn Migration>>,
+    known: Option<&Record>,
+    mark: Mark,
+    remark: Remark<'_>,
+) -> Result<Record> {
+    let Remark { store, author, reason } = remark;
+    let nothing = || {
+        Error::new(ErrorKind::Config, format!("`{store}` has neither a record nor a file of that version"))
+    };
+    let mut record = match (known, migration) {
+        (Some(record), _) => record.clone(),
+        (None, Some(migration)) => settled(&**migration, store, Origin::Mark, author),
+        (None, None) => return Err(nothing().help("`dunlin status` lists what there is")),
+    };
+    record.author = author.clone();
+    record.note = Some(reason.to_owned());
+    match mark {
+        Mark::Done => {
+            if let Some(migration) = migration {
+                record = Record {
+                    note: record.note,
+                    started: record.started,
+                    rows: record.rows,
+                    ..settled(&**migration, store, Origin::Mark, author)
+                };
+            }
+            Ok(Record { state: State::Done, origin: Origin::Mark, checkpoint: None, ..record })
+        }
+        Mark::Undone => Ok(Record {
+            state: State::Undone,
+            origin: Origin::Mark,
+            checkpoint: None,
+            steps: Vec::new(),
+            ..record
+        }),
+        Mark::StatementDone | Mark::StatementUndone => settle_statement(record, mark == Mark::StatementDone),
+    }
+}
+
+fn settle_statement(record: Record, took_effect: bool) -> Result<Record> {
+    let cursor = Cursor::of(&record)?;
+    if !cursor.open {
+        let error =
+            Error::new(ErrorKind::Config, format!("{} has no statement whose outcome is unknown", record.id));
+        return Err(error.help("`dunlin up` goes on by itself"));
+    }
+    let at = cursor.at + usize::from(took_effect);
+    let checkpoint = Checkpoint::of(&Cursor { at, open: false, before: None, sum: cursor.sum });
+    Ok(Record { checkpoint: Some(checkpoint), ..record })
+}
+
+/// A record of a migration whose steps are all taken as complete.
+pub fn settled(migration: &dyn Migration, store: &StoreName, origin: Origin, author: &Author) -> Record {
+    let steps = lane::steps(migration, store);
+    Record {
+        id: migration.id().clone(),
+        state: State::Done,
+        phase: steps.last().map_or(Phase::Expand, |step| step.phase),
+        origin,
+        steps: lane::sums(&steps),
+        checkpoint: None,
+        text: lane::text_sum(migration, store),
+        author: author.clone(),
+        started: None,
+        finished: None,
+        rows: 0,
+        note: None,
+    }
+}
+
+/// Writes a marked record, with the files that go with it.
+pub async fn write(session: &mut Box<dyn Session>, record: &Record, files: &[StoredFile]) -> Result<()> {
+    session.write(record, files, EventKind::Marked).await
+}
+
+/// Which of `migrations` a baseline up to and including the last of them would record in `store`.
+pub fn baseline(migrations: &[Arc<dyn Migration>], history: &History, remark: Remark<'_>) -> Vec<Record> {
+    let Remark { store, author, reason } = remark;
+    let is_new = |migration: &&Arc<dyn Migration>| {
+        lane::stores(&***migration).contains(store) && history.live(&migration.id().version).is_none()
+    };
+    let record = |migration: &Arc<dyn Migration>| Record {
+        note: Some(reason.to_owned()),
+        ..settled(&**migration, store, Origin::Baseline, author)
+    };
+    migrations.iter().filter(is_new).map(record).collect()
+}

@@ -1,0 +1,216 @@
+//! One loop that runs a plan: read, audit, plan, lock, read and plan again, advance every step until it is done,
+//! release. There is no other recovery path: after a crash the same loop continues from what the histories say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dunlin_core::{
+    AnyStore, Author, Error, ErrorKind, History, Migration, Result, StoreName, Version, Violation,
+};
+use futures_util::future::try_join_all;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::{self, Finding, Policy, Reaction};
+use crate::event::Report;
+use crate::lock::{self, Sessions};
+use crate::plan::{self, Goal, Item, Plan};
+use crate::step;
+
+/// Connected stores, by name.
+pub type Stores = BTreeMap<StoreName, AnyStore>;
+/// Migrations, by version.
+pub type Migrations = BTreeMap<Version, Arc<dyn Migration>>;
+/// Histories, by store.
+pub type Histories = BTreeMap<StoreName, History>;
+
+/// What every run needs to know.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The stores.
+    pub stores: Stores,
+    /// Who runs this, in which invocation.
+    pub author: Author,
+    /// How long to wait for locks that others hold.
+    pub lock_wait: Duration,
+    /// How often a step that failed for a passing reason is tried in all.
+    pub tries: u32,
+    /// What to do where files and histories disagree.
+    pub policy: Policy,
+    /// Pauses the run at the next safe point.
+    pub cancel: CancellationToken,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything planned is done.
+    Complete,
+    /// Stopped at a safe point because it was asked to; the next run continues.
+    Paused,
+}
+
+/// What a run did, whether it failed or not.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// The steps that were completed by this run.
+    pub completed: Vec<Item>,
+    /// The step it stopped in, if it did.
+    pub stopped_in: Option<Item>,
+    /// The steps it did not come to.
+    pub remaining: Vec<Item>,
+    /// What a verify step found.
+    pub violations: Vec<Violation>,
+    /// What files and histories disagreed on, as far as that did not stop it.
+    pub warnings: Vec<Finding>,
+}
+
+/// The histories of all stores, read side by side. Nothing is created.
+pub async fn histories(stores: &Stores) -> Result<Histories> {
+    let read = |(name, store): (&StoreName, &AnyStore)| {
+        let (name, store) = (name.clone(), store.clone());
+        async move {
+            let history = store.history().await.map_err(|error| error.with("store", &name))?;
+            Ok((name, history))
+        }
+    };
+    Ok(try_join_all(stores.iter().map(read)).await?.into_iter().collect())
+}
+
+/// Why a run did not begin or did not end.
+#[derive(Debug)]
+pub enum Stop {
+    /// The world.
+    Failed(Error),
+    /// Files and histories disagree in a way the policy refuses.
+    Refused(Vec<Finding>),
+    /// The migrations cannot be ordered.
+    Unordered(Vec<dunlin_core::Diagnostic>),
+    /// A verify step found what must not be there; the summary has it.
+    Violated,
+    /// The plan that was reviewed is not what would run now.
+    Stale,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Refused(findings) => {
+                let lines: Vec<&str> = findings.iter().map(|finding| &*finding.message).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            Self::Unordered(faults) => {
+                let lines: Vec<&str> = faults.iter().map(|fault| &*fault.message).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            Self::Violated => f.write_str("a verify step found what must not be there"),
+            Self::Stale => f.write_str("the plan is stale: files or histories changed since it was made"),
+        }
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What leads from histories to a plan: forward to a goal, or back. Called again once the locks are held.
+pub type Planner<'a> = &'a (dyn Fn(&Histories, &mut Summary) -> Result<Plan, Stop> + Sync);
+
+/// A planner for `up`: audits, then plans forward.
+pub fn forward<'a>(
+    migrations: &'a Migrations,
+    policy: Policy,
+    goal: &'a Goal,
+) -> impl Fn(&Histories, &mut Summary) -> Result<Plan, Stop> + Sync + 'a {
+    move |histories, summary| {
+        let findings = audit::audit(migrations, histories, policy);
+        let (refused, warnings): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(|finding| finding.reaction == Reaction::Refuse);
+        if !refused.is_empty() {
+            return Err(Stop::Refused(refused));
+        }
+        summary.warnings = warnings;
+        plan::up(migrations, histories, goal).map_err(Stop::Unordered)
+    }
+}
+
+/// Runs what `planner` plans. With nothing to do no lock is taken and nothing is created.
+pub async fn run(
+    context: &Context,
+    planner: Planner<'_>,
+    report: Report<'_>,
+) -> (Summary, Result<Outcome, Stop>) {
+    let mut summary = Summary::default();
+    let result = attempt(context, planner, &mut summary, report).await;
+    (summary, result)
+}
+
+async fn attempt(
+    context: &Context,
+    planner: Planner<'_>,
+    summary: &mut Summary,
+    report: Report<'_>,
+) -> Result<Outcome, Stop> {
+    let mut histories = histories(&context.stores).await?;
+    let plan = planner(&histories, summary)?;
+    if plan.items.is_empty() {
+        return Ok(Outcome::Complete);
+    }
+    let names = plan.stores();
+    let wanted: Stores = context
+        .stores
+        .iter()
+        .filter(|(name, _)| names.contains(*name))
+        .map(|(name, store)| (name.clone(), store.clone()))
+        .collect();
+    let me = lock::me(&context.author.who, &context.author.run);
+    let mut sessions = lock::take(&wanted, &me, context.lock_wait, &context.cancel, report).await?;
+    let result = drive(context, planner, &mut sessions, &mut histories, (summary, report)).await;
+    let released = lock::release(sessions).await;
+    let outcome = result?;
+    released?;
+    Ok(outcome)
+}
+
+/// Plans again under the locks, and runs that. Another runner may have done all of it meanwhile.
+async fn drive(
+    context: &Context,
+    planner: Planner<'_>,
+    sessions: &mut Sessions,
+    histories: &mut Histories,
+    (summary, report): (&mut Summary, Report<'_>),
+) -> Result<Outcome, Stop> {
+    for (name, session) in sessions.iter_mut() {
+        let history = session.history().await.map_err(|error| error.with("store", name))?;
+        histories.insert(name.clone(), history);
+    }
+    let plan = planner(histories, summary)?;
+    if let Some(name) = plan.stores().iter().find(|name| !sessions.contains_key(*name)) {
+        let message = format!("the plan changed while waiting for the locks: it now needs `{name}` too");
+        return Err(Error::new(ErrorKind::Locked, message).help("run it again").into());
+    }
+    let mut items = plan.items.into_iter();
+    while let Some(item) = items.next() {
+        let session = sessions.get_mut(&item.store).expect("its lock was taken above");
+        let history = histories.entry(item.store.clone()).or_default();
+        match step::run(context, &item, session, history, report).await {
+            Ok(step::End::Complete) => summary.completed.push(item),
+            stopped => {
+                summary.stopped_in = Some(item);
+                summary.remaining = items.collect();
+                return match stopped? {
+                    step::End::Violated(violations) => {
+                        summary.violations = violations;
+                        Err(Stop::Violated)
+                    }
+                    _ => Ok(Outcome::Paused),
+                };
+            }
+        }
+    }
+    Ok(Outcome::Complete)
+}

@@ -1,0 +1,249 @@
+//! A SQL store whose migration lock we hold: the one place from which anything is written.
+
+use dunlin_core::{
+    Advance, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Record, Result,
+    Session as CoreSession, StoredFile, Violation, Work, async_trait,
+};
+
+use crate::conn::{Conn, Param};
+use crate::dialect::Dialect;
+use crate::history::{self, Entry};
+use crate::lock::{self, Heartbeat};
+use crate::op::Op;
+use crate::store::Store;
+use crate::tables::Tables;
+use crate::{alone, error, transaction};
+
+/// How many rows a verify query shows.
+const SHOWN: usize = 20;
+
+/// A session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) store: Store,
+    pub(crate) conn: Conn,
+    pub(crate) tables: Tables,
+    token: i64,
+    heartbeat: Option<Heartbeat>,
+    /// The statement whose intent this very session has just recorded: it was not sent by anybody yet.
+    pub(crate) announced: Option<Checkpoint>,
+    /// Whether the statements before the current one that set the connection up were sent on this connection.
+    pub(crate) is_set_up: bool,
+    /// Whether any SQLite table points at another, once that was asked.
+    pub(crate) has_keys: Option<bool>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        store: Store,
+        conn: Conn,
+        tables: Tables,
+        token: i64,
+        heartbeat: Option<Heartbeat>,
+    ) -> Self {
+        Self { store, conn, tables, token, heartbeat, announced: None, is_set_up: false, has_keys: None }
+    }
+
+    pub(crate) fn fail(&self, failure: &sqlx::Error, doing: &str) -> Error {
+        error::own(failure, doing, &self.store.target.url)
+    }
+
+    pub(crate) fn lost() -> Error {
+        Error::new(
+            ErrorKind::LeaseLost,
+            "the migration lock was taken over by another run while this one was stopped or cut off",
+        )
+        .help("nothing was written after that; `dunlin status` shows where things stand")
+    }
+
+    /// Writes a record and its journal row inside the transaction that is open.
+    pub(crate) async fn write_here(&mut self, entry: Entry<'_>) -> Result<()> {
+        let doing = "cannot write the history";
+        if self.tables.dialect == Dialect::Postgres {
+            let mut params: Vec<Param> = vec![self.token.into()];
+            params.extend(entry.record_params());
+            params.extend([entry.kind.word().into(), entry.detail.into(), entry.step_param()]);
+            let written = self
+                .conn
+                .run(&self.tables.write_all(), &params)
+                .await
+                .map_err(|failure| self.fail(&failure, doing))?;
+            return if written == 0 { Err(Self::lost()) } else { Ok(()) };
+        }
+        self.check_fence().await?;
+        let upsert = self.tables.upsert();
+        self.conn.run(&upsert, &entry.record_params()).await.map_err(|failure| self.fail(&failure, doing))?;
+        self.append(entry).await
+    }
+
+    async fn append(&mut self, entry: Entry<'_>) -> Result<()> {
+        let append = self.tables.append();
+        let params = entry.event_params(self.token);
+        self.conn
+            .run(&append, &params)
+            .await
+            .map(drop)
+            .map_err(|failure| self.fail(&failure, "cannot write the journal"))
+    }
+
+    async fn check_fence(&mut self) -> Result<()> {
+        let doing = "cannot check the migration lock";
+        let fence = self.tables.fence();
+        let holds = if self.tables.dialect == Dialect::Sqlite {
+            let lease = i64::try_from(self.store.target.lease.as_millis()).unwrap_or(i64::MAX);
+            self.conn.run(&fence, &[self.token.into(), lease.into()]).await.map(|changed| changed == 1)
+        } else {
+            self.conn.rows(&fence, &[self.token.into()]).await.map(|rows| rows.len() == 1)
+        };
+        if holds.map_err(|failure| self.fail(&failure, doing))? { Ok(()) } else { Err(Self::lost()) }
+    }
+
+    /// Writes a record and its journal row in a transaction of their own.
+    pub(crate) async fn write_apart(&mut self, entry: Entry<'_>) -> Result<()> {
+        // One statement is its own transaction.
+        if self.tables.dialect == Dialect::Postgres {
+            return self.write_here(entry).await;
+        }
+        transaction::begin(self).await?;
+        let written = self.write_here(entry).await;
+        transaction::end(self, written).await
+    }
+}
+
+/// The position after the first `at` statements of a script.
+pub(crate) fn cursor(op: &Op, at: usize) -> Cursor {
+    let sum = if at == 0 {
+        String::new()
+    } else {
+        Checksum::of(op.statements().take(at).map(|statement| &*statement.canonical)).to_string()
+    };
+    Cursor { at, open: false, before: None, sum }
+}
+
+#[async_trait]
+impl CoreSession for Session {
+    async fn history(&mut self) -> Result<History> {
+        history::read(&mut self.conn, &self.tables)
+            .await
+            .map_err(|failure| self.fail(&failure, "cannot read the history"))?
+    }
+
+    async fn advance(&mut self, work: &Work<'_>) -> Result<Advance> {
+        if self.heartbeat.as_ref().is_some_and(Heartbeat::is_lost) {
+            return Err(Self::lost());
+        }
+        let op: &Op = work.op.own()?;
+        let at = Cursor::of(work.running)?;
+        if cursor(op, at.at).sum != at.sum {
+            let error = Error::new(ErrorKind::Integrity, "the statements that already ran were edited");
+            return Err(error.help("put them back as they were; those after them may be edited freely"));
+        }
+        if work.is_verify {
+            return self.verify(op, work).await;
+        }
+        let Some((unit, first)) = unit_at(op, at.at) else { return self.finish_empty(work).await };
+        let advance = match &op.units[unit].alone {
+            None => transaction::run(self, op, unit, first, work).await,
+            Some(_) => alone::run(self, op, first, &at, work).await,
+        };
+        if advance.as_ref().map_or(true, |advance| advance.is_done) {
+            self.leave_step(op).await;
+        }
+        advance
+    }
+
+    async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
+        let detail = record.note.clone();
+        self.write_apart(Entry { record, files, kind, step: record.steps.len(), detail: detail.as_deref() })
+            .await
+    }
+
+    async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
+        let entry = Entry { record, files: &[], kind, step: record.steps.len(), detail: Some(detail) };
+        transaction::begin(self).await?;
+        let written = match self.check_fence().await {
+            Ok(()) => self.append(entry).await,
+            Err(error) => Err(error),
+        };
+        transaction::end(self, written).await
+    }
+
+    async fn release(mut self: Box<Self>) -> Result<()> {
+        self.heartbeat = None;
+        let doing = "cannot release the lock";
+        let left = lock::leave(&mut self.conn, &self.tables, self.token).await;
+        if !connect_is_lease(&self.store) {
+            lock::drop_session_lock(&mut self.conn).await.map_err(|failure| self.fail(&failure, doing))?;
+        }
+        left.map_err(|failure| self.fail(&failure, doing))?;
+        let Self { store, conn, .. } = *self;
+        store.keep(conn).await;
+        Ok(())
+    }
+}
+
+fn connect_is_lease(store: &Store) -> bool {
+    crate::connect::is_lease(store.dialect, &store.target)
+}
+
+/// The unit that the statement with this index starts, or stands in, and the unit's first statement.
+fn unit_at(op: &Op, at: usize) -> Option<(usize, usize)> {
+    let mut first = 0;
+    for (index, unit) in op.units.iter().enumerate() {
+        if at < first + unit.statements.len() {
+            return Some((index, first));
+        }
+        first += unit.statements.len();
+    }
+    None
+}
+
+impl Session {
+    /// An op without statements is complete when the history says so.
+    async fn finish_empty(&mut self, work: &Work<'_>) -> Result<Advance> {
+        let record = work.complete(0);
+        let entry = Entry {
+            record: &record,
+            files: work.files,
+            kind: work.ends_as(),
+            step: work.running.steps.len(),
+            detail: None,
+        };
+        self.write_apart(entry).await?;
+        Ok(Advance::complete(record, 0))
+    }
+
+    /// Every row a verify query finds is one that must not be there.
+    async fn verify(&mut self, op: &Op, work: &Work<'_>) -> Result<Advance> {
+        let mut violations = Vec::new();
+        for statement in op.statements() {
+            let found = self.conn.sample(&statement.text, SHOWN).await;
+            let found =
+                found.map_err(|failure| error::of_statement(&failure, statement, &self.store.target.url))?;
+            violations.extend(found.into_iter().map(|record| Violation { record }));
+        }
+        if violations.is_empty() {
+            return self.finish_empty(work).await;
+        }
+        Ok(Advance { violations, ..Advance::partly(work.running.clone(), 0) })
+    }
+
+    /// Takes back what a script set on the connection, so that it does not leak into the next one.
+    async fn leave_step(&mut self, op: &Op) {
+        self.announced = None;
+        self.is_set_up = false;
+        let sets = op.statements().any(|statement| is_setting(&statement.canonical));
+        let reset = match self.tables.dialect {
+            Dialect::Postgres if sets => "reset all",
+            Dialect::Sqlite if sets => "pragma foreign_keys = on",
+            _ => return,
+        };
+        // On a connection that broke this fails as well, and whatever comes next says so.
+        let _ = self.conn.execute(reset).await;
+    }
+}
+
+/// Whether a statement changes the connection rather than the database.
+pub(crate) fn is_setting(canonical: &str) -> bool {
+    canonical.starts_with("set ") || canonical.starts_with("pragma ") || canonical.contains("set_config(")
+}

@@ -1,0 +1,7 @@
+//! The test kit does what tests will rely on.
+
+mod fault;
+mod private;
+mod process;
+mod proxy;
+mod scratch;

@@ -1,0 +1,15 @@
+// The document half: what users say about themselves.
+
+// Up
+db.createCollection("profiles", {
+  validator: { $jsonSchema: { bsonType: "object", required: ["userId"] } },
+});
+db.profiles.createIndex({ userId: 1 }, { unique: true });
+db.profiles.insertMany([
+  { userId: 1, email: "ada@example.org", likes: ["engines"], since: ISODate("2026-01-12") },
+  { userId: 2, email: "blaise@example.org", likes: [], since: ISODate("2026-01-13") },
+  { userId: 3, email: "grace@example.org", likes: ["compilers"], since: ISODate("2026-01-14") },
+]);
+
+// Down
+db.profiles.drop();
