@@ -4,7 +4,7 @@ use dunlin_core::{
     AnyOp, AnyStore, Backend, Diagnostic, Field, Native, Phase, Result, Source, Target, async_trait,
 };
 
-use crate::{op, read};
+use crate::{connect, op, read};
 
 /// MongoDB: replica sets, sharded clusters, and single servers without a replica set.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,7 +41,6 @@ impl Backend for Mongo {
     }
 
     async fn connect(&self, target: &Target) -> Result<AnyStore> {
-        let _ = target;
-        Err(dunlin_core::Error::unexpected("x"))
+        connect::connect(target).await
     }
 }

@@ -7,7 +7,7 @@ mod scan;
 use std::ops::Range;
 use std::sync::Arc;
 
-use dunlin_core::{AnyOp, Diagnostic, Native, Section, Source, Span, Undo};
+use dunlin_core::{AnyOp, Diagnostic, Native, Section, Severity, Source, Span, Undo};
 
 use crate::op::{Command, Op, decode};
 use crate::script::{self, Exports, Fault, Mode, Place, Recording};
@@ -127,6 +127,11 @@ impl Reader {
         let thrown = recording.thrown.filter(|_| name == Name::Down && recording.commands.is_empty());
         if thrown.is_none() {
             self.report(source, scan, start, span, &recording.faults);
+        }
+        for (text, place) in recording.notes {
+            let at = place.map_or(span, |place| spanned(source, scan, start, place));
+            let note = Diagnostic::error("js-printed", format!("the script prints: {text}")).at(at, "here");
+            self.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
         }
         let phase = name.phase();
         let mut commands = Vec::new();

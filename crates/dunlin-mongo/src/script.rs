@@ -25,9 +25,12 @@ const HOOKS: &str = "(function (native) {
   return {
     emit: (database, command, group, stack) => native.emit(nothing(database), command, nothing(group), stack ?? new Error().stack),
     fault(message, help) { native.fault(message, nothing(help), new Error().stack); throw new Error(message); },
-    help: native.help, note: native.note,
+    help: native.help,
+    note(text) { native.note(text, new Error().stack); },
   };
 })";
+
+use crate::command::{self, Class};
 
 /// The name under which scripts appear in stacks; every other frame is ours.
 const SCRIPT: &str = "migration.js";
@@ -72,7 +75,8 @@ pub(crate) struct Place {
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
     pub(crate) commands: Vec<Recorded>,
-    pub(crate) notes: Vec<String>,
+    /// What it printed, and where.
+    pub(crate) notes: Vec<(String, Option<Place>)>,
     pub(crate) faults: Vec<Fault>,
     /// The message of an `Error` that the script threw by itself.
     pub(crate) thrown: Option<String>,
@@ -173,14 +177,12 @@ fn with_engine<T>(text: &str, work: impl FnOnce(&Engine) -> T) -> T {
 #[derive(Debug, Default)]
 struct State {
     commands: Vec<Recorded>,
-    notes: Vec<String>,
+    notes: Vec<(String, Option<Place>)>,
     faults: Vec<Fault>,
 }
 
 struct Engine {
-    // Before the runtime, which must be dropped last.
     context: Context,
-    runtime: Runtime,
     state: Rc<RefCell<State>>,
     deadline: Rc<Cell<Option<Instant>>>,
     is_sound: Cell<bool>,
@@ -201,7 +203,7 @@ impl Engine {
         let state = Rc::new(RefCell::new(State::default()));
         context.with(|ctx| fill(&ctx, &state))?;
         let (is_sound, modules) = (Cell::new(true), Cell::new(0));
-        Ok(Self { context, runtime, state, deadline, is_sound, modules })
+        Ok(Self { context, state, deadline, is_sound, modules })
     }
 
     /// Runs `work` to the end of the promise it returns, and takes what was recorded meanwhile.
@@ -412,7 +414,8 @@ fn fill(ctx: &Ctx<'_>, state: &Rc<RefCell<State>>) -> rquickjs::Result<()> {
     };
     native.set("fault", Function::new(ctx.clone(), fault)?)?;
     let to = Rc::clone(state);
-    native.set("note", Function::new(ctx.clone(), move |text: String| to.borrow_mut().notes.push(text))?)?;
+    let note = move |text: String, stack: String| to.borrow_mut().notes.push((text, place(&stack)));
+    native.set("note", Function::new(ctx.clone(), note)?)?;
     let help = |word: String, known: Vec<String>| {
         dunlin_core::suggest::help(&word, known.iter().map(String::as_str))
     };
@@ -438,6 +441,9 @@ fn emit(
     let place = place(stack);
     let said = match value::bson(command) {
         Ok(Bson::Document(document)) => {
+            // What changes the shape of the database is no part of a transaction, whatever session it was given.
+            let is_shape = !matches!(command::class(&document), Class::Documents | Class::Repeatable);
+            let group = group.filter(|_| !is_shape);
             state.borrow_mut().commands.push(Recorded { database, document, group, place });
             return Ok(());
         }
