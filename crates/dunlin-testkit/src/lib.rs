@@ -2,6 +2,7 @@
 //!
 //! Everything here is for tests: it panics with a sentence where a library would return an error.
 
+pub mod conformance;
 pub mod fault;
 pub mod memory;
 pub mod private;
