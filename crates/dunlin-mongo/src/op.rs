@@ -5,7 +5,7 @@ mod render;
 
 use std::sync::Arc;
 
-use bson::Document;
+use bson::{Bson, Document};
 use dunlin_core::{Line, Op as CoreOp, Span};
 
 use crate::command;
@@ -99,7 +99,42 @@ impl CoreOp for Op {
         text
     }
 
+    fn removes(&self) -> Vec<String> {
+        self.commands.iter().flat_map(|command| removed(&command.document)).collect()
+    }
+
     fn is_empty(&self) -> bool {
         self.commands.is_empty()
+    }
+}
+
+/// What a command takes away together with the data in it.
+fn removed(document: &Document) -> Vec<String> {
+    let target = command::target(document).unwrap_or_default();
+    match command::name(document) {
+        "drop" => vec![format!("collection {target}")],
+        "renameCollection" if document.get_bool("dropTarget").unwrap_or_default() => {
+            document.get_str("to").map(|to| format!("collection {to}")).into_iter().collect()
+        }
+        "update" => {
+            let updates = document.get_array("updates").map(Vec::as_slice).unwrap_or_default();
+            let changes = updates.iter().filter_map(Bson::as_document).filter_map(|update| update.get("u"));
+            changes.flat_map(unset).map(|field| format!("field {field} of {target}")).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The fields that an update removes.
+fn unset(change: &Bson) -> Vec<String> {
+    match change {
+        Bson::Array(stages) => stages.iter().flat_map(unset).collect(),
+        Bson::Document(operators) => match operators.get("$unset") {
+            Some(Bson::Document(fields)) => fields.keys().cloned().collect(),
+            Some(Bson::Array(fields)) => fields.iter().filter_map(Bson::as_str).map(str::to_owned).collect(),
+            Some(Bson::String(field)) => vec![field.clone()],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
     }
 }

@@ -124,7 +124,7 @@ impl Reader {
         directives: Directives,
     ) -> Found {
         // `async down() { throw new Error("cannot be undone") }` is how modules say it.
-        let thrown = recording.thrown.filter(|_| name == Name::Down && recording.commands.is_empty());
+        let thrown = recording.thrown.filter(|_| name.is_back() && recording.commands.is_empty());
         if thrown.is_none() {
             self.report(source, scan, start, span, &recording.faults);
         }
@@ -206,20 +206,20 @@ fn is_shell_helper(source: &Source, at: Span) -> bool {
 
 /// The sections, with the way back from each.
 fn sections(found: Vec<Found>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Section> {
-    let mut down = None;
-    let mut sections = Vec::new();
-    for part in found {
-        match part.name {
-            Name::Down => down = Some(part),
-            name => sections.push((name, part)),
-        }
-    }
+    let (backs, mut sections): (Vec<_>, Vec<_>) =
+        found.into_iter().map(|part| (part.name, part)).partition(|(name, _)| name.is_back());
     sections.sort_by_key(|(name, _)| name.phase());
-    let mut back = down.map(|part| undo(part, diagnostics));
+    let (mut back, mut contract_back) = (None, None);
+    for (name, part) in backs {
+        let undo = undo(part, diagnostics);
+        *(if name == Name::Down { &mut back } else { &mut contract_back }) = Some(undo);
+    }
     let section = |(name, part): (Name, Found)| {
         let undo = match name {
             Name::Verify => Undo::Nothing { reason: "a verify section changes nothing".to_owned() },
-            Name::Contract => part.directives.undo().unwrap_or(Undo::Unwritten),
+            Name::Contract => {
+                contract_back.take().or_else(|| part.directives.undo()).unwrap_or(Undo::Unwritten)
+            }
             _ => back.take().or_else(|| part.directives.undo()).unwrap_or(Undo::Unwritten),
         };
         let op: AnyOp = Arc::new(part.op);

@@ -14,28 +14,49 @@ pub(super) enum Name {
     Down,
     Verify,
     Contract,
+    ContractDown,
     /// A text without markers: all up.
     Other,
 }
 
 impl Name {
     /// Those with a word.
-    pub(super) const NAMED: [Self; 4] = [Self::Up, Self::Down, Self::Verify, Self::Contract];
+    pub(super) const NAMED: [Self; 5] =
+        [Self::Up, Self::Down, Self::Verify, Self::Contract, Self::ContractDown];
 
+    /// The function of a module.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Up | Self::Other => "up",
             Self::Down => "down",
             Self::Verify => "verify",
             Self::Contract => "contract",
+            Self::ContractDown => "contractDown",
         }
+    }
+
+    /// The section of the words of a comment.
+    fn of(words: &str) -> Option<Self> {
+        Some(match words {
+            "up" | "up migration" | "migration up" | "migrate up" => Self::Up,
+            "down" | "down migration" | "migration down" | "migrate down" => Self::Down,
+            "verify" => Self::Verify,
+            "contract" | "contract up" => Self::Contract,
+            "contract down" => Self::ContractDown,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is the way back from another.
+    pub(super) fn is_back(self) -> bool {
+        matches!(self, Self::Down | Self::ContractDown)
     }
 
     pub(super) fn phase(self) -> Phase {
         match self {
             Self::Up | Self::Down | Self::Other => Phase::Expand,
             Self::Verify => Phase::Verify,
-            Self::Contract => Phase::Contract,
+            Self::Contract | Self::ContractDown => Phase::Contract,
         }
     }
 }
@@ -100,20 +121,15 @@ fn split(
 ) -> Layout {
     let end = source.text.len();
     let first = markers.first().map_or(end, |(_, marker)| marker.start);
-    let has_up = markers.iter().any(|(name, _)| *name == Name::Up);
     let mut parts = Vec::new();
-    if has_up {
-        if scan.has_code(0..first) {
-            wrong.push(
-                Diagnostic::error("code-before-section", "there is code before the first section")
-                    .at(source.span(0, first), "belongs to no section")
-                    .help("move it under `// Up`; sections do not share variables"),
-            );
-        }
-    } else if alone == Name::Down && !markers.is_empty() {
-        // The second half of a pair that has a marker of its own.
-    } else {
+    if markers.is_empty() {
         parts.push(Part { name: alone, body: 0..first });
+    } else if scan.has_code(0..first) {
+        wrong.push(
+            Diagnostic::error("code-before-section", "there is code before the first section")
+                .at(source.span(0, source.text[..first].trim_end().len()), "belongs to no section")
+                .help("move it under `// Up`; sections do not share variables"),
+        );
     }
     for (at, (name, marker)) in markers.iter().enumerate() {
         let end = markers.get(at + 1).map_or(end, |(_, next)| next.start);
@@ -124,8 +140,15 @@ fn split(
 
 /// The section a comment begins.
 fn marker(comment: &str) -> Option<Name> {
-    let word = comment.strip_prefix("//")?.trim().trim_end_matches(':').trim_end();
-    Name::NAMED.into_iter().find(|name| word.eq_ignore_ascii_case(name.word()))
+    let text = comment.strip_prefix("//")?;
+    // Markers are short: prose is not looked at twice.
+    if text.len() > 80 {
+        return None;
+    }
+    let text = text.to_ascii_lowercase();
+    let decoration = |letter: char| letter.is_whitespace() || "-=+*#!@>~:/".contains(letter);
+    let words: Vec<&str> = text.trim_matches(decoration).split_whitespace().collect();
+    Name::of(&words.join(" "))
 }
 
 /// What `// dunlin:` lines say.
@@ -155,7 +178,10 @@ pub(super) fn directives(
     for comment in scan.comments.iter().filter(|comment| range.contains(&comment.range.start)) {
         let text = &source.text[comment.range.clone()];
         let inner = text.trim_start_matches(['/', '*', ' ', '\t']).trim_end_matches(['/', '*']).trim_end();
-        let Some(said) = inner.strip_prefix("dunlin:") else { continue };
+        let Some((head, said)) = inner.split_at_checked("dunlin:".len()) else { continue };
+        if !head.eq_ignore_ascii_case("dunlin:") {
+            continue;
+        }
         let said = said.trim();
         let (word, reason) =
             said.split_once(':').map_or((said, ""), |(word, reason)| (word.trim(), reason.trim()));

@@ -244,6 +244,10 @@ impl Scan<'_> {
             }
             start -= 1;
         }
+        let before = self.text[..start].trim_end();
+        if before.ends_with("new") && before.len() < start && self.is_code(before.len() - 1) {
+            start = before.len() - "new".len();
+        }
         start..self.end_of_call(at)
     }
 
