@@ -6,11 +6,16 @@ from measure import spread, typical
 PHASES = {"up": "up, {0}", "status": "status, {0} applied", "no-op": "up with nothing to do", "down": "down, {0}"}
 
 
-def text(results, counts, bars):
+def text(results, bars):
     """The whole report as Markdown."""
-    parts = [store_table(results, store, count) for store in stores.NAMES for count in counts]
+    parts = [store_table(results, store, count) for store in stores.NAMES for count in measured(results, store)]
     parts += [counted_table(results), program_table(results), absent_list(results), bar_table(bars)]
     return "\n".join(part for part in parts if part)
+
+
+def measured(results, store):
+    """The numbers of migrations that a store was measured with."""
+    return sorted({count for at, count, _, _ in results.costs if at == store})
 
 
 def table(title, head, rows):

@@ -12,6 +12,8 @@ from proxy import Proxy
 # Short commands are measured so often in each round.
 REPEATS = 5
 TEN_THOUSAND = 10_000
+# More than these do not go back: no bar asks for it, and it takes as long again.
+GOES_BACK = 2000
 # Migrations by which the history grows where commits and statements are counted.
 COUNTED = 200
 
@@ -23,7 +25,9 @@ class Results:
     failures: dict = field(default_factory=dict)
     counted: dict = field(default_factory=dict)  # tool -> (commits, messages, statements) a migration
     versions: dict = field(default_factory=dict)  # tool -> costs of --version
-    absent: dict = field(default_factory=dict)  # (store, tool or "") -> why
+    few: dict = field(default_factory=dict)  # store -> how many migrations `--count` became there
+    many: dict = field(default_factory=dict)  # store -> how many `--ten` became there
+    absent: dict = field(default_factory=dict)  # (store, tool, or what else of it) -> why
     megabytes: dict = field(default_factory=dict)  # tool -> size of its program
 
     def add(self, key, cost):
@@ -63,12 +67,18 @@ def layout(bench, tool, store, count):
 
 
 def rounds(bench, store, chosen, count, number):
-    """So many rounds with so many migrations. 10,000 of them do not go back: no bar asks for it."""
+    """So many rounds with so many migrations, or with so many as fit; how many these were, or 0."""
+    fits, why = stores.fitting(store, len(chosen), count, bench.urls)
+    if why:
+        bench.results.absent[store, f"{count:,} migrations"] = why
+    if fits < 1:
+        return 0
     for index in range(number):
-        say(f"{store}: {count:,} migrations, round {index + 1} of {number}")
+        say(f"{store}: {fits:,} migrations, round {index + 1} of {number}")
         # Another one begins each time, so that none always has the quietest or the busiest place.
         turn = index % len(chosen)
-        one_round(bench, store, chosen[turn:] + chosen[:turn], count)
+        one_round(bench, store, chosen[turn:] + chosen[:turn], fits)
+    return fits
 
 
 def one_round(bench, store, chosen, count):
@@ -82,7 +92,7 @@ def one_round(bench, store, chosen, count):
             phase(bench, lanes, count, "status", None)
         for _ in range(REPEATS):
             phase(bench, [one for one in lanes if one.tool.name != "floor"], count, "no-op", None)
-        if count < TEN_THOUSAND:
+        if count <= GOES_BACK:
             phase(bench, lanes, count, "down", 0)
     finally:
         for one in lanes:

@@ -22,6 +22,9 @@ SHELLS = {"sqlite": "sqlite3", "postgres": "psql", "mariadb": "mariadb", "redis"
 # A bench may be killed; after so long another one may take its Redis database.
 CLAIM_SECONDS = 4 * 3600
 
+# What others may open in the meantime.
+SPARE_FILES = 1500
+
 
 @dataclass
 class Database:
@@ -76,6 +79,27 @@ def absence(store, urls):
     if store == "mongodb" and urlsplit(urls[store]).username:
         return "this bench cannot log in to MongoDB: give it a server without a password"
     return None
+
+
+def fitting(store, tools, count, urls):
+    """How many migrations of so many tools fit into a server at once, in hundreds, and why no more; else None.
+
+    MongoDB keeps a file open for each collection and each index, and ends itself when it may open no more.
+    """
+    if store != "mongodb":
+        return count, None
+    url = urlsplit(urls[store])
+    process = Path("/proc") / str(bson.run(url.hostname, url.port, "admin", {"serverStatus": 1})["pid"])
+    try:
+        limits = (process / "limits").read_text().splitlines()
+        used = len(list((process / "fd").iterdir()))
+    except OSError:
+        return count, None  # on another machine, or somebody else's: it is for them to know
+    allowed = next(line.split()[3] for line in limits if line.startswith("Max open files"))
+    if allowed == "unlimited" or int(allowed) >= used + SPARE_FILES + 2 * count * tools:
+        return count, None
+    fits = (int(allowed) - used - SPARE_FILES) // (2 * tools) // 100 * 100
+    return fits, f"mongod may open {allowed} files, so each of {tools} tools gets {fits:,} migrations: raise its ulimit -n"
 
 
 def fresh(store, tool, urls, work):
