@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use dunlin_core::{Checksum, Migration, Phase, Record, State, Step, StoreName};
+use dunlin_core::{Checksum, Cursor, Migration, Phase, Record, State, Step, StoreName};
 
 /// The stores a migration touches.
 pub fn stores(migration: &dyn Migration) -> BTreeSet<&StoreName> {
@@ -34,6 +34,13 @@ pub fn state_at(steps: &[&Step], position: usize) -> State {
         Some(step) if step.phase == Phase::Contract => State::Expanded,
         Some(_) => State::Applying,
     }
+}
+
+/// The same position, without a statement that may be under way. What the backend noted for the statements that ran
+/// still holds for those to come.
+pub(crate) fn closed(cursor: Cursor) -> Cursor {
+    let before = cursor.before.filter(|_| cursor.at > 0);
+    Cursor { open: false, before, ..cursor }
 }
 
 /// Whether the complete steps of a record are the first ones of this lane: nothing that ran was edited since.

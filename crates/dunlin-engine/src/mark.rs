@@ -83,8 +83,8 @@ fn settle_statement(record: Record, took_effect: bool) -> Result<Record> {
     }
     let at = cursor.at + usize::from(took_effect);
     // The sum of the statements up to this one is the backend's to work out.
-    let sum = if took_effect { String::new() } else { cursor.sum };
-    let checkpoint = Checkpoint::of(&Cursor { at, open: false, before: None, sum });
+    let sum = if took_effect { String::new() } else { cursor.sum.clone() };
+    let checkpoint = Checkpoint::of(&lane::closed(Cursor { at, sum, ..cursor }));
     Ok(Record { checkpoint: Some(checkpoint), ..record })
 }
 

@@ -128,7 +128,7 @@ impl Step<'_> {
     async fn withdraw(&mut self, session: &mut Box<dyn Session>, files: &[StoredFile]) -> Result<()> {
         let Ok(cursor) = Cursor::of(&self.records.now) else { return Ok(()) };
         if self.is_ours && cursor.open {
-            let closed = Checkpoint::of(&Cursor { open: false, before: None, ..cursor });
+            let closed = Checkpoint::of(&lane::closed(cursor));
             self.records.now.checkpoint = Some(closed);
             session.write(&self.records.now, files, EventKind::Begun).await?;
         }

@@ -19,6 +19,9 @@ pub(super) struct Text {
 
 const KEYS: [&str; 6] = ["summary", "needs", "expand", "backfill", "verify", "contract"];
 
+/// What a step says of its way back.
+const WAYS_BACK: [&str; 3] = ["undo", "no_op", "irreversible"];
+
 pub(super) fn read(source: &Source, backends: &Backends, only: Option<&StoreName>) -> Text {
     let (document, faults) = toml::parse(source);
     let mut read = Text { diagnostics: faults, ..Text::default() };
@@ -117,7 +120,8 @@ fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<
     let undo = take_undo(&mut table, op.as_ref().map(|(key, _)| *key), &**backend, phase, reading.source);
     let undo = undo.map_err(|fault| faults.extend(fault)).ok();
     let mut known = backend.ops().to_vec();
-    known.extend(["store", "undo", "no_op", "irreversible"]);
+    known.push("store");
+    known.extend(WAYS_BACK);
     faults.extend(table.finish(&known));
     match (op, undo) {
         (Some((_, op)), Some(undo)) if faults.is_empty() => {
@@ -167,7 +171,7 @@ fn take_op<'a>(
             Err(vec![fault.help(format!("start another `[[{phase}]]` for it"))])
         }
         (None, _) => {
-            let is_own = |key: &&Key| ["undo", "irreversible"].contains(&&*key.name);
+            let is_own = |key: &&Key| WAYS_BACK.contains(&&*key.name);
             let is_near = |key: &Key| suggest::nearest(&key.name, backend.ops().iter().copied()).is_some();
             if table.keys().filter(|key| !is_own(key)).any(is_near) {
                 // Reported as an unknown key, with the near one.
@@ -189,8 +193,8 @@ fn take_undo(
     phase: Phase,
     source: &Source,
 ) -> Result<Undo, Vec<Diagnostic>> {
-    let ways = ["undo", "no_op", "irreversible"];
-    let mut found = ways.iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
+    let mut found =
+        WAYS_BACK.iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
     let Some((key, node)) = found.next() else { return Ok(Undo::Unwritten) };
     if let Some((second, _)) = found.next() {
         let fault = Diagnostic::error(

@@ -70,9 +70,10 @@ fn item_down(
     undo_item(migration, store, (index, steps), goes_on && index + 1 == record.steps.len())
 }
 
-/// Whether the step that is under way is certain not to have had any effect: its first statement failed, or was not sent.
+/// Whether the step that is under way is certain not to have had any effect: its first statement failed, or was not sent,
+/// and the backend noted nothing about it.
 fn is_untouched(record: &Record) -> bool {
-    Cursor::of(record).is_ok_and(|cursor| cursor.at == 0 && !cursor.open)
+    Cursor::of(record).is_ok_and(|cursor| cursor.at == 0 && !cursor.open && cursor.before.is_none())
 }
 
 /// Where a lane stands when the step at `index`, and all after it, are undone.

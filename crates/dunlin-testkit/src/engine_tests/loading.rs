@@ -266,7 +266,7 @@ fn needs_are_versions() {
 }
 
 #[test]
-fn the_way_back_of_a_step_has_three_forms() {
+fn the_way_back_of_a_step_has_four_forms() {
     let undo = |text: &str| {
         let migrations = one_store().migrations(&[("1_a.toml", &format!("{STEP}add = 'x'\n{text}"))]);
         migrations[&version("1")].steps()[0].undo.clone()
@@ -274,9 +274,11 @@ fn the_way_back_of_a_step_has_three_forms() {
     assert!(matches!(undo("undo = 'y'"), Undo::Op(op) if op.summary() == "add y"));
     assert!(matches!(undo("undo = { script = 'drop x' }"), Undo::Op(op) if op.summary() == "drop x"));
     assert!(matches!(undo("irreversible = 'no'"), Undo::Irreversible { reason } if reason == "no"));
+    assert!(matches!(undo("no_op = 'why not'"), Undo::Nothing { reason } if reason == "why not"));
     assert!(matches!(undo(""), Undo::Unwritten));
     let both = toml_fault("add = 'x'\nundo = 'y'\nirreversible = 'no'\n");
-    assert!(both.starts_with("migrations/1_a.toml:4:1 undo-of-irreversible"), "{both}");
+    assert!(both.starts_with("migrations/1_a.toml:5:1 two-ways-back"), "{both}");
+    assert!(toml_fault("add = 'x'\nno_op = ' '\n").starts_with("migrations/1_a.toml:4:9 missing-reason"));
     let wrong = toml_fault("add = 'x'\nundo = { sript = 'drop x' }\n");
     assert!(wrong.starts_with("migrations/1_a.toml:4:8 "), "{wrong}");
 }

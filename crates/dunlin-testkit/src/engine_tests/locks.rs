@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dunlin_core::{Attempt, ErrorKind, RunId, State};
+use dunlin_core::{Attempt, ErrorKind, EventKind, Record, RunId, State};
 use dunlin_engine::reverse::Extent;
 use dunlin_engine::{Event, lock};
 
@@ -130,5 +130,60 @@ fn a_run_whose_lock_was_taken_over_writes_nothing_more() {
         assert!(world.is_locked().await, "the other one's lock is not released");
         let journal = world.stores[&"app".into()].journal(None, 9).await.unwrap();
         assert_eq!(journal.len(), 1);
+    });
+}
+
+#[test]
+fn a_lock_that_cannot_be_given_back_does_not_hide_the_one_that_was_not_had() {
+    block_on(async {
+        let mut world = World::new(&BOTH_KINDS).await;
+        world.lock_wait = Duration::ZERO;
+        world.data("cache").hold(Some(lock::me("bob", &RunId("other".into()))));
+        let migrations = world.migrations(&FILES);
+        world.data("app").stutter(1, false);
+        let error = failure(world.up(&migrations, &UP).await.1);
+        assert_eq!((error.kind, error.fact("store")), (ErrorKind::Locked, Some("cache")));
+        assert_eq!(error.fact("and then"), Some("the answer got lost"));
+    });
+}
+
+const TWO_PHASES: &str = "
+[[expand]]
+store = 'app'
+add = 'x'
+[[expand]]
+store = 'cache'
+add = 'x'
+[[backfill]]
+store = 'app'
+script = 'bump x'
+";
+
+#[test]
+fn a_way_back_in_a_store_that_is_not_locked_is_seen_under_the_locks_of_the_others() {
+    block_on(async {
+        let world = World::new(&[("app", true), ("cache", true)]).await;
+        let migrations = world.migrations(&[("1_a.toml", TWO_PHASES), ("2_b.app.mem", "add y")]);
+        world.brought_up(&world.migrations(&[("1_a.toml", TWO_PHASES)]), &UP).await;
+        let me = lock::me("bob", &RunId("other".into()));
+        let Attempt::Taken(mut held) = world.stores[&"app".into()].try_lock(&me).await.unwrap() else {
+            panic!()
+        };
+        let go_back = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            for store in ["app", "cache"] {
+                let record = world.record(store, "1").await.unwrap();
+                let undone = Record { state: State::Undone, steps: Vec::new(), ..record };
+                match store {
+                    "app" => held.write(&undone, &[], EventKind::Marked).await.unwrap(),
+                    other => world.write(other, &undone).await,
+                }
+            }
+            held.release().await.unwrap();
+        };
+        let ((_, outcome), ()) = tokio::join!(world.up(&migrations, &UP), go_back);
+        let error = failure(outcome);
+        assert!(error.message.contains("it now needs `cache` too"), "{error}");
+        assert_eq!(world.ran("app"), ["add x", "bump x"]);
     });
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use dunlin_core::{ErrorKind, EventKind, MigrationId, Origin, Phase, Record, State, Step, StoreName};
+use dunlin_core::{
+    Checkpoint, Cursor, ErrorKind, EventKind, MigrationId, Origin, Phase, Record, State, Step, StoreName,
+};
 use dunlin_engine::mark::{self, Mark, Remark};
 use dunlin_engine::reverse::Extent;
 use dunlin_engine::run::{Migrations, Stop};
@@ -235,5 +237,35 @@ fn a_migration_marked_done_without_a_file_has_no_way_back() {
         let (_, outcome) = world.down(&migrations, &Extent::Count(1)).await;
         let Err(Stop::Failed(error)) = outcome else { panic!("{outcome:?}") };
         assert!(error.message.contains("its steps are not known"), "{error}");
+    });
+}
+
+#[test]
+fn what_a_backend_noted_for_a_step_outlives_a_settled_statement() {
+    block_on(async {
+        let world = World::new(&[("app", true)]).await;
+        let migrations = world.migrations(&FILES[1..2]);
+        world.brought_up(&migrations, &UP).await;
+        let record = world.record("app", "2").await.unwrap();
+        let noted = serde_json::json!({ "seed": 7 });
+        for (at, mark, kept) in [
+            (0, Mark::StatementUndone, None),
+            (0, Mark::StatementDone, Some(&noted)),
+            (3, Mark::StatementUndone, Some(&noted)),
+        ] {
+            let cursor = Cursor { at, open: true, before: Some(noted.clone()), sum: "sum".to_owned() };
+            let steps = Vec::new();
+            let half = Record {
+                state: State::Applying,
+                steps,
+                checkpoint: Some(Checkpoint::of(&cursor)),
+                ..record.clone()
+            };
+            world.write("app", &half).await;
+            let settled =
+                Cursor::of(&marked(&world, &migrations, ("app", "2"), mark).await.unwrap()).unwrap();
+            assert_eq!((settled.open, settled.before.as_ref()), (false, kept));
+            assert_eq!(settled.at, at + usize::from(mark == Mark::StatementDone));
+        }
     });
 }

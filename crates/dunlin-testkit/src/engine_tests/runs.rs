@@ -261,3 +261,31 @@ fn a_pause_leaves_no_question_about_a_statement_that_was_not_sent() {
         }
     });
 }
+
+#[test]
+fn a_pause_during_a_retry_keeps_the_question_whether_the_statement_was_sent() {
+    block_on(async {
+        let mut asked = 0;
+        for call in 0..12 {
+            let mut world = World::new(&[("cache", false)]).await;
+            let migrations = world.migrations(&[("1_a.mem", "add x\nbump x")]);
+            world.data("cache").stutter(call, true);
+            let cancel = world.cancel.clone();
+            let mut stop = move |event: Event<'_>| {
+                if matches!(event, Event::Retrying { .. }) {
+                    cancel.cancel();
+                }
+            };
+            let (_, outcome) = world.up_listening(&migrations, &UP, &mut stop).await;
+            if !matches!(outcome, Ok(Outcome::Paused)) {
+                continue;
+            }
+            world.cancel = tokio_util::sync::CancellationToken::new();
+            let (_, outcome) = world.up(&migrations, &UP).await;
+            asked +=
+                u32::from(matches!(outcome, Err(Stop::Failed(error)) if error.kind == ErrorKind::Ambiguous));
+            assert!(world.data("cache").counters.get("x").is_none_or(|count| *count <= 1), "never twice");
+        }
+        assert!(asked > 0);
+    });
+}

@@ -3,11 +3,11 @@
 use dunlin_core::State;
 use dunlin_engine::reverse::Extent;
 use dunlin_engine::run::Stop;
-use dunlin_engine::{Event, Outcome};
+use dunlin_engine::{Event, Outcome, status};
 use tokio_util::sync::CancellationToken;
 
 use super::runs::{BOTH_KINDS, FILES, failure};
-use super::world::{UP, World, block_on};
+use super::world::{CONTRACT, UP, World, block_on};
 
 #[test]
 fn a_half_applied_migration_can_be_taken_back() {
@@ -96,4 +96,48 @@ fn a_step_that_had_no_effect_is_not_undone_and_needs_no_way_back() {
         assert_eq!(world.record("cache", "2").await.unwrap().state, State::Undone);
         assert_eq!(world.ran("cache"), ["add x"]);
     });
+}
+
+const CONTRACTING: &str = "
+[[expand]]
+store = 'cache'
+add = 'new'
+undo = { script = 'drop new' }
+[[contract]]
+store = 'cache'
+script = '''
+drop old
+drop older'''
+undo = { script = '''
+add older
+add old''' }
+";
+
+#[test]
+fn a_way_back_that_ends_before_expand_leaves_nothing_unsettled() {
+    for events in 0..10 {
+        block_on(async {
+            let mut world = World::new(&[("cache", false)]).await;
+            let migrations =
+                world.migrations(&[("1_a.mem", "add old\nadd older"), ("2_b.toml", CONTRACTING)]);
+            world.brought_up(&migrations, &CONTRACT).await;
+            let (cancel, mut left) = (world.cancel.clone(), events);
+            let mut stop = |_: Event<'_>| match left {
+                0 => cancel.cancel(),
+                _ => left -= 1,
+            };
+            world.down_listening(&migrations, &Extent::Count(1), &mut stop).await.1.unwrap();
+            world.cancel = CancellationToken::new();
+            let was = world.record("cache", "2").await.unwrap().state;
+            world.brought_up(&migrations, &UP).await;
+            let state = world.record("cache", "2").await.unwrap().state;
+            let expected = if was == State::Done { State::Done } else { State::Expanded };
+            assert_eq!(state, expected, "stopped after {events} events, {was}");
+            let rows = status::rows(&migrations, &world.histories().await);
+            assert!(status::pending(&rows).is_empty());
+            let names: Vec<String> = world.data("cache").counters.keys().cloned().collect();
+            let whole = if was == State::Done { &["new"][..] } else { &["new", "old", "older"] };
+            assert_eq!(names, whole);
+        });
+    }
 }
