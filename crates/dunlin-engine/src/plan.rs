@@ -212,8 +212,11 @@ pub fn down(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Result<
                 let Some(record) = history.live(&migration.id().version) else { continue };
                 if record.origin == Origin::Baseline {
                     let reason = "`baseline` took it as done; dunlin did not run it".to_owned();
-                    blocked.push((migration.id().clone(), store.clone(), reason));
-                    break;
+                    let entry = (migration.id().clone(), store.clone(), reason);
+                    if !blocked.contains(&entry) {
+                        blocked.push(entry);
+                    }
+                    continue;
                 }
                 let steps = lane::steps(&**migration, store);
                 let half_done = record.state == State::Applying && record.checkpoint.is_some();
