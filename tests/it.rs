@@ -1,3 +1,5 @@
 //! The one test binary: conformance, crashes, properties, and the command line.
 
 mod cli;
+mod conformance;
+mod readme;

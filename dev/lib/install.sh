@@ -32,7 +32,7 @@ refuse_other_mysql() {
 
 install_packages() {
   [ "$#" -gt 0 ] || return 0
-  local sudo=() fresh
+  local sudo=() fresh log
   if [ "$(id -u)" -ne 0 ]; then
     if command -v sudo > /dev/null; then sudo=(sudo); else say "missing: $*; install them, or run this as root"; return 1; fi
   fi
@@ -47,10 +47,16 @@ install_packages() {
     "${sudo[@]}" chmod +x "$policy"
   fi
   fresh=$(units)
-  {
-    "${sudo[@]}" apt-get update -qq
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
-  } < /dev/null >&2 9>&-
+  log=$(mktemp)
+  if ! {
+    "${sudo[@]}" apt-get update -qq &&
+      "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+  } < /dev/null > "$log" 2>&1 9>&-; then
+    cat "$log" >&2
+    say "cannot install $*"
+    return 1
+  fi
+  rm -f "$log"
   comm -13 <(echo "$fresh") <(units) | while read -r unit; do "${sudo[@]}" systemctl disable --quiet "$unit" || true; done
   "${sudo[@]}" rm -f "$policy"
   trap - EXIT

@@ -40,7 +40,7 @@ own() {
 spawn() {
   local name=$1; shift
   # Not a process group's leader, so setsid does not fork and the number recorded is the server's own.
-  (cd "$(home "$name")" && exec setsid "$@") < /dev/null >> "$(home "$name")/log" 2>&1 &
+  (cd "$(home "$name")" && exec setsid "$@") < /dev/null >> "$(home "$name")/log" 2>&1 9>&- &
   echo "$! $(started "$!")" > "$DIR/$name.pid"
 }
 
@@ -89,7 +89,7 @@ await() {
   return 1
 }
 
-logged() { grep -q -- "$2" "$(home "$1")/log"; }
+logged() { grep -qs -- "$2" "$(home "$1")/log"; }
 
 port() { cat "$DIR/$1.port" 2> /dev/null || echo 0; }
 

@@ -36,7 +36,11 @@ fn is_tight(part: &str) -> bool {
 
 fn push(text: &mut String, token: Token, part: &str) {
     match token.kind {
-        Kind::Word => text.extend(part.chars().map(|letter| letter.to_ascii_lowercase())),
+        Kind::Word => {
+            let start = text.len();
+            text.push_str(part);
+            text[start..].make_ascii_lowercase();
+        }
         Kind::Name | Kind::Text if part.contains('\r') => text.push_str(&part.replace("\r\n", "\n")),
         _ => text.push_str(part),
     }

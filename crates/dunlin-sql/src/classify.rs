@@ -18,6 +18,9 @@ pub(crate) enum Class {
     ForeignKeys,
     /// A new label of an enum type, which can be used only after a commit.
     EnumLabel(String),
+    /// `LOCK TABLES` and `UNLOCK TABLES` (MySQL): under such a lock the connection can write no other table, a history
+    /// neither, and the next transaction releases it.
+    TableLock,
     /// Begins a transaction.
     Begin {
         /// Whether it asks for more than a transaction: an isolation level, read only.

@@ -134,7 +134,7 @@ impl CoreSession for Session {
         }
         let op: &Op = work.op.own()?;
         let at = Cursor::of(work.running)?;
-        if cursor(op, at.at).sum != at.sum {
+        if !at.sum.is_empty() && cursor(op, at.at).sum != at.sum {
             let error = Error::new(ErrorKind::Integrity, "the statements that already ran were edited");
             return Err(error.help("put them back as they were; those after them may be edited freely"));
         }
@@ -232,7 +232,8 @@ impl Session {
     async fn leave_step(&mut self, op: &Op) {
         self.announced = None;
         self.is_set_up = false;
-        let sets = op.statements().any(|statement| is_setting(&statement.canonical));
+        let sets = op.statements().any(crate::op::Statement::is_setting)
+            || op.statements().any(|statement| statement.canonical.contains("set_config("));
         let reset = match self.tables.dialect {
             Dialect::Postgres if sets => "reset all",
             Dialect::Sqlite if sets => "pragma foreign_keys = on",
@@ -241,9 +242,4 @@ impl Session {
         // On a connection that broke this fails as well, and whatever comes next says so.
         let _ = self.conn.execute(reset).await;
     }
-}
-
-/// Whether a statement changes the connection rather than the database.
-pub(crate) fn is_setting(canonical: &str) -> bool {
-    canonical.starts_with("set ") || canonical.starts_with("pragma ") || canonical.contains("set_config(")
 }

@@ -7,7 +7,7 @@ use crate::dialect::Dialect;
 use crate::history::Entry;
 use crate::look::look;
 use crate::op::{ForeignKeys, Op, Statement};
-use crate::session::{Session, cursor, is_setting};
+use crate::session::{Session, cursor};
 use crate::{error, keys};
 
 /// Opens a transaction that may write.
@@ -202,7 +202,7 @@ pub(crate) async fn set_up(session: &mut Session, op: &Op, first: usize) -> Resu
         return Ok(());
     }
     let settings: Vec<Statement> =
-        op.statements().take(first).filter(|statement| is_setting(&statement.canonical)).cloned().collect();
+        op.statements().take(first).filter(|statement| statement.is_setting()).cloned().collect();
     for statement in &settings {
         send(session, statement).await?;
     }

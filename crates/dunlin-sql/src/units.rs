@@ -148,6 +148,12 @@ impl Grouping<'_> {
                 self.alone("PRAGMA foreign_keys does nothing inside a transaction", next.statement);
             }
             Class::Alone(reason) => self.alone(reason, next.statement),
+            Class::TableLock => {
+                self.flush();
+                if next.statement.canonical.starts_with("lock") {
+                    self.findings.push(next.finding(Severity::Warning, table_lock));
+                }
+            }
             Class::Begin { has_modes } => {
                 self.separate(&next);
                 self.is_begun = true;
@@ -202,6 +208,17 @@ fn several(range: Range<usize>) -> Fault {
         range,
         label: "what comes before stays, even if what follows fails",
         help: "delete this statement to have one transaction for all".to_owned(),
+    }
+}
+
+fn table_lock(range: Range<usize>) -> Fault {
+    Fault {
+        code: "table-lock",
+        message: "LOCK TABLES is left out".to_owned(),
+        range,
+        label: "not run, and neither is its UNLOCK TABLES",
+        help: "under such a lock nothing could be recorded; delete it, or stop the writers while this runs"
+            .to_owned(),
     }
 }
 

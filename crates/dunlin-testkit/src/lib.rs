@@ -2,6 +2,7 @@
 //!
 //! Everything here is for tests: it panics with a sentence where a library would return an error.
 
+pub mod conformance;
 pub mod fault;
 pub mod memory;
 pub mod private;
@@ -12,3 +13,6 @@ pub mod server;
 
 pub use scratch::Scratch;
 pub use server::Kind;
+
+#[cfg(test)]
+mod engine_tests;

@@ -79,12 +79,12 @@ impl Private {
 
     /// Stops it where it is: connections stay open and nothing answers.
     pub fn stop(&self) {
-        signal(self.pid(), "STOP");
+        self.process.tree().into_iter().for_each(|pid| signal(pid, "STOP"));
     }
 
     /// Lets it go on after [`Private::stop`].
     pub fn wake(&self) {
-        signal(self.pid(), "CONT");
+        self.process.tree().into_iter().for_each(|pid| signal(pid, "CONT"));
     }
 }
 
@@ -111,8 +111,23 @@ impl Process {
     }
 
     fn kill(&mut self) {
+        let tree =
+            if self.child.try_wait().is_ok_and(|ended| ended.is_none()) { self.tree() } else { Vec::new() };
         drop(self.child.kill());
         drop(self.child.wait());
+        // Children that saw their parent die end by themselves, but not before they have served whoever asks.
+        for pid in tree.into_iter().skip(1) {
+            signal(pid, "KILL");
+        }
+    }
+
+    /// The server and its children: a PostgreSQL has one for each connection.
+    fn tree(&self) -> Vec<u32> {
+        let pid = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        std::iter::once(pid)
+            .chain(children.split_whitespace().filter_map(|child| child.parse().ok()))
+            .collect()
     }
 
     fn restart(&mut self) {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::server::{self, Kind};
 
+pub use self::redis::redis_connection;
 pub use sql::Connection;
 
 /// An empty database. Its helpers look and write from outside of dunlin, over connections of their own.

@@ -67,8 +67,16 @@ pub fn with_login(url: &StoreUrl, user: &str, password: &str) -> StoreUrl {
     StoreUrl::new(format!("{scheme}://{user}:{password}@{place}"))
 }
 
-/// A program of a server, for an instance of one's own: `DUNLIN_TEST_MONGOD`.
-pub fn program(name: &str) -> PathBuf {
+/// The program of a server, for an instance of one's own; for PostgreSQL the folder of its programs.
+pub fn program(kind: Kind) -> PathBuf {
+    skip_if_told(kind);
+    let name = match kind {
+        Kind::Postgres => "DUNLIN_TEST_PG_BIN",
+        Kind::Mysql => "DUNLIN_TEST_MARIADBD",
+        Kind::Sqlite => panic!("SQLite has no server"),
+        Kind::Mongo => "DUNLIN_TEST_MONGOD",
+        Kind::Redis | Kind::RedisCluster => "DUNLIN_TEST_REDIS_SERVER",
+    };
     variable(name).unwrap_or_else(|| missing(name)).into()
 }
 

@@ -122,7 +122,7 @@ impl Back {
                 stage.knows(Some(version))?;
             }
         }
-        let versions = reverse::versions(&histories, extent);
+        let versions = reverse::versions(&stage.loaded.migrations, &histories, extent);
         let backends = stage.project.backends();
         let resolved = reverse::resolve(
             &versions,

@@ -80,11 +80,11 @@ fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<
             .map(|record| record.state)
     };
     let stores = dunlin_engine::lane::stores(migration).into_iter();
-    let is_behind = |store: &dunlin_core::StoreName| {
+    let is_behind = |store: &&dunlin_core::StoreName| {
         let has_contract = migration
             .steps()
             .iter()
-            .any(|step| step.store == *store && step.phase == dunlin_core::Phase::Contract);
+            .any(|step| step.store == **store && step.phase == dunlin_core::Phase::Contract);
         match stands(store) {
             Some(State::Done | State::Expanded) => false,
             // A contract that was interrupted, or is being taken back: it was expanded once.

@@ -9,7 +9,8 @@ const COMMITS: &str = "MySQL commits around it";
 pub(super) fn classify(first: &str, mut cursor: Cursor<'_>) -> Class {
     let commits = match first {
         "create" | "drop" => !is_private(&mut cursor),
-        "alter" | "rename" | "truncate" | "grant" | "revoke" | "lock" | "unlock" | "optimize" | "repair"
+        "lock" | "unlock" if cursor.eat_any(&["table", "tables"]) => return Class::TableLock,
+        "lock" | "unlock" | "alter" | "rename" | "truncate" | "grant" | "revoke" | "optimize" | "repair"
         | "check" | "cache" | "flush" | "reset" | "install" | "uninstall" | "start" | "stop" | "change"
         | "import" | "shutdown" | "restart" | "clone" | "backup" | "purge" => true,
         "analyze" => cursor.eat_any(&["table", "tables", "local", "no_write_to_binlog"]),

@@ -104,8 +104,7 @@ fn mysql_statements_that_commit_are_known() {
             "RENAME TABLE a TO b",
             "TRUNCATE t",
             "GRANT ALL ON *.* TO a",
-            "LOCK TABLES t WRITE",
-            "UNLOCK TABLES",
+            "LOCK INSTANCE FOR BACKUP",
             "ANALYZE TABLE t",
             "OPTIMIZE LOCAL TABLE t",
             "LOAD INDEX INTO CACHE t",
@@ -117,6 +116,7 @@ fn mysql_statements_that_commit_are_known() {
             "SET STATEMENT max_statement_time=1 FOR ALTER TABLE t ADD a INT",
         ],
     );
+    are(MySql, &Class::TableLock, &["LOCK TABLES t WRITE", "lock table t read", "UNLOCK TABLES"]);
     are(
         MySql,
         &Class::Ordinary,

@@ -18,7 +18,10 @@ pub(super) fn read(splitter: &mut Splitter<'_>, token: Token) -> bool {
     let is_first = splitter.open.is_none();
     match (token.kind, splitter.dialect) {
         (Kind::Symbol, Dialect::Postgres) if word == "\\" => psql(splitter, token),
-        (Kind::Symbol, Dialect::MySql) if word == "\\" => mysql_escape(splitter, token),
+        // `\N` is NULL.
+        (Kind::Symbol, Dialect::MySql) if word == "\\" && !text[token.end..].starts_with('N') => {
+            mysql_escape(splitter, token);
+        }
         (Kind::Symbol, Dialect::Sqlite) if word == "." && is_first && begins_line(splitter, token) => {
             let help = if text[token.end..].starts_with("read") { INCLUDE } else { DELETE };
             refuse(splitter, token, "sqlite3", help);

@@ -89,6 +89,13 @@ fn mysql_ddl_is_alone_and_rows_share_a_transaction() {
 }
 
 #[test]
+fn table_locks_are_left_out_and_said_to_be() {
+    let text = "LOCK TABLES a WRITE; INSERT INTO a VALUES (1); UNLOCK TABLES; INSERT INTO b VALUES (1)";
+    assert_eq!(shown(MySql, text), ["insert into a values(1)", "insert into b values(1)"]);
+    assert_eq!(codes(MySql, text), ["table-lock"]);
+}
+
+#[test]
 fn sqlite_keys_are_off_around_a_rebuild() {
     let keys = |text: &str| Op::script(Sqlite, text).map(|op| op.foreign_keys);
     let renamed =

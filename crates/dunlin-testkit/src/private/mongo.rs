@@ -8,7 +8,7 @@ use mongodb::Client;
 use mongodb::error::Result;
 
 use super::{Private, Process, folder, words};
-use crate::server;
+use crate::server::{self, Kind};
 
 /// A mongod that is no replica set: it has no transactions, and majority is itself.
 pub async fn mongod() -> Private {
@@ -119,7 +119,7 @@ fn start(extra: &[&str]) -> Process {
             "--setParameter",
             "diagnosticDataCollectionEnabled=false",
         ];
-        words(&server::program("DUNLIN_TEST_MONGOD"), &[&fixed[..], &small, &test, extra].concat())
+        words(&server::program(Kind::Mongo), &[&fixed[..], &small, &test, extra].concat())
     })
 }
 

@@ -14,7 +14,7 @@ use crate::server::{self, Kind};
 /// A PostgreSQL with these settings: `[("max_connections", "5")]`. Its superuser and password are those of the shared
 /// server, `postgres` and `dunlin`; it knows one database, `postgres`.
 pub async fn postgres(settings: &[(&str, &str)]) -> Private {
-    let bin = server::program("DUNLIN_TEST_PG_BIN");
+    let bin = server::program(Kind::Postgres);
     let folder = folder();
     initialise(&bin, folder.path());
     let process = Process::start(folder, |folder, port| {

@@ -1,10 +1,11 @@
 //! A Redis of one's own.
 
 use dunlin_core::StoreUrl;
-use redis::{Client, Cmd, RedisResult};
+use redis::{Cmd, RedisResult};
 
 use super::{Private, Process, folder, words};
-use crate::server;
+use crate::scratch::redis_connection;
+use crate::server::{self, Kind};
 
 /// A Redis with these settings, as on its command line: `["--requirepass", "secret"]`. It keeps nothing on disk unless
 /// they say so.
@@ -15,7 +16,7 @@ pub async fn redis(settings: &[&str]) -> Private {
             ["--bind", "127.0.0.1", "--port", &port, "--dir", &folder, "--save", "", "--appendonly", "no"];
         // A replica is served at once, not after the five seconds in which more might come.
         let quick = ["--repl-diskless-sync-delay", "0"];
-        words(&server::program("DUNLIN_TEST_REDIS_SERVER"), &[&fixed[..], &quick, settings].concat())
+        words(&server::program(Kind::Redis), &[&fixed[..], &quick, settings].concat())
     });
     let url = format!("redis://127.0.0.1:{}/0", process.port);
     Private::ready(url, process).await
@@ -45,6 +46,5 @@ pub(super) async fn ping(url: &StoreUrl) -> RedisResult<()> {
 }
 
 async fn command(url: &StoreUrl, words: &[&str]) -> RedisResult<String> {
-    let mut connection = Client::open(url.expose())?.get_multiplexed_async_connection().await?;
-    Cmd::new().arg(words).query_async(&mut connection).await
+    Cmd::new().arg(words).query_async(&mut redis_connection(url).await?).await
 }

@@ -1,15 +1,18 @@
 //! Redis databases. A server has few, and they have numbers: a test claims one with a key in database 0, which nobody
 //! gets. Claims of killed tests end by themselves.
 
+use std::time::Duration;
+
 use dunlin_core::StoreUrl;
 use redis::aio::MultiplexedConnection;
-use redis::cluster::ClusterClient;
+use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::{Client, Cmd, FromRedisValue, RedisResult, cmd};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult, cmd};
 
 use super::{Scratch, unique_name, with_database};
 use crate::server::{self, Kind};
 
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Longer than any test takes.
 const CLAIM_SECONDS: u32 = 900;
 
@@ -24,7 +27,7 @@ impl Scratch {
     /// A connection to the Redis database.
     pub async fn redis(&self) -> MultiplexedConnection {
         assert!(self.kind == Kind::Redis, "{} is not a single Redis", self.kind);
-        let connected = connect(&self.url).await;
+        let connected = redis_connection(&self.url).await;
         connected.unwrap_or_else(|error| panic!("cannot connect to {}: {error}", self.url))
     }
 
@@ -63,7 +66,7 @@ pub(super) async fn claim() -> Claim {
 }
 
 async fn try_claim(server: &StoreUrl) -> RedisResult<Option<Claim>> {
-    let mut connection = connect(&with_database(server, "0")).await?;
+    let mut connection = redis_connection(&with_database(server, "0")).await?;
     let (_, count): (String, u32) =
         cmd("CONFIG").arg("GET").arg("databases").query_async(&mut connection).await?;
     let token = unique_name();
@@ -71,7 +74,7 @@ async fn try_claim(server: &StoreUrl) -> RedisResult<Option<Claim>> {
         let mut set = cmd("SET");
         set.arg(claim_key(number)).arg(&token).arg("NX").arg("EX").arg(CLAIM_SECONDS);
         if set.query_async::<Option<String>>(&mut connection).await?.is_some() {
-            let mut ours = connect(&with_database(server, &number.to_string())).await?;
+            let mut ours = redis_connection(&with_database(server, &number.to_string())).await?;
             cmd("FLUSHDB").exec_async(&mut ours).await?;
             return Ok(Some(Claim { number, token }));
         }
@@ -80,9 +83,9 @@ async fn try_claim(server: &StoreUrl) -> RedisResult<Option<Claim>> {
 }
 
 pub(super) async fn give_back(url: StoreUrl, claim: Claim) {
-    let Ok(mut ours) = connect(&url).await else { return };
+    let Ok(mut ours) = redis_connection(&url).await else { return };
     drop(cmd("FLUSHDB").exec_async(&mut ours).await);
-    let Ok(mut connection) = connect(&with_database(&url, "0")).await else { return };
+    let Ok(mut connection) = redis_connection(&with_database(&url, "0")).await else { return };
     let key = claim_key(claim.number);
     let holder: Result<String, _> = cmd("GET").arg(&key).query_async(&mut connection).await;
     if holder.is_ok_and(|holder| holder == claim.token) {
@@ -104,12 +107,19 @@ fn claim_key(number: u32) -> String {
     format!("dunlin-test-claim:{number}")
 }
 
-async fn connect(url: &StoreUrl) -> RedisResult<MultiplexedConnection> {
-    Client::open(url.expose())?.get_multiplexed_async_connection().await
+/// A connection to any single Redis, as patient as tests on a busy machine need: the driver's own patience is half a
+/// second a reply.
+pub async fn redis_connection(url: &StoreUrl) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    Client::open(url.expose())?.get_multiplexed_async_connection_with_config(&config).await
 }
 
 async fn connect_cluster(url: &StoreUrl) -> RedisResult<ClusterConnection> {
     let seeds =
         url.expose().trim_start_matches("redis+cluster://").split(',').map(|seed| format!("redis://{seed}"));
-    ClusterClient::new(seeds)?.get_async_connection().await
+    let client =
+        ClusterClientBuilder::new(seeds).connection_timeout(PATIENCE).response_timeout(PATIENCE).build()?;
+    client.get_async_connection().await
 }

@@ -1,17 +1,16 @@
 //! Private servers start, obey their settings, and die.
 
+use std::time::Duration;
+
 use bson::doc;
 use dunlin_core::StoreUrl;
 use dunlin_testkit::private;
-use dunlin_testkit::scratch::Connection;
+use dunlin_testkit::scratch::{Connection, redis_connection};
 use dunlin_testkit::{Kind, process};
 use redis::RedisResult;
 
 async fn redis_reply(url: &StoreUrl, words: &[&str]) -> RedisResult<String> {
-    let mut connection = redis::Client::open(url.expose())?.get_multiplexed_async_connection().await?;
-    let mut command = redis::Cmd::new();
-    command.arg(words);
-    command.query_async(&mut connection).await
+    redis::Cmd::new().arg(words).query_async(&mut redis_connection(url).await?).await
 }
 
 fn is_running(pid: u32) -> bool {
@@ -34,11 +33,9 @@ async fn a_redis_can_ask_for_a_password() {
 async fn a_redis_replica_follows_and_refuses_writes() {
     let primary = private::redis(&[]).await;
     let replica = private::redis_replica_of(&primary).await;
-    redis_reply(&primary.url, &["set", "a", "b"]).await.unwrap();
-    let mut connection =
-        redis::Client::open(primary.url.expose()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut connection = redis_connection(&primary.url).await.unwrap();
     redis::cmd("SET").arg("a").arg("b").exec_async(&mut connection).await.unwrap();
-    let caught_up: i64 = redis::cmd("WAIT").arg(1).arg(5000).query_async(&mut connection).await.unwrap();
+    let caught_up: i64 = redis::cmd("WAIT").arg(1).arg(10_000).query_async(&mut connection).await.unwrap();
     assert_eq!(caught_up, 1);
     assert_eq!(redis_reply(&replica.url, &["get", "a"]).await.unwrap(), "b");
     assert!(redis_reply(&replica.url, &["set", "a", "c"]).await.is_err());
@@ -58,6 +55,17 @@ async fn a_postgres_has_its_settings_and_survives_a_kill() {
     connection.sql("select n from t").await.unwrap();
     let wrong = server.url_as("postgres", "wrong");
     assert!(Connection::open(Kind::Postgres, &wrong).await.is_err());
+}
+
+#[tokio::test]
+async fn a_stopped_postgres_answers_nobody_until_it_wakes() {
+    let server = private::postgres(&[]).await;
+    let mut connection = Connection::open(Kind::Postgres, &server.url).await.unwrap();
+    server.stop();
+    let mut waiting = Box::pin(connection.sql("select 1"));
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut waiting).await.is_err());
+    server.wake();
+    waiting.await.unwrap();
 }
 
 #[tokio::test]

@@ -93,8 +93,7 @@ async fn mongo_and_redis_are_cut_too() {
 
     let scratch = scratch::redis().await;
     let proxy = Proxy::before(&scratch.url);
-    let mut connection =
-        redis::Client::open(proxy.url.expose()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut connection = scratch::redis_connection(&proxy.url).await.unwrap();
     proxy.cut_at(Trigger::text("INCR"), Loss::Reply);
     assert!(redis::cmd("INCR").arg("n").exec_async(&mut connection).await.is_err());
     assert_eq!(scratch.redis_command::<i64>("get n").await, 1);

@@ -9,6 +9,7 @@ fn quotes_and_comments() {
             "SELECT 1 # a;\n + 2 -- b;\n + 3--4",
             "SELECT /*+ MAX_EXECUTION_TIME(1) ; */ 1",
             "SELECT /* ' ; \" */ 1",
+            "INSERT INTO t VALUES (\\N)",
         ],
     );
 }

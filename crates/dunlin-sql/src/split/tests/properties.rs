@@ -114,6 +114,10 @@ proptest! {
                 continue;
             }
             let alone = split(dialect, statement, Markers::Ignored);
+            // At the start of a line it may look like a command of a client program.
+            if !alone.faults.is_empty() {
+                continue;
+            }
             let found = alone.pieces.iter().filter(|piece| piece.kind == PieceKind::Statement).count();
             prop_assert_eq!(found, 1, "{:?}", statement);
             prop_assert_eq!(alone.pieces[0].range.clone(), 0..statement.len());

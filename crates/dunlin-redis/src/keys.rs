@@ -1,0 +1,57 @@
+//! The names of dunlin's own keys. All of them live in one slot, so that one script can change them together.
+
+use crate::slot;
+
+/// The four keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keys {
+    pub(crate) lock: String,
+    pub(crate) history: String,
+    pub(crate) journal: String,
+    pub(crate) files: String,
+    prefix: String,
+}
+
+impl Keys {
+    /// With what the names start with, where several applications share a server.
+    pub(crate) fn new(prefix: Option<&str>) -> Self {
+        let prefix = prefix.unwrap_or_default();
+        let name = |what: &str| format!("{{{prefix}dunlin}}:{what}");
+        Self {
+            lock: name("lock"),
+            history: name("history"),
+            journal: name("journal"),
+            files: name("files"),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// In the order in which the scripts take them.
+    pub(crate) fn all(&self) -> [&str; 4] {
+        [&self.lock, &self.history, &self.journal, &self.files]
+    }
+
+    /// The slot they live in.
+    pub(crate) fn slot(&self) -> u16 {
+        slot::of(self.lock.as_bytes())
+    }
+
+    /// The key in another slot that remembers what ran there.
+    pub(crate) fn fence(&self, slot: u16) -> String {
+        format!("{}dunlin:{{{}}}:fence", self.prefix, slot::tag(slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_keys_share_a_slot_and_fences_have_theirs() {
+        let keys = Keys::new(Some("app:"));
+        assert_eq!(keys.history, "{app:dunlin}:history");
+        assert!(keys.all().iter().all(|key| slot::of(key.as_bytes()) == keys.slot()));
+        assert_eq!(slot::of(keys.fence(77).as_bytes()), 77);
+        assert_eq!(Keys::new(None).lock, "{dunlin}:lock");
+    }
+}

@@ -1,0 +1,37 @@
+//! The scripts that the server runs for us, each a prelude and a text of its own.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+const PRELUDE: &str = include_str!("lua/prelude.lua");
+const STATE: &str = include_str!("lua/state.lua");
+const RUN: &str = include_str!("lua/run.lua");
+
+fn script(parts: &[&str]) -> Text {
+    let text = parts.join("\n");
+    Text { sha: Script::new(&text).get_hash().to_owned(), text }
+}
+
+/// A script and the name by which a server remembers it.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) sha: String,
+    pub(crate) text: String,
+}
+
+/// Takes the lock.
+pub(crate) static LOCK: LazyLock<Text> =
+    LazyLock::new(|| script(&[PRELUDE, STATE, include_str!("lua/lock.lua")]));
+/// Renews its lease.
+pub(crate) static RENEW: LazyLock<Text> =
+    LazyLock::new(|| script(&[PRELUDE, STATE, include_str!("lua/renew.lua")]));
+/// Gives it back, or takes it away.
+pub(crate) static LEAVE: LazyLock<Text> =
+    LazyLock::new(|| script(&[PRELUDE, STATE, include_str!("lua/leave.lua")]));
+/// Runs commands and records it.
+pub(crate) static STEP: LazyLock<Text> =
+    LazyLock::new(|| script(&[PRELUDE, STATE, RUN, include_str!("lua/step.lua")]));
+/// Runs commands in another slot than that of the records.
+pub(crate) static FENCED: LazyLock<Text> =
+    LazyLock::new(|| script(&[PRELUDE, RUN, include_str!("lua/fenced.lua")]));

@@ -1,0 +1,102 @@
+//! Commands that only look. A reply that is anything but nothing is a violation: nil, 0, `"0"`, an empty text, an empty
+//! list, a list of nothings, and the `none` of `TYPE` are nothing.
+
+use dunlin_core::{Advance, Result, Violation, Work};
+use redis::Value;
+
+use crate::apart::request;
+use crate::op::{Command, Op};
+use crate::place::{self, Place};
+use crate::session::{Session, advance, cursor, entry};
+use crate::{error, quote};
+
+/// How much of a value is shown.
+const SHOWN: usize = 200;
+
+/// Asks all questions, and records the step only if none of them found anything.
+pub(crate) async fn run(session: &mut Session, op: &Op, work: &Work<'_>) -> Result<Advance> {
+    let mut violations = Vec::new();
+    let limit = usize::try_from(work.limit.get()).unwrap_or(usize::MAX);
+    for command in &op.commands {
+        let room = limit.saturating_sub(violations.len());
+        for reply in ask(session, command).await? {
+            violations.extend(
+                found(&reply)
+                    .into_iter()
+                    .take(room)
+                    .map(|found| Violation { record: format!("{}: {found}", command.text()) }),
+            );
+        }
+    }
+    if violations.is_empty() {
+        let end = entry(work, op, &cursor(op, op.commands.len()));
+        let record = session.record(work, end, work.running.rows).await?;
+        return Ok(advance(work, record, Vec::new()));
+    }
+    Ok(Advance { violations, ..Advance::partly(work.running.clone(), 0) })
+}
+
+async fn ask(session: &Session, command: &Command) -> Result<Vec<Value>> {
+    let net = &session.store.net;
+    let request = request(command);
+    let fail =
+        |failure| error::of_command(&failure, &command.text(), command.span, &session.store.target.url);
+    let slot = match place::of(&session.store, std::slice::from_ref(command)).await? {
+        Place::Slot { slot, .. } | Place::Apart(slot) => slot,
+        Place::Here => session.store.keys.slot(),
+        Place::Everywhere => {
+            let mut replies = Vec::new();
+            for primary in net.primaries().await {
+                replies.push(net.call_at(&primary, &request).await?.map_err(fail)?);
+            }
+            return Ok(replies);
+        }
+    };
+    Ok(vec![net.ask(slot, &request).await?.map_err(fail)?])
+}
+
+/// What a reply holds that should not be there.
+fn found(reply: &Value) -> Vec<String> {
+    match reply {
+        Value::Array(items) | Value::Set(items) => items.iter().flat_map(found).collect(),
+        Value::Map(pairs) => pairs.iter().flat_map(|(key, value)| [key, value]).flat_map(found).collect(),
+        Value::Nil | Value::Int(0) | Value::Boolean(false) => Vec::new(),
+        Value::Int(number) => vec![number.to_string()],
+        Value::BulkString(bytes) if bytes.is_empty() || bytes == b"0" => Vec::new(),
+        Value::BulkString(bytes) => vec![shorten(&quote::quote(bytes))],
+        Value::SimpleString(text) if text == "none" => Vec::new(),
+        Value::SimpleString(text) => vec![shorten(text)],
+        Value::Okay => vec!["OK".to_owned()],
+        other => vec![shorten(&format!("{other:?}"))],
+    }
+}
+
+fn shorten(text: &str) -> String {
+    if text.chars().count() <= SHOWN {
+        text.to_owned()
+    } else {
+        text.chars().take(SHOWN).chain(['…']).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_nothing_is_nothing() {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        for nothing in [
+            Value::Nil,
+            Value::Int(0),
+            bulk(""),
+            bulk("0"),
+            Value::Array(vec![Value::Nil, Value::Array(Vec::new()), bulk("0")]),
+            Value::SimpleString("none".to_owned()),
+        ] {
+            assert!(found(&nothing).is_empty(), "{nothing:?}");
+        }
+        assert_eq!(found(&Value::Array(vec![bulk("a b"), Value::Nil, Value::Int(2)])), ["\"a b\"", "2"]);
+        assert_eq!(found(&Value::Okay), ["OK"]);
+    }
+}

@@ -1,0 +1,20 @@
+CREATE TABLE orders (id BIGINT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(100) DEFAULT 'a;b', `key` INT) COMMENT='it''s; here';
+CREATE TABLE log (at DATETIME, what TEXT);
+INSERT INTO orders (note) VALUES ('it\'s; "quoted" \\'), ('-- no comment'), ('/* neither */ # nor'), (NULL);
+CREATE VIEW noted AS SELECT id, note FROM orders WHERE note LIKE '%;%';
+CREATE TRIGGER orders_bi BEFORE INSERT ON orders FOR EACH ROW
+BEGIN
+  IF NEW.note IS NULL THEN SET NEW.note = 'none;'; END IF;
+  INSERT INTO log VALUES (NOW(), CASE WHEN NEW.`key` THEN 'keyed' ELSE 'plain' END);
+END;
+CREATE PROCEDURE tidy(IN days INT)
+BEGIN
+  DECLARE done INT DEFAULT 0;
+  DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = 1;
+  again: LOOP
+    DELETE FROM log WHERE at < NOW() - INTERVAL days DAY LIMIT 100;
+    IF ROW_COUNT() = 0 THEN LEAVE again; END IF;
+  END LOOP;
+END;
+CREATE FUNCTION twice(a INT) RETURNS INT DETERMINISTIC RETURN IF(a, a * 2, 0);
+CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO CALL tidy(30);
