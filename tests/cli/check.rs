@@ -98,7 +98,7 @@ fn histories_are_held_against_files() {
     assert_snapshot!(case.said("check"), @r#"
     exit 13
     ---- stderr
-    error[edited]: 1_users was edited after it ran: its step 1 is not the one that ran (`audit`)
+    error[edited]: 1_users was edited after it ran: its step 1 is gone (`audit`)
       = help: put the file back as it was (`dunlin history 1 --text` shows it) and write the change as a new migration; or accept the file as it is now: `dunlin mark 1 done --reason …`
 
     error[edited]: 2_orders was edited after it ran: its step 1 is not the one that ran (`app`)
@@ -109,6 +109,6 @@ fn histories_are_held_against_files() {
     assert_snapshot!(case.said("check --quiet --json --edited warn"), @r#"
     exit 0
     ---- stdout
-    {"schema":"dunlin.check/1","ok":true,"data":{"migrations":3,"steps":3,"stores":2,"pending":1,"findings":[{"code":"edited","version":"1","slug":"users","store":"audit","refused":false},{"code":"edited","version":"2","slug":"orders","store":"app","refused":false}]},"diagnostics":[{"code":"edited","severity":"warning","message":"1_users was edited after it ran: its step 1 is not the one that ran (`audit`)","file":null,"line":null,"column":null,"end_line":null,"end_column":null,"labels":[],"help":"put the file back as it was (`dunlin history 1 --text` shows it) and write the change as a new migration; or accept the file as it is now: `dunlin mark 1 done --reason …`","causes":[],"facts":{}},{"code":"edited","severity":"warning","message":"2_orders was edited after it ran: its step 1 is not the one that ran (`app`)","file":null,"line":null,"column":null,"end_line":null,"end_column":null,"labels":[],"help":"put the file back as it was (`dunlin history 2 --text` shows it) and write the change as a new migration; or accept the file as it is now: `dunlin mark 2 done --reason …`","causes":[],"facts":{}}]}
+    {"schema":"dunlin.check/1","ok":true,"data":{"migrations":3,"steps":3,"stores":2,"pending":1,"findings":[{"code":"edited","version":"1","slug":"users","store":"audit","refused":false},{"code":"edited","version":"2","slug":"orders","store":"app","refused":false}]},"diagnostics":[{"code":"edited","severity":"warning","message":"1_users was edited after it ran: its step 1 is gone (`audit`)","file":null,"line":null,"column":null,"end_line":null,"end_column":null,"labels":[],"help":"put the file back as it was (`dunlin history 1 --text` shows it) and write the change as a new migration; or accept the file as it is now: `dunlin mark 1 done --reason …`","causes":[],"facts":{}},{"code":"edited","severity":"warning","message":"2_orders was edited after it ran: its step 1 is not the one that ran (`app`)","file":null,"line":null,"column":null,"end_line":null,"end_column":null,"labels":[],"help":"put the file back as it was (`dunlin history 2 --text` shows it) and write the change as a new migration; or accept the file as it is now: `dunlin mark 2 done --reason …`","causes":[],"facts":{}}]}
     "#);
 }

@@ -187,7 +187,7 @@ fn files_that_disagree_with_the_history_stop_it() {
     error[edited]: 1_users was edited after it ran: its step 1 is not the one that ran (`app`)
       = help: put the file back as it was (`dunlin history 1 --text` shows it) and write the change as a new migration; or accept the file as it is now: `dunlin mark 1 done --reason …`
 
-    error[out-of-order]: 2_late is older than 3_c, which already ran
+    error[out-of-order]: 2_late comes before 3_c, which already ran in `app`
       = help: give it a new version (`dunlin new` prints one), or let it run late: `--out-of-order apply`
 
     error[missing]: 3_c ran, and there is no file of it (`app`)
