@@ -1,3 +1,4 @@
 //! The one test binary: conformance, crashes, properties, and the command line.
 
 mod cli;
+mod sql;
