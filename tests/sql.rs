@@ -36,6 +36,9 @@ use dunlin_testkit::{Kind, Scratch};
 
 use crate::cli::Case;
 
+/// The commands that only read.
+const READS: [&str; 2] = ["status", "plan"];
+
 /// The engine of a word.
 fn kind(word: &str) -> Kind {
     *Kind::ALL.iter().find(|kind| kind.name() == word).unwrap()

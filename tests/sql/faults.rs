@@ -111,7 +111,10 @@ async fn copied_rows_arrive(kind: Kind) {
         "create table a (id int primary key, name text);\nCOPY a (id, name) FROM stdin;\n1\tone; 'x'\n2\t\\N\n\\.\ninsert into a values (3, 'three');\n",
     );
     bench.up();
-    assert_eq!(bench.db.value("select string_agg(coalesce(name, '-'), ',' order by id) from a").await.unwrap(), "one; 'x',-,three");
+    assert_eq!(
+        bench.db.value("select string_agg(coalesce(name, '-'), ',' order by id) from a").await.unwrap(),
+        "one; 'x',-,three"
+    );
 }
 
 async fn a_bad_copied_row_is_shown(kind: Kind) {

@@ -24,7 +24,10 @@ async fn concurrent_builds_stand_among_other_statements(kind: Kind) {
     says(&bench.run("plan").expect_code(0), &["CREATE INDEX CONCURRENTLY"]);
     bench.up();
     assert_eq!(bench.db.number("select sum(n) from a").await, 5150);
-    assert_eq!(bench.db.number("select count(*) from pg_index where indrelid = 'a'::regclass and indisvalid").await, 3);
+    assert_eq!(
+        bench.db.number("select count(*) from pg_index where indrelid = 'a'::regclass and indisvalid").await,
+        3
+    );
     bench.run("down --allow-data-loss").expect_code(0);
     assert_eq!(bench.db.value("select to_regclass('a')::text").await, None);
 }

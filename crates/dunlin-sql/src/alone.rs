@@ -38,6 +38,8 @@ pub(crate) async fn run(
         if presence == Some(Presence::Invalid) {
             notes.extend(clear_invalid(session, statement).await?);
         }
+        // Announcing may have taken the settings back.
+        set_up(session, op, index).await?;
         notes.extend(send_or_pass(session, op, statement, at, work).await?);
     }
     let next = cursor_after(session, op, index + 1).await?;

@@ -28,6 +28,7 @@ pub mod read;
 mod rebuild;
 pub mod script;
 mod session;
+mod settings;
 mod split;
 mod store;
 mod tables;

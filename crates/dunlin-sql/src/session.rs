@@ -12,7 +12,7 @@ use crate::lock::{self, Heartbeat};
 use crate::op::Op;
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::{alone, error, transaction};
+use crate::{alone, error, settings, transaction};
 
 /// How many rows a verify query shows.
 const SHOWN: usize = 20;
@@ -29,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) announced: Option<Checkpoint>,
     /// Whether the statements before the current one that set the connection up were sent on this connection.
     pub(crate) is_set_up: bool,
+    /// What scripts set on the connection.
+    pub(crate) changes: settings::Changes,
     /// Whether any SQLite table points at another, once that was asked.
     pub(crate) has_keys: Option<bool>,
 }
@@ -41,7 +43,17 @@ impl Session {
         token: i64,
         heartbeat: Option<Heartbeat>,
     ) -> Self {
-        Self { store, conn, tables, token, heartbeat, announced: None, is_set_up: false, has_keys: None }
+        Self {
+            store,
+            conn,
+            tables,
+            token,
+            heartbeat,
+            announced: None,
+            is_set_up: false,
+            changes: settings::Changes::default(),
+            has_keys: None,
+        }
     }
 
     pub(crate) fn fail(&self, failure: &sqlx::Error, doing: &str) -> Error {
@@ -58,6 +70,12 @@ impl Session {
 
     /// Writes a record and its journal row inside the transaction that is open.
     pub(crate) async fn write_here(&mut self, entry: Entry<'_>) -> Result<()> {
+        settings::suspend(self).await?;
+        self.write_suspended(entry).await?;
+        settings::resume(self).await
+    }
+
+    async fn write_suspended(&mut self, entry: Entry<'_>) -> Result<()> {
         let doing = "cannot write the history";
         if self.tables.dialect == Dialect::Postgres {
             let mut params: Vec<Param> = vec![self.token.into()];
@@ -146,8 +164,11 @@ impl CoreSession for Session {
             None => transaction::run(self, op, unit, first, work).await,
             Some(_) => alone::run(self, op, first, &at, work).await,
         };
-        if advance.as_ref().map_or(true, |advance| advance.is_done) {
-            self.leave_step(op).await;
+        match &advance {
+            Ok(advance) if !advance.is_done => {}
+            Ok(_) => self.leave_step().await?,
+            // On a connection that broke this fails as well; the first failure is the one to tell.
+            Err(_) => drop(self.leave_step().await),
         }
         advance
     }
@@ -171,9 +192,12 @@ impl CoreSession for Session {
     async fn release(mut self: Box<Self>) -> Result<()> {
         self.heartbeat = None;
         let doing = "cannot release the lock";
+        settings::restore(&mut self).await?;
         let left = lock::leave(&mut self.conn, &self.tables, self.token).await;
         if !connect_is_lease(&self.store) {
-            lock::drop_session_lock(&mut self.conn).await.map_err(|failure| self.fail(&failure, doing))?;
+            lock::drop_session_lock(&mut self.conn, &self.tables)
+                .await
+                .map_err(|failure| self.fail(&failure, doing))?;
         }
         left.map_err(|failure| self.fail(&failure, doing))?;
         let Self { store, conn, .. } = *self;
@@ -229,21 +253,9 @@ impl Session {
     }
 
     /// Takes back what a script set on the connection, so that it does not leak into the next one.
-    async fn leave_step(&mut self, op: &Op) {
+    async fn leave_step(&mut self) -> Result<()> {
         self.announced = None;
         self.is_set_up = false;
-        let sets = op.statements().any(|statement| is_setting(&statement.canonical));
-        let reset = match self.tables.dialect {
-            Dialect::Postgres if sets => "reset all",
-            Dialect::Sqlite if sets => "pragma foreign_keys = on",
-            _ => return,
-        };
-        // On a connection that broke this fails as well, and whatever comes next says so.
-        let _ = self.conn.execute(reset).await;
+        settings::restore(self).await
     }
-}
-
-/// Whether a statement changes the connection rather than the database.
-pub(crate) fn is_setting(canonical: &str) -> bool {
-    canonical.starts_with("set ") || canonical.starts_with("pragma ") || canonical.contains("set_config(")
 }
