@@ -15,13 +15,19 @@ fn slow(kind: Kind, seconds: u32) -> String {
         Kind::Postgres => format!("insert into n select 2, 0 from pg_sleep({seconds});"),
         Kind::Mysql => format!("insert into n select 2, sleep({seconds});"),
         // Counting takes a debug build about a second for each of these.
-        _ => format!("insert into n with recursive c(x) as (select 1 union all select x + 1 from c where x < {}) select 2, count(*) * 0 from c;", seconds * 4_000_000),
+        _ => format!(
+            "insert into n with recursive c(x) as (select 1 union all select x + 1 from c where x < {}) select 2, count(*) * 0 from c;",
+            seconds * 4_000_000
+        ),
     }
 }
 
 async fn a_runner_that_slept_past_its_lease_writes_nothing(kind: Kind) {
     let bench = Bench::with(kind, "lock = \"lease\"\nlease = \"2s\"").await;
-    bench.write("1_a.sql", "create table n (id integer primary key, n integer not null);\ninsert into n values (1, 0);");
+    bench.write(
+        "1_a.sql",
+        "create table n (id integer primary key, n integer not null);\ninsert into n values (1, 0);",
+    );
     bench.up();
     bench.write("2_b.sql", "update n set n = n + 1 where id = 1;");
     // Stopped between two migrations, where it holds nothing in the database but the lease.
@@ -33,6 +39,12 @@ async fn a_runner_that_slept_past_its_lease_writes_nothing(kind: Kind) {
     let mut sleeper = bench.start("up");
     sleeper.wait_for("003_c");
     sleeper.stop();
+    // Whoever is stopped while it has the file locked keeps everybody out: elsewhere, then.
+    while kind == Kind::Sqlite && is_locked(&bench).await {
+        sleeper.wake();
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        sleeper.stop();
+    }
     let before = bench.db.number("select count(*) from dunlin_history where state = 'done'").await;
     assert!(before < files, "it was too quick to be stopped");
     let other = bench.run("up --lock-wait 60s").expect_code(0);
@@ -49,9 +61,18 @@ async fn a_runner_that_slept_past_its_lease_writes_nothing(kind: Kind) {
     assert_eq!(bench.db.number("select count(*) from dunlin_journal where kind = 'step-done'").await, files);
 }
 
+async fn is_locked(bench: &Bench) -> bool {
+    // A signal is sent before it arrives.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    bench.db.connect().await.sql("pragma busy_timeout = 0; begin immediate; rollback").await.is_err()
+}
+
 async fn a_long_statement_keeps_its_lease(kind: Kind) {
     let bench = Bench::with(kind, "lock = \"lease\"\nlease = \"1s\"").await;
-    bench.write("1_a.sql", "create table n (id integer primary key, n integer not null);\ninsert into n values (1, 0);");
+    bench.write(
+        "1_a.sql",
+        "create table n (id integer primary key, n integer not null);\ninsert into n values (1, 0);",
+    );
     bench.up();
     bench.write("2_b.sql", &slow(kind, 4));
     let runner = bench.start("up");

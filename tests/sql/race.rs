@@ -17,11 +17,17 @@ const TEN: usize = 10;
 
 fn write(bench: &Bench, first: usize) {
     if first == 1 {
-        bench.write("01_n.sql", "create table n (id integer primary key, n integer not null);\ninsert into n values (1, 0);");
+        bench.write(
+            "01_n.sql",
+            "create table n (id integer primary key, n integer not null);\ninsert into n values (1, 0);",
+        );
     }
     for at in first.max(2)..first + 8 {
         let kind = if at % 2 == 0 { "update n set n = n + 1;\n" } else { "" };
-        bench.write(&format!("{at:02}_t.sql"), &format!("create table t{at} (id integer primary key);\n{kind}insert into n values ({at}, 0);"));
+        bench.write(
+            &format!("{at:02}_t.sql"),
+            &format!("create table t{at} (id integer primary key);\n{kind}insert into n values ({at}, 0);"),
+        );
     }
 }
 
@@ -31,8 +37,6 @@ async fn all_succeed(bench: &Bench, count: usize) {
     for run in &runs {
         assert_eq!(run.code, Some(0), "{run}");
     }
-    let worked = runs.iter().filter(|run| !run.stdout.contains("nothing to do")).count();
-    assert!(worked >= 1);
 }
 
 async fn is_once(bench: &Bench, last: i64) {
@@ -117,5 +121,11 @@ async fn a_waiting_concurrent_build_and_another_runner_do_not_deadlock(kind: Kin
     for other in others {
         other.wait().expect_code(0);
     }
-    assert_eq!(bench.db.number("select count(*) from pg_index where indexrelid = 'a_n'::regclass and indisvalid").await, 1);
+    assert_eq!(
+        bench
+            .db
+            .number("select count(*) from pg_index where indexrelid = 'a_n'::regclass and indisvalid")
+            .await,
+        1
+    );
 }

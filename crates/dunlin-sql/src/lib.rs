@@ -5,6 +5,7 @@
 
 mod alone;
 mod backend;
+mod blocker;
 mod canonical;
 mod classify;
 mod conn;

@@ -23,7 +23,7 @@ pub(crate) struct Session {
     pub(crate) store: Store,
     pub(crate) conn: Conn,
     pub(crate) tables: Tables,
-    token: i64,
+    pub(crate) token: i64,
     heartbeat: Option<Heartbeat>,
     /// The statement whose intent this very session has just recorded: it was not sent by anybody yet.
     pub(crate) announced: Option<Checkpoint>,
@@ -104,6 +104,11 @@ impl Session {
             .map_err(|failure| self.fail(&failure, "cannot write the journal"))
     }
 
+    /// Whether statements can be sent that no transaction fences.
+    pub(crate) async fn is_still_ours(&mut self) -> Result<()> {
+        if self.heartbeat.is_none() { Ok(()) } else { self.check_fence().await }
+    }
+
     async fn check_fence(&mut self) -> Result<()> {
         let doing = "cannot check the migration lock";
         let fence = self.tables.fence();
@@ -167,8 +172,16 @@ impl CoreSession for Session {
         match &advance {
             Ok(advance) if !advance.is_done => {}
             Ok(_) => self.leave_step().await?,
-            // On a connection that broke this fails as well; the first failure is the one to tell.
-            Err(_) => drop(self.leave_step().await),
+            Err(_) => {
+                // On a connection that broke these fail as well; the first failure is the one to tell.
+                drop(self.leave_step().await);
+                let is_lost = self.heartbeat.is_some()
+                    && self.check_fence().await.is_err_and(|error| error.kind == ErrorKind::LeaseLost);
+                if is_lost {
+                    // Another run's rows are in the way of ours, or it dropped what we were about to.
+                    return Err(Self::lost());
+                }
+            }
         }
         advance
     }

@@ -119,6 +119,11 @@ impl Store {
         if self.dialect == Dialect::Sqlite && row.as_ref().is_some_and(|row| !row.is_lapsed) {
             return Ok(None);
         }
+        let overtaken = row.filter(|row| row.is_lapsed && !is_pooled(&self.target));
+        if let Some(backend) = overtaken.and_then(|row| row.backend) {
+            // Whoever slept past its lease may hold locks, and wake in a statement that no transaction fences.
+            hang_up(conn, backend).await.map_err(|failure| self.fail(&failure, doing))?;
+        }
         let is_complete = match conn.rows(&tables.select_complete(), &[]).await {
             Ok(rows) => rows.len() == 1,
             Err(failure) if history::is_missing_table(&failure) => false,
@@ -131,14 +136,7 @@ impl Store {
             (Dialect::Postgres, Some(_)) => enter_pooled(conn, &entry).await,
             _ => enter_session(conn, &entry).await,
         };
-        let taken = taken.map_err(|failure| self.fail(&failure, doing))?;
-        let overtaken =
-            row.filter(|row| row.is_lapsed && !is_pooled(&self.target)).and_then(|row| row.backend);
-        if let (Some(_), Some(backend)) = (taken, overtaken) {
-            // Whoever slept past its lease may wake in the middle of a statement that no transaction fences.
-            let _ = hang_up(conn, backend).await;
-        }
-        Ok(taken)
+        taken.map_err(|failure| self.fail(&failure, doing))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::history::Entry;
 use crate::look::look;
 use crate::op::{Op, Statement};
 use crate::session::{Session, cursor};
-use crate::{error, keys, settings};
+use crate::{blocker, error, keys, settings};
 
 /// Opens a transaction that may write.
 pub(crate) async fn begin(session: &mut Session) -> Result<()> {
@@ -180,19 +180,32 @@ async fn record(
 pub(crate) async fn send(session: &mut Session, statement: &Statement) -> Result<u64> {
     settings::before(session, statement).await?;
     let lost = keys::Lost::before(session, statement).await?;
+    let mut seen = None;
     let sent = match &statement.copy_data {
         Some(data) => session.conn.copy_in(&statement.text, data).await,
-        None => session.conn.execute(&statement.text).await,
+        None => {
+            let (sent, blocker) = blocker::watched(session, &statement.text).await;
+            seen = blocker;
+            sent
+        }
     };
     let changed = match sent {
         Ok(changed) => changed,
-        Err(failure) => return Err(explain(session, &failure, statement).await),
+        Err(failure) => return Err(blocked_by(explain(session, &failure, statement).await, seen)),
     };
     if let Some(lost) = lost {
         lost.refuse(session, statement).await?;
     }
     let counts = ["insert", "update", "delete", "replace", "merge", "copy", "with"];
     Ok(if counts.iter().any(|word| statement.canonical.starts_with(word)) { changed } else { 0 })
+}
+
+/// A lock that was not had in time, with the one who has it.
+fn blocked_by(mut error: Error, blocker: Option<String>) -> Error {
+    if let (true, Some(blocker)) = (error.temporary, blocker) {
+        error.message = format!("{}; blocked by {blocker}", error.message);
+    }
+    error
 }
 
 /// The failure of a statement, pointing at its place in the file.
