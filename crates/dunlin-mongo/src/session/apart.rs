@@ -118,10 +118,9 @@ pub(super) async fn run(
     }
     let mut record = next(session, op, at.at + 1, &seed, (work, changed)).await?;
     record.started = running.started.or(record.started);
-    let checkpoint = record.checkpoint.clone();
     let record = session.put_step(work, &record).await?;
-    session.announced = checkpoint.clone();
-    let is_done = checkpoint.is_none();
+    session.announced.clone_from(&record.checkpoint);
+    let is_done = record.checkpoint.is_none();
     Ok(Advance { notes, is_done, ..Advance::partly(record, changed) })
 }
 
