@@ -2,7 +2,6 @@
 //! in its own type for people who look, and read as milliseconds.
 
 use crate::dialect::Dialect;
-use crate::op::{Name, Object};
 
 /// The names of our tables, in one dialect and schema.
 #[derive(Debug, Clone)]
