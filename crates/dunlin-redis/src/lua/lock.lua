@@ -4,9 +4,8 @@ for i = 1, #flat, 2 do lock[flat[i]] = flat[i + 1] end
 if lock.format and lock.format ~= '1' then return { 'format', lock.format } end
 local time = now()
 if lock.run and time < tonumber(lock.expires or 0) then return { 'held', flat } end
-if time < tonumber(lock.barrier or 0) then return { 'held', {} } end
 -- Every right that later writes need, tried while nothing can go wrong yet.
-redis.call('HDEL', KEYS[1], 'barrier')
+redis.call('HDEL', KEYS[1], '')
 for _, key in ipairs({ KEYS[2], KEYS[4] }) do
   redis.call('HSET', key, '', '')
   redis.call('HDEL', key, '')

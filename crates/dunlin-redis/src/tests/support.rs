@@ -34,7 +34,10 @@ pub(super) fn scratch(kind: Kind) -> Scratch {
         Kind::Cluster => "DUNLIN_TEST_REDIS_CLUSTER_URL",
     };
     let url = std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run dev/servers up"));
-    scratch_at(kind, StoreUrl::new(url))
+    // A number of a database is not ours to choose.
+    let base = url.split_once("://").map_or(0, |(scheme, _)| scheme.len() + 3);
+    let end = url[base..].find('/').map_or(url.len(), |slash| base + slash);
+    scratch_at(kind, StoreUrl::new(&url[..end]))
 }
 
 pub(super) fn scratch_at(kind: Kind, url: StoreUrl) -> Scratch {
