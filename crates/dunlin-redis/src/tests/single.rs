@@ -3,6 +3,7 @@
 use dunlin_core::{ErrorKind, EventKind, State, Timestamp};
 use redis::Value;
 
+use super::server::Server;
 use super::support::{Kind, Scratch, Step, apply, fresh, lock, scratch, version};
 
 fn single() -> Scratch {
@@ -150,10 +151,9 @@ async fn an_announced_command_nobody_heard_of_again_is_ambiguous_unless_it_may_b
 
 #[tokio::test]
 async fn flushing_keeps_what_dunlin_remembers() {
-    // A numbered database of its own: this one loses all its keys.
-    let mut scratch = single();
-    let base = scratch.url.expose().trim_end_matches(['/', '0']).to_owned();
-    scratch.url = dunlin_core::StoreUrl::new(format!("{base}/9"));
+    // A server of its own: this one loses all its keys.
+    let server = Server::start(&[]).await;
+    let scratch = server.scratch();
     apply(&scratch, "1", "SET ~a 1").await.unwrap();
     apply(&scratch, "2", "# dunlin: allow(flushdb): a test\nFLUSHDB\nSET ~b 1").await.unwrap();
     assert_eq!((scratch.text("a").await, scratch.text("b").await.as_deref()), (None, Some("1")));
