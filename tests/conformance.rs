@@ -1,7 +1,9 @@
 //! The suite that every backend passes, on real servers.
 
-use dunlin_testkit::{Kind, conformance};
+use dunlin_testkit::conformance;
 
-conformance!(postgres, Kind::Postgres);
-conformance!(mysql, Kind::Mysql);
-conformance!(sqlite, Kind::Sqlite);
+conformance!(postgres, Postgres);
+conformance!(mysql, Mysql);
+conformance!(sqlite, Sqlite);
+conformance!(redis, Redis);
+conformance!(redis_cluster, RedisCluster);

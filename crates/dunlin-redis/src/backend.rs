@@ -14,7 +14,7 @@ use crate::{address, decode, file};
 /// # Files
 ///
 /// A `.redis` file holds commands as they are typed into redis-cli, one a line, under `# Up`, `# Down`, `# Verify` and
-/// `# Contract`; without such comments all of it is up. Commands between `MULTI` and `EXEC` run as one. A command
+/// `# Contract` and `# Contract Down`; without such comments all of it is up. Commands between `MULTI` and `EXEC` run as one. A command
 /// that has no place in a migration (`KEYS`, `FLUSHALL`, `BLPOP` …) is refused unless the line before it, or its own
 /// end, says `# dunlin: allow(keys): reason`. Where there is no way back the file says so:
 /// `# dunlin: irreversible: reason`, or `# dunlin: no-op: reason`.

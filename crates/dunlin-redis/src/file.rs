@@ -14,25 +14,28 @@ enum Marker {
     Up,
     Verify,
     Contract,
+    ContractDown,
     Down,
 }
 
 impl Marker {
-    const ALL: [Self; 4] = [Self::Up, Self::Verify, Self::Contract, Self::Down];
+    const ALL: [Self; 5] = [Self::Up, Self::Verify, Self::Contract, Self::ContractDown, Self::Down];
 
     fn word(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Verify => "verify",
             Self::Contract => "contract",
+            Self::ContractDown => "contract down",
             Self::Down => "down",
         }
     }
 
     /// Reads `# Up`, in any case.
     fn of(comment: &str) -> Option<Self> {
-        let word = comment.trim_start_matches('#').trim().trim_end_matches(':').trim_end();
-        Self::ALL.into_iter().find(|marker| word.eq_ignore_ascii_case(marker.word()))
+        let words = comment.trim_start_matches('#').trim().trim_end_matches(':').to_ascii_lowercase();
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self::ALL.into_iter().find(|marker| words == marker.word())
     }
 }
 
@@ -167,8 +170,14 @@ fn sections(file: &Source, parts: Vec<Part>, diagnostics: &mut Vec<Diagnostic>) 
         };
         sections.push(section(Phase::Verify, op, undo, span));
     }
-    if let Some((op, said, span)) = take(Marker::Contract) {
-        sections.push(section(Phase::Contract, op, undo(None, said, diagnostics), span));
+    if let Some((op, mut said, span)) = take(Marker::Contract) {
+        let (down, said_below) = take(Marker::ContractDown)
+            .map_or((None, Vec::new()), |(op, directives, _)| (Some(op), directives));
+        said.extend(said_below);
+        sections.push(section(Phase::Contract, op, undo(down, said, diagnostics), span));
+    } else if let Some((_, _, span)) = take(Marker::ContractDown) {
+        let fault = Diagnostic::error("missing-section", "a way back from a contract that is not written");
+        diagnostics.push(fault.at(span, "this section").help("put `# Contract` with its commands above it"));
     }
     sections
 }

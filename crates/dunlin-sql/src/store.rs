@@ -14,6 +14,7 @@ use crate::conn::{Conn, Param};
 use crate::connect::{self, is_lease, is_memory};
 use crate::dialect::Dialect;
 use crate::lock::{self, Heartbeat};
+use crate::look::{Presence, look};
 use crate::session::Session;
 use crate::tables::Tables;
 use crate::{error, history};
@@ -193,16 +194,17 @@ async fn create_and_enter(
     me: &Holder,
     lease: Option<Duration>,
 ) -> sqlx::Result<Option<i64>> {
-    match lock::row(conn, tables).await {
-        Ok(_)
-            if conn
-                .cell(&format!("select token from {} where id = 1", tables.lock()), &[])
-                .await
-                .is_ok_and(|cell| cell.int().is_some()) => {}
-        _ => {
-            for statement in tables.create() {
-                conn.execute(&statement).await?;
-            }
+    // A failed query would end a transaction, so the catalogue is asked first. A table without its row is one whose
+    // making was cut off.
+    let is_there = look(conn, &tables.last()).await? == Some(Presence::Present)
+        && conn
+            .cell(&format!("select token from {} where id = 1", tables.lock()), &[])
+            .await?
+            .int()
+            .is_some();
+    if !is_there {
+        for statement in tables.create() {
+            conn.execute(&statement).await?;
         }
     }
     lock::enter(conn, tables, me, lease).await

@@ -2,11 +2,13 @@
 //! in its own type for people who look, and read as milliseconds.
 
 use crate::dialect::Dialect;
+use crate::op::{Name, Object};
 
 /// The names of our tables, in one dialect and schema.
 #[derive(Debug, Clone)]
 pub(crate) struct Tables {
     pub(crate) dialect: Dialect,
+    schema: Option<String>,
     prefix: String,
 }
 
@@ -33,7 +35,11 @@ const EVENT: [&str; 9] = ["version", "slug", "kind", "phase", "detail", "run", "
 impl Tables {
     /// In the connection's own schema, or in one that is named.
     pub(crate) fn new(dialect: Dialect, schema: Option<&str>) -> Self {
-        Self { dialect, prefix: schema.map(|schema| dialect.quote(schema) + ".").unwrap_or_default() }
+        Self {
+            dialect,
+            schema: schema.map(str::to_owned),
+            prefix: schema.map(|schema| dialect.quote(schema) + ".").unwrap_or_default(),
+        }
     }
 
     pub(crate) fn history(&self) -> String {
@@ -46,6 +52,11 @@ impl Tables {
 
     pub(crate) fn lock(&self) -> String {
         format!("{}dunlin_lock", self.prefix)
+    }
+
+    /// The lock table as a look at the catalogue knows it; the last of ours to be made.
+    pub(crate) fn last(&self) -> Object {
+        Object::Table(Name { schema: self.schema.clone(), name: "dunlin_lock".to_owned() })
     }
 
     /// The statements that make the tables and the one row of the lock. Harmless where they exist.
@@ -144,15 +155,15 @@ impl Tables {
     /// Inserts or replaces a record. Bound: the record's columns, the rows, whether it is settled.
     pub(crate) fn upsert(&self) -> String {
         let names: Vec<&str> =
-            RECORD.into_iter().chain(["started", "finished", "rows_changed", "format"]).collect();
+            RECORD.into_iter().chain(["started", "rows_changed", "finished", "format"]).collect();
         format!(
             "insert into {} ({}) values ({}, {}, {}, {}, 1) {}",
             self.history(),
             names.join(", "),
             self.texts(1, RECORD.len()),
             self.now(),
-            self.finished(RECORD.len() + 2),
             self.number(RECORD.len() + 1),
+            self.finished(RECORD.len() + 2),
             self.on_conflict(),
         )
     }

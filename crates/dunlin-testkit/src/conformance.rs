@@ -8,6 +8,7 @@ pub mod lock;
 pub mod phases;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use dunlin::{AnyStore, Failure, File, Goal, Project, StoreName, Summary};
 use dunlin_engine::run::{Histories, Stop, histories, run};
@@ -60,7 +61,7 @@ impl Subject {
         for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
             if let Some(section) = line.strip_prefix("-- ") {
                 is_verify = line == VERIFY;
-                text.push_str(&format!("{comment} {section}\n"));
+                let _ = writeln!(text, "{comment} {section}");
             } else if is_verify {
                 text.push_str(&self.empty(line));
             } else {
@@ -92,7 +93,7 @@ impl Subject {
             (Kind::Mongo, "fail") => {
                 format!("db.runCommand({{ collMod: '{name}', validator: {{ $nope: 1 }} }});")
             }
-            (Kind::Redis | Kind::RedisCluster, "fail") => format!("SET {name} x\nLPUSH {name} 1"),
+            (Kind::Redis | Kind::RedisCluster, "fail") => format!("LPUSH {name} 1"),
             (_, "fail") => format!("insert into no_such_table_{name} (n) values (1);"),
             _ => panic!("{line}: no such verb"),
         };
@@ -127,7 +128,7 @@ impl Subject {
             Kind::Redis | Kind::RedisCluster => {
                 let mut counters = BTreeMap::new();
                 for name in self.scratch.redis_words::<Vec<String>>(&["KEYS", "*"]).await {
-                    if !name.starts_with("{dunlin}") {
+                    if !is_ours(&name) {
                         let value: i64 = self.scratch.redis_words(&["GET", &name]).await;
                         counters.insert(name, value);
                     }
@@ -166,18 +167,16 @@ impl Subject {
         match self.scratch.kind {
             Kind::Redis | Kind::RedisCluster => {
                 let names = self.scratch.redis_words::<Vec<String>>(&["KEYS", "*"]).await;
-                names.into_iter().filter(|name| !name.starts_with("{dunlin}")).collect()
+                names.into_iter().filter(|name| !is_ours(name)).collect()
             }
             _ => self.counters().await.into_keys().collect(),
         }
     }
+}
 
-    /// Removes what a statement that fails on purpose may have left.
-    pub async fn forget(&self, name: &str) {
-        if matches!(self.scratch.kind, Kind::Redis | Kind::RedisCluster) {
-            self.scratch.redis_words::<i64>(&["DEL", name]).await;
-        }
-    }
+/// Whether a key is dunlin's own: its state, or the fence of a slot.
+fn is_ours(key: &str) -> bool {
+    key.starts_with("{dunlin}") || key.starts_with("dunlin:{")
 }
 
 /// Brings a project up to date.
@@ -228,7 +227,7 @@ pub fn things<const N: usize>(things: [(&str, i64); N]) -> BTreeMap<String, i64>
 /// A test for every case of the suite, for one kind of store.
 #[macro_export]
 macro_rules! conformance {
-    ($name:ident, $kind:expr) => {
+    ($name:ident, $kind:ident) => {
         mod $name {
             $crate::conformance!(@cases $kind,
                 life: applies_in_order_and_records_it, a_second_up_does_nothing, reading_creates_nothing,
@@ -242,11 +241,11 @@ macro_rules! conformance {
             );
         }
     };
-    (@cases $kind:expr, $($module:ident: $($case:ident),+);+) => {
+    (@cases $kind:ident, $($module:ident: $($case:ident),+);+) => {
         $(mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                $crate::conformance::$module::$case($crate::conformance::Subject::new($kind).await).await;
+                $crate::conformance::$module::$case($crate::conformance::Subject::new($crate::Kind::$kind).await).await;
             })+
         })+
     };
