@@ -60,7 +60,7 @@ fn folder() -> PathBuf {
 }
 
 /// A setting of the test servers: from the environment, else from what `dev/servers up` wrote.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     let text = std::fs::read_to_string(folder().join("env")).unwrap_or_default();
     let written =
         || text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(str::to_owned));
