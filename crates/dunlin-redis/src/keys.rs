@@ -39,7 +39,7 @@ impl Keys {
     /// The key in another slot that remembers what ran there.
     pub(crate) fn fence(&self, slot: u16) -> String {
         let tag = format!("{}dunlin-", self.prefix);
-        format!("{{{tag}{}}}:fence", slot::number(&tag, slot))
+        format!("{{{tag}{}}}:fence", slot::digits(&tag, slot))
     }
 }
 

@@ -57,6 +57,20 @@ async fn whose_lock_was_taken_away_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_lock_deleted_by_hand_is_no_way_back_in() {
+    let scratch = scratch(Kind::Single);
+    let store = scratch.store().await;
+    apply(&scratch, "1", "SET ~a 1").await.unwrap();
+    let mut stale = lock(&store).await;
+    scratch.send::<()>(&format!("DEL {{{}dunlin}}:lock", scratch.prefix)).await.unwrap();
+    let session = lock(&store).await;
+    assert!(store.holder().await.unwrap().unwrap().token > 1_000_000, "higher than any before");
+    let error = stale.note(&fresh("1"), EventKind::Failed, "x").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::LeaseLost);
+    session.release().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_lease_is_renewed_while_the_session_lives_and_runs_out_when_it_does_not() {
     for kind in [Kind::Single, Kind::Cluster] {
         let scratch = scratch(kind);
