@@ -12,9 +12,8 @@ for _, key in ipairs({ KEYS[2], KEYS[4] }) do
 end
 redis.call('XLEN', KEYS[3])
 redis.call('XDEL', KEYS[3], '0-1')
--- Where somebody deleted the lock by hand, counting goes on from the clock: no token was ever as high.
-local last = lock.token or redis.call('EXISTS', KEYS[3]) == 1 and time or 0
-local token = text(tonumber(last) + 1)
+-- Counting begins at the clock, so that it goes on where somebody deleted the lock by hand: no token was ever as high.
+local token = text(tonumber(lock.token or time) + 1)
 local expires = text(time + tonumber(ARGV[6]))
 redis.call('HSET', KEYS[1], 'format', '1', 'token', token, 'who', ARGV[1], 'host', ARGV[2], 'pid', ARGV[3],
   'process', ARGV[4], 'run', ARGV[5], 'since', text(time), 'expires', expires)

@@ -69,7 +69,7 @@ async fn who_was_overtaken_cannot_write_into_any_slot() {
     let mut step = Step::up(scratch.op("INCR ~n\nINCR ~m"), fresh("1"));
     // The first advance announces; the session is overtaken before it runs what it announced.
     step.once(&mut stale).await.unwrap();
-    store.unlock(1).await.unwrap();
+    store.unlock(store.holder().await.unwrap().unwrap().token).await.unwrap();
     let mut session = lock(&store).await;
     session.history().await.unwrap();
     let error = step.clone().once(&mut stale).await.unwrap_err();
@@ -98,7 +98,7 @@ async fn what_ran_is_remembered_beside_it_until_the_history_says_so() {
     let mut session = lock(&store).await;
     let mut step = Step::up(scratch.op("INCR ~n\nINCR ~n"), fresh("3"));
     step.once(&mut session).await.unwrap();
-    scratch.send::<()>(&format!("HSET {} token 99", keys.lock)).await.unwrap();
+    scratch.send::<()>(&format!("HINCRBY {} token 1", keys.lock)).await.unwrap();
     step.once(&mut session).await.unwrap_err();
     assert_eq!(scratch.text("n").await.as_deref(), Some("3"));
     assert_eq!(scratch.send::<i64>(&format!("PTTL {fence}")).await.unwrap(), -1);
