@@ -5,5 +5,6 @@ use dunlin_testkit::conformance;
 conformance!(postgres, Postgres);
 conformance!(mysql, Mysql);
 conformance!(sqlite, Sqlite);
+conformance!(mongo, Mongo);
 conformance!(redis, Redis);
 conformance!(redis_cluster, RedisCluster);

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use dunlin_core::{Checksum, Migration, Phase, Record, State, Step, StoreName};
 
 /// The stores a migration touches.
-pub fn stores(migration: &dyn Migration) -> BTreeSet<StoreName> {
-    migration.steps().iter().map(|step| step.store.clone()).collect()
+pub fn stores(migration: &dyn Migration) -> BTreeSet<&StoreName> {
+    migration.steps().iter().map(|step| &step.store).collect()
 }
 
 /// The steps of a migration in one store, in the order in which they run there.

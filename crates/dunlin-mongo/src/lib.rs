@@ -1,1 +1,24 @@
 //! The MongoDB backend of dunlin.
+//!
+//! Half of it is pure: [`Mongo`] reads files and `.toml` steps into an [`Op`], a list of command documents. The other
+//! half runs them: a lease in the database itself is the migration lock, one fenced document takes every write of the
+//! history, and each command is run so that a run that is cut off can be continued without asking anybody.
+
+mod backend;
+mod command;
+mod connect;
+mod error;
+mod examine;
+mod extended;
+mod fence;
+mod fill;
+mod history;
+mod lock;
+pub mod op;
+mod read;
+mod script;
+mod session;
+mod store;
+
+pub use backend::Mongo;
+pub use op::{Command, Op};

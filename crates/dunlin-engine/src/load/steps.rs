@@ -98,7 +98,7 @@ impl Text {
 /// A step, or nothing where it is for a store that is not looked at.
 fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<Step>, Vec<Diagnostic>> {
     let mut table = item.table().map_err(one)?;
-    let store_node = table.require("store").map_err(one)?;
+    let store_node = table.require("store").map_err(|fault| one(with_guess(fault, &table)))?;
     let name = store_node.text().map_err(one)?;
     let store = StoreName::from(name);
     if reading.only.is_some_and(|only| *only != store) {
@@ -132,6 +132,15 @@ fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<
     }
 }
 
+/// The place of a key that was probably meant to be `store`.
+fn with_guess(mut fault: Diagnostic, table: &Table<'_>) -> Diagnostic {
+    if let Some(key) = table.keys().find(|key| suggest::nearest(&key.name, ["store"]).is_some()) {
+        fault.labels = vec![(key.span, "not known here".to_owned())];
+        return fault.help(format!("`{}` seems to be meant for it", key.name));
+    }
+    fault
+}
+
 fn one(fault: Diagnostic) -> Vec<Diagnostic> {
     vec![fault]
 }
@@ -158,9 +167,10 @@ fn take_op<'a>(
             Err(vec![fault.help(format!("start another `[[{phase}]]` for it"))])
         }
         (None, _) => {
-            let guess =
-                table.keys().find_map(|key| suggest::nearest(&key.name, backend.ops().iter().copied()));
-            if guess.is_some() {
+            let is_own = |key: &&Key| ["undo", "irreversible"].contains(&&*key.name);
+            let is_near = |key: &Key| suggest::nearest(&key.name, backend.ops().iter().copied()).is_some();
+            if table.keys().filter(|key| !is_own(key)).any(is_near) {
+                // Reported as an unknown key, with the near one.
                 return Err(Vec::new());
             }
             let ops: Vec<String> = backend.ops().iter().map(|op| format!("`{op}`")).collect();

@@ -1,0 +1,126 @@
+//! What the driver and the server report, as dunlin's one error.
+
+use dunlin_core::{Error, ErrorKind, StoreUrl};
+use mongodb::error::{Error as DriverError, ErrorKind as Driver, WriteFailure};
+
+use crate::command;
+use crate::op::Command;
+
+/// The primary is another member now, or the server is on its way down: what was asked may be asked again.
+const STEPPING_DOWN: [i32; 11] = [6, 7, 89, 91, 189, 9001, 10107, 11600, 11602, 13435, 13436];
+/// Somebody else is in the way for a moment: a lock, a conflicting write or index build, a snapshot that is gone.
+const IN_THE_WAY: [i32; 7] = [24, 46, 112, 117, 246, 262, 267];
+/// A transaction ran longer, or held more, than the server allows.
+const TOO_MUCH: [i32; 4] = [251, 257, 290, 388];
+
+/// A failure while doing something of our own: connecting, reading or writing the history.
+pub(crate) fn own(error: &DriverError, doing: &str, url: &StoreUrl) -> Error {
+    let (kind, temporary) = classify(error);
+    let kind = if kind == ErrorKind::Statement { ErrorKind::Unexpected } else { kind };
+    let message = url.scrub(&words(error));
+    let mut mapped = Error::new(kind, format!("{doing}: {message}")).with("url", url);
+    mapped.temporary = temporary;
+    match help(error) {
+        Some(help) => mapped.help(help),
+        None => mapped,
+    }
+}
+
+/// A failure of a command the user wrote.
+pub(crate) fn of_command(error: &DriverError, written: &Command, url: &StoreUrl) -> Error {
+    let (kind, temporary) = classify(error);
+    let mut mapped = Error::new(kind, url.scrub(&words(error))).at(written.span);
+    mapped.temporary = temporary;
+    if let Some(code) = code(error) {
+        mapped = mapped.with("code", code);
+    }
+    let name = command::name(&written.document);
+    if let Some(target) = command::target(&written.document) {
+        mapped = mapped.with("command", format!("{name} {target}"));
+    }
+    match help(error) {
+        Some(help) => mapped.help(help),
+        None => mapped,
+    }
+}
+
+/// The server's number for a failure.
+pub(crate) fn code(error: &DriverError) -> Option<i32> {
+    match &*error.kind {
+        Driver::Command(error) => Some(error.code),
+        Driver::Write(WriteFailure::WriteError(error)) => Some(error.code),
+        Driver::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
+        _ => None,
+    }
+}
+
+fn words(error: &DriverError) -> String {
+    match &*error.kind {
+        Driver::Command(error) => error.message.clone(),
+        Driver::Write(WriteFailure::WriteError(error)) => error.message.clone(),
+        Driver::Write(WriteFailure::WriteConcernError(error)) => error.message.clone(),
+        Driver::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// The kind of a failure, and whether trying again may help.
+fn classify(error: &DriverError) -> (ErrorKind, bool) {
+    match &*error.kind {
+        Driver::Authentication { .. } => (ErrorKind::Access, false),
+        Driver::InvalidArgument { .. } | Driver::InvalidTlsConfig { .. } => (ErrorKind::Config, false),
+        Driver::DnsResolve { .. } => (ErrorKind::Connect, false),
+        Driver::ServerSelection { .. } | Driver::Io(_) | Driver::ConnectionPoolCleared { .. } => {
+            (ErrorKind::Connect, true)
+        }
+        _ => match code(error) {
+            Some(13 | 18 | 8000) => (ErrorKind::Access, false),
+            Some(code) if STEPPING_DOWN.contains(&code) => (ErrorKind::Connect, true),
+            Some(code) if IN_THE_WAY.contains(&code) => (ErrorKind::Statement, true),
+            Some(_) => {
+                (ErrorKind::Statement, error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR))
+            }
+            None => (ErrorKind::Unexpected, false),
+        },
+    }
+}
+
+/// Whether a transaction failed because of what it is, rather than because of what was in it.
+pub(crate) fn is_too_much(error: &DriverError) -> bool {
+    code(error).is_some_and(|code| TOO_MUCH.contains(&code))
+}
+
+/// Whether the server said that this command cannot be part of a transaction: time series, capped collections, some
+/// older servers' creations.
+pub(crate) fn is_no_transaction(error: &DriverError) -> bool {
+    code(error) == Some(263) || code(error) == Some(20) && words(error).contains("ransaction")
+}
+
+fn help(error: &DriverError) -> Option<&'static str> {
+    let code = code(error);
+    Some(match (&*error.kind, code) {
+        (Driver::Authentication { .. }, _) | (_, Some(18 | 8000)) => {
+            "user or password is wrong, or `authSource` names another database than the user's"
+        }
+        (_, Some(13)) => {
+            "the login needs the role readWrite on the database, and dbAdmin for indexes and collMod"
+        }
+        (Driver::ServerSelection { .. }, _) => "is the server running, and reachable from here?",
+        (Driver::DnsResolve { .. }, _) => "the host name of the URL cannot be resolved",
+        (_, Some(11000)) => {
+            "documents that are there already break the unique index; nothing was overwritten"
+        }
+        (_, Some(121)) => "the collection's validator refuses the document",
+        (_, Some(48)) => "a collection of this name is there already",
+        (_, Some(26 | 27)) => "the collection or the index is not there",
+        (_, Some(85 | 86)) => {
+            "an index of this name or key is there already with other options; drop it first"
+        }
+        (_, Some(166)) => "this is a view; write to the collection under it",
+        (_, Some(10334)) => "one document, the migration's text included, can have 16 MB at most",
+        (_, Some(code)) if TOO_MUCH.contains(&code) => {
+            "the change is too large for one transaction; write it as an `update_many` step in a .toml file, or split it"
+        }
+        _ => return None,
+    })
+}

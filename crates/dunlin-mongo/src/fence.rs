@@ -1,0 +1,291 @@
+//! The one document that every write of a session goes through: `fence` in `dunlin_lock`.
+//!
+//! It has the token of the lock's holder, the number of the last event, and the records and events written since they
+//! were last carried over into `dunlin_history` and `dunlin_journal`. So "the lock is still ours", "this is where the
+//! migration stands" and "this happened" are one change of one document: atomic on every server, with or without
+//! transactions, in one round trip. Readers see both places as one. Carrying over is idempotent, since both sides know
+//! the number of the event; it is done every few events, when a lock is given back, and by whoever finds a full fence.
+
+use std::collections::BTreeMap;
+
+use bson::raw::RawDocument;
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use dunlin_core::history::{encode_files, readable};
+use dunlin_core::{Error, Event, EventKind, History, Record, Result, StoredFile, Timestamp, Version};
+use futures_util::TryStreamExt as _;
+use mongodb::error::Error as DriverError;
+use mongodb::options::{ReadConcern, ReturnDocument, WriteConcern};
+use mongodb::{ClientSession, Collection, Database};
+
+use crate::history::{self, Fields, HISTORY, JOURNAL, key};
+use crate::lock::{self, LOCK};
+
+/// A record and the event that goes with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) record: &'a Record,
+    /// Kept with the record; none where they are there already.
+    pub(crate) files: &'a [StoredFile],
+    pub(crate) kind: EventKind,
+    pub(crate) step: usize,
+    pub(crate) detail: Option<&'a str>,
+    /// Whether the record changes, or is only mentioned.
+    pub(crate) is_new: bool,
+}
+
+impl Entry<'_> {
+    /// The change of the fence document that this is.
+    fn update(&self) -> Vec<Document> {
+        let place = format!("v{}", key(&self.record.id.version));
+        let event = history::event_document(self.record, self.kind, self.step, self.detail);
+        let event = doc! { "$mergeObjects": [
+            { "_id": "$sequence" }, { "$literal": event }, { "at": "$$NOW" },
+        ] };
+        let mut set = doc! { "events": { "$concatArrays": [{ "$ifNull": ["$events", []] }, [event]] } };
+        let mut stages = vec![doc! { "$set": { "sequence": { "$add": ["$sequence", 1_i64] } } }];
+        if self.is_new {
+            let times = doc! {
+                "seq": "$sequence",
+                "started": history::started(self.record),
+                "finished": history::finished(self.record),
+            };
+            let fields = doc! { "$literal": history::record_document(self.record) };
+            set.insert(format!("records.{place}"), doc! { "$mergeObjects": [fields, times] });
+            // `$set` of a document would merge it into the one that is there.
+            stages.push(doc! { "$unset": format!("records.{place}") });
+        }
+        if !self.files.is_empty() {
+            set.insert(format!("files.{place}"), doc! { "$literal": encode_files(self.files) });
+        }
+        stages.push(doc! { "$set": set });
+        stages
+    }
+}
+
+/// The times a record was written with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Written {
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) finished: Option<Timestamp>,
+}
+
+fn fence(db: &Database) -> Collection<RawDocumentBuf> {
+    db.collection(LOCK)
+}
+
+/// Writes an entry, in a transaction if there is one; `None` where the fence has another token.
+pub(crate) async fn write(
+    db: &Database,
+    token: i64,
+    entry: &Entry<'_>,
+    concern: WriteConcern,
+    transaction: Option<&mut ClientSession>,
+) -> Result<Result<Option<Written>>, DriverError> {
+    let place = format!("v{}", key(&entry.record.id.version));
+    let times = doc! { format!("records.{place}.started"): 1, format!("records.{place}.finished"): 1 };
+    let fence = fence(db);
+    let change = fence
+        .find_one_and_update(doc! { "_id": "fence", "token": token }, entry.update())
+        .projection(times)
+        .return_document(ReturnDocument::After);
+    let found = match transaction {
+        Some(session) => change.session(session).await?,
+        None => change.write_concern(concern).await?,
+    };
+    Ok(found.map(|found| written(&found, &place)).transpose())
+}
+
+fn written(found: &RawDocument, place: &str) -> Result<Written> {
+    let Some(record) = found.get_document("records").ok().and_then(|all| all.get_document(place).ok()) else {
+        return Ok(Written::default());
+    };
+    let fields = Fields(record);
+    Ok(Written { started: fields.time("started")?, finished: fields.time("finished")? })
+}
+
+/// What was written and not carried over yet.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    sequence: i64,
+    records: Vec<RawDocumentBuf>,
+    events: Vec<RawDocumentBuf>,
+    files: BTreeMap<String, String>,
+}
+
+impl Pending {
+    /// Of the fence document.
+    pub(crate) fn read(document: &RawDocument) -> Result<Self> {
+        let fields = Fields(document);
+        readable(fields.whole("format")?)?;
+        let mut pending = Self { sequence: fields.whole("sequence")?, ..Self::default() };
+        let inner = |name: &str| document.get_document(name).ok();
+        for (_, value) in inner("records").into_iter().flatten().flatten() {
+            pending.records.extend(value.as_document().map(ToOwned::to_owned));
+        }
+        for value in document.get_array("events").into_iter().flatten().flatten() {
+            pending.events.extend(value.as_document().map(ToOwned::to_owned));
+        }
+        for (place, value) in inner("files").into_iter().flatten().flatten() {
+            if let Some(text) = value.as_str() {
+                pending.files.insert(place.as_str().trim_start_matches('v').to_owned(), text.to_owned());
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Whether there is anything to carry over.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.events.is_empty()
+    }
+}
+
+async fn pending(db: &Database, without: Document) -> Result<Result<Option<Pending>>, DriverError> {
+    let found = fence(db).find_one(doc! { "_id": "fence" }).projection(without).await?;
+    Ok(found.map(|found| Pending::read(&found)).transpose())
+}
+
+/// Carries over what the fence holds.
+pub(crate) async fn carry_over(db: &Database, token: i64) -> Result<Result<()>, DriverError> {
+    match pending(db, doc! {}).await? {
+        Ok(Some(pending)) => carry(db, token, pending).await,
+        Ok(None) => Ok(Ok(())),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// Carries over what was read from the fence while we hold it.
+pub(crate) async fn carry(db: &Database, token: i64, pending: Pending) -> Result<Result<()>, DriverError> {
+    if pending.is_empty() {
+        return Ok(Ok(()));
+    }
+    let mut updates = Vec::new();
+    for record in &pending.records {
+        let record = Document::try_from(&**record)?;
+        let (Some(id), Some(sequence)) = (record.get("_id").cloned(), record.get("seq").cloned()) else {
+            continue;
+        };
+        let files = match id.as_str().and_then(|id| pending.files.get(id)) {
+            Some(files) => doc! { "files": { "$literal": files } },
+            None => doc! { "files": "$files" },
+        };
+        // A later record of the same version stays: the upsert then meets its `_id`.
+        updates.push(doc! {
+            "q": { "_id": id, "seq": { "$lt": sequence } },
+            "u": [{ "$replaceWith": { "$mergeObjects": [files, { "$literal": record }] } }],
+            "upsert": true,
+        });
+    }
+    let concern = doc! { "w": 1 };
+    if !updates.is_empty() {
+        let update =
+            doc! { "update": HISTORY, "updates": updates, "ordered": false, "writeConcern": &concern };
+        if let Err(error) = tolerate_duplicates(&db.run_command(update).await?) {
+            return Ok(Err(error));
+        }
+    }
+    if !pending.events.is_empty() {
+        let events: Vec<Bson> = pending
+            .events
+            .iter()
+            .map(|event| Document::try_from(&**event).map(Bson::Document))
+            .collect::<Result<_, _>>()?;
+        let insert =
+            doc! { "insert": JOURNAL, "documents": events, "ordered": false, "writeConcern": concern };
+        if let Err(error) = tolerate_duplicates(&db.run_command(insert).await?) {
+            return Ok(Err(error));
+        }
+    }
+    let clear = doc! { "$set": { "records": {}, "events": [], "files": {} } };
+    let filter = doc! { "_id": "fence", "token": token, "sequence": pending.sequence };
+    fence(db).update_one(filter, clear).write_concern(lock::in_order()).await?;
+    Ok(Ok(()))
+}
+
+/// A document of that number that is there already was carried over by a run that was cut off.
+fn tolerate_duplicates(response: &Document) -> Result<()> {
+    let errors = response.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    let other = errors
+        .iter()
+        .filter_map(Bson::as_document)
+        .find(|error| !error.get_i32("code").is_ok_and(|code| code == 11000));
+    other.map_or(Ok(()), |error| {
+        let reason = error.get_str("errmsg").unwrap_or("no reason given");
+        Err(Error::unexpected(format!("cannot write the history: {reason}")))
+    })
+}
+
+/// All records. Nothing is created, and the texts of the files stay where they are.
+pub(crate) async fn read(db: &Database, is_settled: bool) -> Result<Result<History>, DriverError> {
+    // The fence first: what is carried over meanwhile is then found in both places rather than in none.
+    let pending = match pending(db, doc! { "files": 0, "events": 0 }).await? {
+        Ok(pending) => pending.unwrap_or_default(),
+        Err(error) => return Ok(Err(error)),
+    };
+    let records = db.collection::<RawDocumentBuf>(HISTORY);
+    let mut find = records.find(doc! {}).projection(doc! { "files": 0 });
+    if is_settled {
+        find = find.read_concern(ReadConcern::majority());
+    }
+    let mut cursor = find.await?;
+    let mut newest: BTreeMap<Version, (i64, Record)> = BTreeMap::new();
+    let mut keep = |document: &RawDocument| -> Result<()> {
+        let (sequence, record) = history::record(document)?;
+        let version = record.id.version.clone();
+        if newest.get(&version).is_none_or(|(known, _)| *known < sequence) {
+            newest.insert(version, (sequence, record));
+        }
+        Ok(())
+    };
+    while let Some(document) = cursor.try_next().await? {
+        if let Err(error) = keep(&document) {
+            return Ok(Err(error));
+        }
+    }
+    let kept: Result<()> = pending.records.iter().try_for_each(|document| keep(document));
+    Ok(kept.map(|()| newest.into_values().map(|(_, record)| record).collect()))
+}
+
+/// The newest events, oldest first.
+pub(crate) async fn events(
+    db: &Database,
+    version: Option<&Version>,
+    limit: u32,
+) -> Result<Result<Vec<Event>>, DriverError> {
+    let pending = match pending(db, doc! { "files": 0, "records": 0 }).await? {
+        Ok(pending) => pending.unwrap_or_default(),
+        Err(error) => return Ok(Err(error)),
+    };
+    let filter = version.map_or_else(Document::new, |version| doc! { "key": key(version) });
+    let journal = db.collection::<RawDocumentBuf>(JOURNAL);
+    let find = journal.find(filter).sort(doc! { "_id": -1 }).limit(i64::from(limit));
+    let found: Vec<RawDocumentBuf> = find.await?.try_collect().await?;
+    let mut events = BTreeMap::new();
+    for document in found.iter().chain(&pending.events) {
+        match history::event(document) {
+            Ok(event) if version.is_none_or(|version| *version == event.id.version) => {
+                events.insert(event.sequence, event);
+            }
+            Ok(_) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    let surplus = events.len().saturating_sub(limit as usize);
+    Ok(Ok(events.into_values().skip(surplus).collect()))
+}
+
+/// The files of a version, as they were kept.
+pub(crate) async fn files(db: &Database, version: &Version) -> Result<Result<Option<String>>, DriverError> {
+    let key = key(version);
+    match pending(db, doc! { "events": 0, "records": 0 }).await? {
+        Ok(Some(mut pending)) => {
+            if let Some(files) = pending.files.remove(&key) {
+                return Ok(Ok(Some(files)));
+            }
+        }
+        Ok(None) => {}
+        Err(error) => return Ok(Err(error)),
+    }
+    let records = db.collection::<RawDocumentBuf>(HISTORY);
+    let found = records.find_one(doc! { "_id": key }).projection(doc! { "files": 1 }).await?;
+    Ok(Ok(found.and_then(|found| found.get_str("files").ok().map(str::to_owned))))
+}

@@ -1,0 +1,357 @@
+//! A MongoDB database whose migration lock we hold.
+//!
+//! Documents change in a transaction together with the history, where the server has transactions. Everything else is
+//! announced before it is sent and confirmed after it: see [`apart`]. Only the last write of a step waits for a
+//! majority. What comes before it is earlier in the same log, so a failover that keeps the last write keeps all of it,
+//! and one that loses a part loses the end: the history then says less than was done, never more than is there.
+
+mod apart;
+mod look;
+mod transaction;
+mod verify;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use bson::{Bson, Document};
+use dunlin_core::{
+    Advance, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Op as _, Record, Result,
+    Session as CoreSession, StoredFile, Timestamp, Work, async_trait,
+};
+use mongodb::ClientSession;
+use mongodb::error::Error as DriverError;
+use mongodb::options::WriteConcern;
+use serde::{Deserialize, Serialize};
+
+use crate::command::{self, Class};
+use crate::error;
+use crate::fence::{self, Entry, Written};
+use crate::fill::Seed;
+use crate::history::key;
+use crate::lock::{self, Heartbeat};
+use crate::op::{Command, Op};
+use crate::store::{Store, lost};
+
+/// The fence is emptied when it holds so many events, or texts of so many bytes.
+const EVENTS: usize = 16;
+const BYTES: usize = 256 << 10;
+/// The server's limit for one document is 16 MB; our fields need little.
+const FILES: usize = 15 << 20;
+
+/// The server's clock, from what it said once and the time that went by since.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    then: Timestamp,
+    since: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new(then: Timestamp) -> Self {
+        Self { then, since: Instant::now() }
+    }
+
+    fn now(&self) -> i64 {
+        self.then.0.saturating_add(i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) store: Store,
+    token: i64,
+    heartbeat: Heartbeat,
+    clock: Clock,
+    /// The driver's session, for transactions; made when one is needed.
+    transactions: Option<ClientSession>,
+    /// The command whose intent this very session has just recorded: it was not sent by anybody yet.
+    announced: Option<Checkpoint>,
+    /// The versions whose files this session has kept.
+    kept: BTreeSet<String>,
+    /// What collections each database has, once that was asked and as far as we changed it.
+    names: BTreeMap<String, BTreeSet<String>>,
+    /// How much waits in the fence.
+    waiting: (usize, usize),
+}
+
+/// What a checkpoint of ours holds besides the position.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Before {
+    /// What fills the placeholders of the op.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<Seed>,
+    /// What there was before the announced command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    look: Option<serde_json::Value>,
+}
+
+impl Session {
+    pub(crate) fn new(store: Store, token: i64, heartbeat: Heartbeat, clock: Clock) -> Self {
+        Self {
+            store,
+            token,
+            heartbeat,
+            clock,
+            transactions: None,
+            announced: None,
+            kept: BTreeSet::new(),
+            names: BTreeMap::new(),
+            waiting: (0, 0),
+        }
+    }
+
+    fn fail(&self, failure: &DriverError, doing: &str) -> Error {
+        self.store.fail(failure, doing)
+    }
+
+    fn of_command(&self, failure: &DriverError, command: &Command) -> Error {
+        error::of_command(failure, command, &self.store.target.url)
+    }
+
+    /// Refuses to go on once the lease is not ours any more.
+    async fn check_lease(&self) -> Result<()> {
+        let is_ours = self.heartbeat.is_ours().await;
+        let is_ours = is_ours.map_err(|failure| self.fail(&failure, "cannot renew the migration lock"))?;
+        if is_ours { Ok(()) } else { Err(lost()) }
+    }
+
+    /// The files that are not kept yet, as the entry of a record has them.
+    fn unkept<'a>(&self, record: &Record, files: &'a [StoredFile]) -> Result<&'a [StoredFile]> {
+        if self.kept.contains(&key(&record.id.version)) {
+            return Ok(&[]);
+        }
+        let size: usize = files.iter().map(|file| file.text.len()).sum();
+        if size > FILES {
+            let message = format!(
+                "the files of {} have {size} bytes, and one document can keep 16 MB at most",
+                record.id
+            );
+            let error = Error::new(ErrorKind::Unsupported, message);
+            return Err(error.help("load large data with mongoimport, or split the migration"));
+        }
+        Ok(files)
+    }
+
+    /// Writes an entry outside of a transaction. The record as it was written.
+    async fn put(&mut self, entry: Entry<'_>, concern: WriteConcern) -> Result<Record> {
+        let doing = "cannot write the history";
+        let written = fence::write(&self.store.db, self.token, &entry, concern, None).await;
+        let written = written.map_err(|failure| self.fail(&failure, doing))??.ok_or_else(lost)?;
+        self.count(&entry);
+        Ok(dated(entry.record, written))
+    }
+
+    fn count(&mut self, entry: &Entry<'_>) {
+        let bytes: usize = entry.files.iter().map(|file| file.text.len()).sum();
+        self.waiting = (self.waiting.0 + 1, self.waiting.1 + bytes);
+        if entry.is_new && !entry.files.is_empty() {
+            self.kept.insert(key(&entry.record.id.version));
+        }
+    }
+
+    /// Empties the fence when it holds enough.
+    async fn carry_over(&mut self, is_last: bool) -> Result<()> {
+        if self.waiting.0 == 0 || !is_last && self.waiting.0 < EVENTS && self.waiting.1 < BYTES {
+            return Ok(());
+        }
+        let carried = fence::carry_over(&self.store.db, self.token).await;
+        carried.map_err(|failure| self.fail(&failure, "cannot write the history"))??;
+        self.waiting = (0, 0);
+        Ok(())
+    }
+
+    /// The record of a step, written with its event.
+    async fn put_step(&mut self, work: &Work<'_>, record: &Record) -> Result<Record> {
+        let is_done = record.checkpoint.is_none();
+        let entry = Entry {
+            record,
+            files: self.unkept(record, work.files)?,
+            kind: if is_done { work.ends_as() } else { EventKind::Begun },
+            step: work.running.steps.len(),
+            detail: record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0),
+            is_new: true,
+        };
+        self.put(entry, if is_done { lock::for_good() } else { lock::in_order() }).await
+    }
+
+    /// The seed of the placeholders in an op, from its checkpoint or new.
+    fn seed(&self, at: &Cursor) -> Result<Seed> {
+        Ok(before(at)?.seed.unwrap_or_else(|| Seed::new(self.clock.now())))
+    }
+
+    /// Runs the unit at the cursor.
+    async fn run(&mut self, op: &Op, at: &Cursor, work: &Work<'_>) -> Result<Advance> {
+        let Some(unit) = unit_at(op, at.at) else {
+            let record = self.put_step(work, &work.complete(0)).await?;
+            return Ok(Advance::complete(record, 0));
+        };
+        if is_transactional(&self.store, unit)? {
+            self.announced = None;
+            if let Some(advance) = transaction::run(self, op, unit, at, work).await? {
+                return Ok(advance);
+            }
+        }
+        apart::run(self, op, unit, at, work).await
+    }
+}
+
+/// A record with the times the server set.
+fn dated(record: &Record, written: Written) -> Record {
+    Record {
+        started: written.started.or(record.started),
+        finished: written.finished.or(record.finished),
+        ..record.clone()
+    }
+}
+
+fn before(at: &Cursor) -> Result<Before> {
+    let Some(value) = &at.before else { return Ok(Before::default()) };
+    serde_json::from_value(value.clone())
+        .map_err(|error| dunlin_core::history::damaged("checkpoint", &value.to_string()).caused_by(error))
+}
+
+/// The position after the first `at` commands, open where `look` is given.
+fn cursor(op: &Op, at: usize, seed: Option<Seed>, look: Option<serde_json::Value>, open: bool) -> Cursor {
+    let sum = if at == 0 {
+        String::new()
+    } else {
+        let done = Op { commands: op.commands[..at.min(op.commands.len())].to_vec() };
+        Checksum::of([done.canonical()]).to_string()
+    };
+    let before = Before { seed, look };
+    let before = (before != Before::default())
+        .then(|| serde_json::to_value(before).expect("a seed and a look are plain values"));
+    Cursor { at, open, before, sum }
+}
+
+/// The commands that run next as one.
+fn unit_at(op: &Op, at: usize) -> Option<&[Command]> {
+    let mut first = 0;
+    for unit in op.units() {
+        if at < first + unit.len() {
+            return Some(&unit[at - first..]);
+        }
+        first += unit.len();
+    }
+    None
+}
+
+/// Whether a transaction holds these commands together with the history.
+fn is_transactional(store: &Store, unit: &[Command]) -> Result<bool> {
+    let class = unit.first().map(|first| command::class(&first.document));
+    let is_elsewhere =
+        |command: &Command| matches!(command.database.as_deref(), Some("admin" | "local" | "config"));
+    let is_possible = store.topology.has_transactions() && !unit.iter().any(is_elsewhere);
+    if unit.len() > 1 && !is_possible {
+        let message = "the script asks for a transaction, and this server has none";
+        let error = Error::new(ErrorKind::Unsupported, message).at(unit.first().and_then(|first| first.span));
+        return Err(
+            error.help("make it a replica set, or leave the session out; the commands then run one by one")
+        );
+    }
+    Ok(is_possible && (class == Some(Class::Documents) || unit.iter().any(|command| command.group.is_some())))
+}
+
+/// How many documents a command changed, or what it says went wrong with one of them.
+fn outcome(response: &Document, command: &Command) -> Result<u64, Failure> {
+    if let Ok(errors) = response.get_array("writeErrors") {
+        let errors: Vec<&Document> = errors.iter().filter_map(Bson::as_document).collect();
+        if let Some(first) = errors.first() {
+            let code = first.get_i32("code").unwrap_or_default();
+            let are_own_ids = errors.iter().all(|error| {
+                error.get_i32("code").is_ok_and(|code| code == 11000)
+                    && error.get_document("keyPattern").is_ok_and(|key| key.keys().eq(["_id"]))
+            });
+            let index = first.get_i32("index").unwrap_or_default();
+            let reason = first.get_str("errmsg").unwrap_or("no reason given");
+            let list = if command::name(&command.document) == "insert" { "document" } else { "statement" };
+            let message = format!("{list} {index}: {reason}");
+            return Err(Failure { code, message, are_own_ids, changed: changed(response) });
+        }
+    }
+    Ok(changed(response))
+}
+
+/// A command that the server ran in part.
+#[derive(Debug)]
+struct Failure {
+    code: i32,
+    message: String,
+    /// Whether nothing is wrong but that documents with these `_id`s are there.
+    are_own_ids: bool,
+    /// What it changed before.
+    changed: u64,
+}
+
+impl Failure {
+    fn error(&self, store: &Store, command: &Command) -> Error {
+        let message = store.target.url.scrub(&self.message);
+        let error = Error::new(ErrorKind::Statement, message).at(command.span).with("code", self.code);
+        match self.code {
+            11000 => error.help("a document that is there already has this key; nothing was overwritten"),
+            121 => error.help("the collection's validator refuses the document"),
+            _ => error,
+        }
+    }
+}
+
+fn changed(response: &Document) -> u64 {
+    let number = |name: &str| match response.get(name) {
+        Some(Bson::Int32(number)) => u64::try_from(*number).ok(),
+        Some(Bson::Int64(number)) => u64::try_from(*number).ok(),
+        Some(Bson::Double(number)) if *number >= 0.0 => format!("{number:.0}").parse().ok(),
+        _ => None,
+    };
+    if let Ok(last) = response.get_document("lastErrorObject") {
+        return u64::from(last.get_i32("n").unwrap_or_default().unsigned_abs());
+    }
+    let upserted = response.get_array("upserted").map_or(0, |upserted| upserted.len() as u64);
+    number("nModified").map_or_else(|| number("n").unwrap_or(0), |modified| modified + upserted)
+}
+
+#[async_trait]
+impl CoreSession for Session {
+    async fn history(&mut self) -> Result<History> {
+        self.store.records(false).await
+    }
+
+    async fn advance(&mut self, work: &Work<'_>) -> Result<Advance> {
+        self.check_lease().await?;
+        let op: &Op = work.op.own()?;
+        let at = Cursor::of(work.running)?;
+        if cursor(op, at.at, None, None, false).sum != at.sum && at.at > 0 {
+            let error = Error::new(ErrorKind::Integrity, "the commands that already ran were edited");
+            return Err(error.help("put them back as they were; those after them may be edited freely"));
+        }
+        let advance =
+            if work.is_verify { verify::run(self, op, work).await } else { self.run(op, &at, work).await }?;
+        self.carry_over(false).await?;
+        Ok(advance)
+    }
+
+    async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
+        let detail = record.note.clone();
+        self.kept.remove(&key(&record.id.version));
+        let files = self.unkept(record, files)?;
+        let step = record.steps.len();
+        let entry = Entry { record, files, kind, step, detail: detail.as_deref(), is_new: true };
+        self.put(entry, lock::for_good()).await?;
+        self.carry_over(false).await
+    }
+
+    async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
+        let step = record.steps.len();
+        let entry = Entry { record, files: &[], kind, step, detail: Some(detail), is_new: false };
+        self.put(entry, lock::for_good()).await?;
+        self.carry_over(false).await
+    }
+
+    async fn release(mut self: Box<Self>) -> Result<()> {
+        // What cannot be carried over now waits in the fence, where readers and the next holder find it.
+        let carried = self.carry_over(true).await;
+        let left = lock::leave(&self.store.db, self.token).await;
+        left.map_err(|failure| self.fail(&failure, "cannot release the lock"))?;
+        carried
+    }
+}

@@ -1,0 +1,170 @@
+//! Commands that change documents, in one transaction with the history.
+
+use std::time::Duration;
+
+use dunlin_core::{Advance, Checkpoint, Cursor, Error, EventKind, Record, Result, Work};
+use mongodb::ClientSession;
+use mongodb::error::{Error as DriverError, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+
+use super::{Session, apart, cursor, dated, outcome};
+use crate::error;
+use crate::fence::{self, Entry};
+use crate::fill::Seed;
+use crate::lock;
+use crate::op::{Command, Op};
+use crate::store::lost;
+
+/// How often a transaction that met another one is tried.
+const TRIES: u32 = 5;
+
+/// Why a transaction did not come to its end.
+enum Stop {
+    /// The driver or the server says so, about this command or about the transaction as a whole.
+    Driver(DriverError, Option<usize>),
+    /// We say so.
+    Ours(Error),
+}
+
+impl From<DriverError> for Stop {
+    fn from(error: DriverError) -> Self {
+        Self::Driver(error, None)
+    }
+}
+
+/// Runs a unit. `None` where the server says that this cannot be part of a transaction.
+pub(super) async fn run(
+    session: &mut Session,
+    op: &Op,
+    unit: &[Command],
+    at: &Cursor,
+    work: &Work<'_>,
+) -> Result<Option<Advance>> {
+    let seed = session.seed(at)?;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let stop = match attempt(session, op, unit, (at, &seed), work).await {
+            Ok(advance) => return Ok(Some(advance)),
+            Err(Stop::Ours(error)) => return Err(error),
+            Err(Stop::Driver(failure, index)) => (failure, index),
+        };
+        let (failure, index) = stop;
+        // A session whose connection broke in the middle is of no further use.
+        session.transactions = None;
+        let is_passing = failure.contains_label(TRANSIENT_TRANSACTION_ERROR);
+        if error::is_no_transaction(&failure) && unit.len() == 1 {
+            return Ok(None);
+        }
+        if !is_passing || error::is_too_much(&failure) || tries == TRIES {
+            let command = index.and_then(|index| unit.get(index)).or_else(|| unit.first());
+            let error = command.map_or_else(
+                || session.fail(&failure, "cannot commit"),
+                |command| session.of_command(&failure, command),
+            );
+            return Err(if error::is_too_much(&failure) {
+                Error { temporary: false, ..error }
+            } else {
+                error
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(20 << tries)).await;
+    }
+}
+
+async fn attempt(
+    session: &mut Session,
+    op: &Op,
+    unit: &[Command],
+    (at, seed): (&Cursor, &Seed),
+    work: &Work<'_>,
+) -> Result<Advance, Stop> {
+    let mut transaction = match session.transactions.take() {
+        Some(transaction) => transaction,
+        None => session.store.client.start_session().await?,
+    };
+    let is_last = at.at + unit.len() >= op.commands.len();
+    let concern = if is_last { lock::for_good() } else { lock::in_order() };
+    transaction.start_transaction().write_concern(concern).await?;
+    let ran = inside(session, op, unit, (at, seed), (work, &mut transaction)).await;
+    let (record, files, changed) = match ran {
+        Ok(ran) => ran,
+        Err(stop) => {
+            // The server ends a transaction nobody commits; that the abort did not reach it changes nothing.
+            if transaction.abort_transaction().await.is_ok() {
+                session.transactions = Some(transaction);
+            }
+            return Err(stop);
+        }
+    };
+    commit(&mut transaction).await?;
+    session.transactions = Some(transaction);
+    session.waiting = (session.waiting.0 + 1, session.waiting.1 + files);
+    if files > 0 {
+        session.kept.insert(crate::history::key(&record.id.version));
+    }
+    if is_last {
+        return Ok(Advance::complete(record, changed));
+    }
+    Ok(Advance::partly(record, changed))
+}
+
+/// The commands and the record, before the commit.
+async fn inside(
+    session: &Session,
+    op: &Op,
+    unit: &[Command],
+    (at, seed): (&Cursor, &Seed),
+    (work, transaction): (&Work<'_>, &mut ClientSession),
+) -> Result<(Record, usize, u64), Stop> {
+    let mut changed = 0;
+    for (index, command) in unit.iter().enumerate() {
+        let db = apart::database(session, command);
+        for document in apart::filled(command, seed, at.at + index) {
+            // The transaction has the only write concern there is.
+            let document =
+                document.into_iter().filter(|(key, _)| key != "writeConcern").collect::<bson::Document>();
+            let response = db.run_command(document).session(&mut *transaction).await;
+            let response = response.map_err(|failure| Stop::Driver(failure, Some(index)))?;
+            changed += outcome(&response, command).map_err(|failure| {
+                let error = failure.error(&session.store, command);
+                Stop::Ours(error.with("left behind", "nothing of this command: it was undone"))
+            })?;
+        }
+    }
+    let next = at.at + unit.len();
+    let record = if next >= op.commands.len() {
+        work.complete(changed)
+    } else {
+        let cursor = cursor(op, next, Some(seed.clone()), None, false);
+        work.partly(Checkpoint::of(&cursor), changed)
+    };
+    let files = session.unkept(&record, work.files).map_err(Stop::Ours)?;
+    let is_done = record.checkpoint.is_none();
+    let entry = Entry {
+        record: &record,
+        files,
+        kind: if is_done { work.ends_as() } else { EventKind::Begun },
+        step: work.running.steps.len(),
+        detail: record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0),
+        is_new: true,
+    };
+    let written =
+        fence::write(&session.store.db, session.token, &entry, lock::in_order(), Some(transaction)).await?;
+    let written = written.map_err(Stop::Ours)?.ok_or_else(|| Stop::Ours(lost()))?;
+    let size = files.iter().map(|file| file.text.len()).sum();
+    Ok((dated(&record, written), size, changed))
+}
+
+/// Commits. Where the answer is lost, asking again tells: a commit is done once however often it is asked for.
+async fn commit(transaction: &mut ClientSession) -> Result<(), DriverError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match transaction.commit_transaction().await {
+            Err(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) && tries < TRIES => {
+                tokio::time::sleep(Duration::from_millis(50 << tries)).await;
+            }
+            result => return result,
+        }
+    }
+}

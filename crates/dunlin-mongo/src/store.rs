@@ -1,0 +1,121 @@
+//! A MongoDB database we can read, and whose lock we can ask for.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dunlin_core::history::decode_files;
+use dunlin_core::{
+    Attempt, Error, ErrorKind, Event, History, Holder, Result, Store as CoreStore, StoredFile, Target,
+    Version, async_trait,
+};
+use mongodb::error::Error as DriverError;
+use mongodb::{Client, Database};
+
+use crate::connect::Topology;
+use crate::fence::{self, Pending};
+use crate::lock::{self, Asked, Heartbeat};
+use crate::session::{Clock, Session};
+use crate::{error, examine};
+
+/// A connected MongoDB database.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pub(crate) client: Client,
+    pub(crate) db: Database,
+    pub(crate) target: Arc<Target>,
+    pub(crate) topology: Topology,
+}
+
+impl Store {
+    pub(crate) fn fail(&self, failure: &DriverError, doing: &str) -> Error {
+        error::own(failure, doing, &self.target.url)
+    }
+
+    /// The history as it is, or only what no failover can take back.
+    pub(crate) async fn records(&self, is_settled: bool) -> Result<History> {
+        let is_settled = is_settled && self.topology.has_transactions();
+        let read = fence::read(&self.db, is_settled).await;
+        read.map_err(|failure| self.fail(&failure, "cannot read the history"))?
+    }
+}
+
+#[async_trait]
+impl CoreStore for Store {
+    fn is_transactional(&self) -> bool {
+        // Shape never is, and an op may hold both.
+        false
+    }
+
+    async fn history(&self) -> Result<History> {
+        self.records(true).await
+    }
+
+    async fn journal(&self, version: Option<&Version>, limit: u32) -> Result<Vec<Event>> {
+        let events = fence::events(&self.db, version, limit).await;
+        events.map_err(|failure| self.fail(&failure, "cannot read the journal"))?
+    }
+
+    async fn files(&self, version: &Version) -> Result<Vec<StoredFile>> {
+        let files = fence::files(&self.db, version).await;
+        match files.map_err(|failure| self.fail(&failure, "cannot read the history"))?? {
+            Some(text) => decode_files(&text),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn holder(&self) -> Result<Option<Holder>> {
+        let holder = lock::current(&self.db).await;
+        holder.map_err(|failure| self.fail(&failure, "cannot read the lock"))?
+    }
+
+    async fn try_lock(&self, me: &Holder) -> Result<Attempt> {
+        let fail = |failure: &DriverError| self.fail(failure, "cannot take the migration lock");
+        let sent = Instant::now();
+        let asked = lock::ask(&self.db, me, self.target.lease).await.map_err(|failure| fail(&failure))??;
+        let (mut token, since) = match asked {
+            Asked::Ours { token, since } => (token, since),
+            Asked::Theirs(holder) => return Ok(Attempt::Held(holder)),
+        };
+        let mut raised = lock::raise(&self.db, token).await.map_err(|failure| fail(&failure))?;
+        if raised.is_none() {
+            let Some(ahead) = lock::catch_up(&self.db, token).await.map_err(|failure| fail(&failure))? else {
+                return Ok(Attempt::Held(None));
+            };
+            token = ahead;
+            raised = lock::raise(&self.db, token).await.map_err(|failure| fail(&failure))?;
+        }
+        let Some(found) = raised else { return Ok(Attempt::Held(None)) };
+        let heartbeat = Heartbeat::start(self.db.clone(), token, self.target.lease, sent);
+        let session = Session::new(self.clone(), token, heartbeat, Clock::new(since));
+        let opened = async {
+            let pending = Pending::read(&found)?;
+            let carried = fence::carry(&self.db, token, pending).await;
+            carried.map_err(|failure| self.fail(&failure, "cannot write the history"))?
+        };
+        match opened.await {
+            Ok(()) => Ok(Attempt::Taken(Box::new(session))),
+            Err(error) => {
+                drop(session);
+                // The failure itself is what the caller must see; a lease that stays runs out.
+                let _ = lock::leave(&self.db, token).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn unlock(&self, token: i64) -> Result<()> {
+        let evicted = lock::evict(&self.db, token).await;
+        evicted.map_err(|failure| self.fail(&failure, "cannot release the lock"))
+    }
+
+    async fn examine(&self) -> Result<Vec<(String, String)>> {
+        examine::facts(self).await.map_err(|failure| self.fail(&failure, "cannot examine the server"))
+    }
+}
+
+/// The error of a session whose lock is gone.
+pub(crate) fn lost() -> Error {
+    let message = "the migration lock was taken over by another run while this one was stopped or cut off";
+    Error::new(ErrorKind::LeaseLost, message)
+        .help("nothing was written after that; `dunlin status` shows where things stand")
+}
