@@ -107,7 +107,7 @@ async fn a_role_without_rights_on_the_history_does_not_stop_it(kind: Kind) {
 async fn a_dump_applies_whole(kind: Kind) {
     let source = Bench::new(kind).await;
     source.db.sql("create schema s; create table s.a (id serial primary key, t text default 'a;b', j jsonb); insert into s.a (t, j) values (E'x\\ty', '{\"k\": 1}'), ('--no comment', null); create view s.v as select * from s.a where j ? 'k'; create function s.f() returns int language plpgsql as $$ begin return 1; end $$; create index on s.a (t); create table b (id int references s.a (id)); insert into b values (1)").await;
-    let program = std::path::Path::new(&server::program("DUNLIN_TEST_PG_BIN")).join("pg_dump");
+    let program = std::path::Path::new(&server::program(Kind::Postgres)).join("pg_dump");
     for extra in [&[][..], &["--inserts"]] {
         let dump = Command::new(&program).arg(source.db.url.expose()).args(extra).output().unwrap();
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
