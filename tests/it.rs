@@ -2,4 +2,6 @@
 
 mod cli;
 mod conformance;
+mod mongo;
 mod readme;
+mod sql;

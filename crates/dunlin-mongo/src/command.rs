@@ -33,14 +33,13 @@ pub(crate) fn target(command: &Document) -> Option<&str> {
 /// What kind of command this is.
 pub(crate) fn class(command: &Document) -> Class {
     match name(command) {
-        "insert" => Class::Documents,
+        "insert" | "findAndModify" | "findandmodify" => Class::Documents,
         "update" => one(command, "updates")
             .filter(|update| is_repeatable_update(update))
             .map_or(Class::Documents, repeatable),
         "delete" => one(command, "deletes")
             .filter(|delete| is_repeatable_delete(delete))
             .map_or(Class::Documents, repeatable),
-        "findAndModify" | "findandmodify" => Class::Documents,
         "create" | "dropIndexes" | "deleteIndexes" | "renameCollection" | "createUser" | "dropUser"
         | "createRole" | "dropRole" => Class::Shape,
         "createIndexes"

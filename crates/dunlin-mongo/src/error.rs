@@ -105,6 +105,9 @@ fn help(error: &DriverError) -> Option<&'static str> {
         (_, Some(13)) => {
             "the login needs the role readWrite on the database, and dbAdmin for indexes and collMod"
         }
+        (Driver::InvalidArgument { .. }, _) => {
+            "check the URL; in a user's name and password `@`, `:`, `/` and `%` are written %40, %3A, %2F and %25"
+        }
         (Driver::ServerSelection { .. }, _) => "is the server running, and reachable from here?",
         (Driver::DnsResolve { .. }, _) => "the host name of the URL cannot be resolved",
         (_, Some(11000)) => {

@@ -54,7 +54,7 @@ fn write(value: &Bson, out: &mut String) {
 
 fn write_wrapped(value: &Bson, out: &mut String) {
     let wrap = |name: &str, text: &str| format!("{{\"{name}\":{text}}}");
-    out.push_str(&match value {
+    let text = match value {
         Bson::Int32(number) => wrap("$numberInt", &format!("\"{number}\"")),
         Bson::Int64(number) => wrap("$numberLong", &format!("\"{number}\"")),
         Bson::Double(number) => wrap("$numberDouble", &format!("\"{}\"", double(*number))),
@@ -81,7 +81,8 @@ fn write_wrapped(value: &Bson, out: &mut String) {
         Bson::MaxKey => wrap("$maxKey", "1"),
         Bson::Undefined => wrap("$undefined", "true"),
         other => wrap("$dbPointer", &quoted(&format!("{other:?}"))),
-    });
+    };
+    out.push_str(&text);
 }
 
 fn double(number: f64) -> String {

@@ -3,6 +3,7 @@
 pub(crate) mod decode;
 mod render;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bson::{Bson, Document};
@@ -83,12 +84,12 @@ impl CoreOp for Op {
         let mut text = String::new();
         for command in &self.commands {
             if let Some(database) = &command.database {
-                text.push_str("@");
+                text.push('@');
                 text.push_str(database);
                 text.push(' ');
             }
             if let Some(group) = command.group {
-                text.push_str(&format!("#{group} "));
+                let _ = write!(text, "#{group} ");
             }
             if command.kind == Kind::UpdateMany {
                 text.push_str("update_many ");

@@ -11,79 +11,87 @@ use dunlin_core::{AnyOp, Diagnostic, Native, Section, Severity, Source, Span, Un
 
 use crate::op::{Command, Op, decode};
 use crate::script::{self, Exports, Fault, Mode, Place, Recording};
-use layout::{Directives, Layout, Name, Part};
+use layout::{Directives, Name, Part};
 use scan::Scan;
 
 /// Reads a file, or a pair whose second half is the way back.
 pub(crate) fn read(file: &Source, down: Option<&Source>) -> Native {
-    let mut reader = Reader::default();
-    let mut found = reader.file(file, if down.is_some() { Name::Up } else { Name::Other });
+    let mut diagnostics = Vec::new();
+    let mut found = Reader::read(file, if down.is_some() { Name::Up } else { Name::Other }, &mut diagnostics);
     if let Some(down) = down {
-        let back = reader.file(down, Name::Down);
+        let back = Reader::read(down, Name::Down, &mut diagnostics);
         if let Some(written) = found.iter().find(|part| part.name == Name::Down) {
             let message = "the way back is written twice";
             let diagnostic = Diagnostic::error("duplicate-section", message)
-                .at(written.span, "here")
+                .at(written.place, "here")
                 .at(down.whole(), "and in this file");
-            reader.diagnostics.push(diagnostic.help("keep one of them"));
+            diagnostics.push(diagnostic.help("keep one of them"));
         } else {
             found.extend(back.into_iter().filter(|part| part.name == Name::Down));
         }
     }
-    Native { sections: sections(found, &mut reader.diagnostics), diagnostics: reader.diagnostics }
+    Native { sections: sections(found, &mut diagnostics), diagnostics }
 }
 
 /// One evaluated part.
 struct Found {
     name: Name,
     op: Op,
-    span: Span,
+    place: Span,
     directives: Directives,
     /// What the script threw instead of doing anything: how modules say that there is no way back.
     thrown: Option<String>,
 }
 
-#[derive(Default)]
-struct Reader {
-    diagnostics: Vec<Diagnostic>,
+/// A text that was evaluated, and where it stands.
+#[derive(Debug, Clone, Copy)]
+struct Text {
+    name: Name,
+    /// Its first byte in the file.
+    start: usize,
+    place: Span,
 }
 
-impl Reader {
+/// A file being read.
+struct Reader<'a> {
+    source: &'a Source,
+    scan: Scan<'a>,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Reader<'a> {
     /// The parts of a file. `alone` is what a text without markers is.
-    fn file(&mut self, source: &Source, alone: Name) -> Vec<Found> {
+    fn read(source: &'a Source, alone: Name, diagnostics: &'a mut Vec<Diagnostic>) -> Vec<Found> {
         let scan = scan::scan(&source.text);
-        let directives = layout::directives(source, &scan, 0..source.text.len(), &mut self.diagnostics);
+        let directives = layout::directives(source, &scan, 0..source.text.len(), diagnostics);
         if let Some(kind) = layout::exports(&scan) {
-            return self.module(source, &scan, kind, &directives, alone);
+            return Reader { source, scan, diagnostics }.module(kind, &directives, alone);
         }
-        let Layout { parts } = layout::parts(source, &scan, alone, &mut self.diagnostics);
-        parts.into_iter().map(|part| self.part(source, &scan, &part)).collect()
+        let parts = layout::parts(source, &scan, alone, diagnostics);
+        let mut reader = Reader { source, scan, diagnostics };
+        parts.into_iter().map(|part| reader.part(&part)).collect()
     }
 
-    fn part(&mut self, source: &Source, scan: &Scan<'_>, part: &Part) -> Found {
-        let text = &source.text[part.body.clone()];
-        let mode = mode(part.name);
-        let recording =
-            if scan.has_code(part.body.clone()) { script::shell(text, mode) } else { Recording::default() };
+    fn part(&mut self, part: &Part) -> Found {
+        let body = part.body.clone();
+        let recording = if self.scan.has_code(body.clone()) {
+            script::shell(&self.source.text[body.clone()], mode(part.name))
+        } else {
+            Recording::default()
+        };
         // Directives were checked with the whole file; here they are only collected.
-        let directives = layout::directives(source, scan, part.body.clone(), &mut Vec::new());
-        let span = source.span(part.body.start, part.body.end);
-        self.found(source, scan, (part.name, part.body.start, span), recording, directives)
+        let directives = layout::directives(self.source, &self.scan, body.clone(), &mut Vec::new());
+        let place = self.source.span(body.start, body.end);
+        self.found(Text { name: part.name, start: body.start, place }, recording, directives)
     }
 
-    fn module(
-        &mut self,
-        source: &Source,
-        scan: &Scan<'_>,
-        kind: Exports,
-        directives: &Directives,
-        alone: Name,
-    ) -> Vec<Found> {
+    fn module(&mut self, kind: Exports, directives: &Directives, alone: Name) -> Vec<Found> {
         let names: Vec<(&str, Mode)> = Name::NAMED.iter().map(|name| (name.word(), mode(*name))).collect();
-        let recordings = match script::module(&source.text, kind, &names) {
+        let whole = |name: Name| Text { name, start: 0, place: self.source.whole() };
+        let recordings = match script::module(&self.source.text, kind, &names) {
             Ok(recordings) => recordings,
             Err(recording) => {
-                self.report(source, scan, 0, source.whole(), &recording.faults);
+                self.report(whole(alone), &recording.faults);
                 return Vec::new();
             }
         };
@@ -92,7 +100,7 @@ impl Reader {
             let message = format!("the module exports no `{needed}` function");
             self.diagnostics.push(
                 Diagnostic::error("no-up-function", message)
-                    .at(source.span(0, 0), "in this file")
+                    .at(self.source.span(0, 0), "in this file")
                     .help("write `module.exports = { async up(db) { … }, async down(db) { … } }`, or mongosh text under `// Up` and `// Down`"),
             );
         }
@@ -100,64 +108,50 @@ impl Reader {
         for (word, recording) in recordings {
             let Some(name) = Name::NAMED.into_iter().find(|name| name.word() == word) else { continue };
             let own = if name == Name::Down { directives.clone() } else { Directives::default() };
-            found.push(self.found(source, scan, (name, 0, source.whole()), recording, own));
+            let text = Text { name, start: 0, place: self.source.whole() };
+            found.push(self.found(text, recording, own));
         }
         if !found.iter().any(|part| part.name == Name::Down) && *directives != Directives::default() {
-            let (op, thrown) = (Op::default(), None);
-            found.push(Found {
-                name: Name::Down,
-                op,
-                span: source.whole(),
-                directives: directives.clone(),
-                thrown,
-            });
+            let (op, place, directives) = (Op::default(), self.source.whole(), directives.clone());
+            found.push(Found { name: Name::Down, op, place, directives, thrown: None });
         }
         found
     }
 
-    fn found(
-        &mut self,
-        source: &Source,
-        scan: &Scan<'_>,
-        (name, start, span): (Name, usize, Span),
-        recording: Recording,
-        directives: Directives,
-    ) -> Found {
+    fn found(&mut self, text: Text, recording: Recording, directives: Directives) -> Found {
         // `async down() { throw new Error("cannot be undone") }` is how modules say it.
-        let thrown = recording.thrown.filter(|_| name.is_back() && recording.commands.is_empty());
+        let thrown = recording.thrown.filter(|_| text.name.is_back() && recording.commands.is_empty());
         if thrown.is_none() {
-            self.report(source, scan, start, span, &recording.faults);
+            self.report(text, &recording.faults);
         }
-        for (text, place) in recording.notes {
-            let at = place.map_or(span, |place| spanned(source, scan, start, place));
-            let note = Diagnostic::error("js-printed", format!("the script prints: {text}")).at(at, "here");
+        for (said, place) in recording.notes {
+            let at = place.map_or(text.place, |place| self.around(self.position(text, place)));
+            let note = Diagnostic::error("js-printed", format!("the script prints: {said}")).at(at, "here");
             self.diagnostics.push(Diagnostic { severity: Severity::Note, ..note });
         }
-        let phase = name.phase();
         let mut commands = Vec::new();
         for recorded in recording.commands {
-            let at = recorded.place.map_or(span, |place| sent(source, scan, start, place));
+            let at = recorded.place.map_or(text.place, |place| self.sent(text, place));
             let database = recorded.database.map(Arc::from);
             let document = recorded.document;
             let command =
                 Command { database, group: recorded.group, span: Some(at), ..Command::new(document) };
-            self.diagnostics.extend(decode::refused(phase, &command, at));
+            self.diagnostics.extend(decode::refused(text.name.phase(), &command, at));
             commands.push(command);
         }
-        Found { name, op: Op { commands }, span, directives, thrown }
+        Found { name: text.name, op: Op { commands }, place: text.place, directives, thrown }
     }
 
-    fn report(&mut self, source: &Source, scan: &Scan<'_>, start: usize, span: Span, faults: &[Fault]) {
+    fn report(&mut self, text: Text, faults: &[Fault]) {
         for fault in faults {
             let at = match fault.place {
-                Some(place) if fault.code == "js-syntax" => token(source, position(source, start, place)),
-                Some(place) if fault.code == "js-value" => sent(source, scan, start, place),
-                Some(place) => spanned(source, scan, start, place),
-                None => span,
+                Some(place) if fault.code == "js-syntax" => self.token(self.position(text, place)),
+                Some(place) if fault.code == "js-value" => self.sent(text, place),
+                Some(place) => self.around(self.position(text, place)),
+                None => text.place,
             };
             let diagnostic = Diagnostic::error(fault.code, fault.message.clone()).at(at, "here");
-            let shell = fault.code == "js-syntax" && is_shell_helper(source, at);
-            let help = if shell {
+            let help = if fault.code == "js-syntax" && self.is_shell_helper(at) {
                 Some("`use` and `show` belong to the shell; write db.getSiblingDB(\"name\")".to_owned())
             } else {
                 fault.help.clone()
@@ -168,40 +162,40 @@ impl Reader {
             });
         }
     }
+
+    /// The byte of the file that a place in a part of it means.
+    fn position(&self, text: Text, place: Place) -> usize {
+        text.start + decode::offset(&self.source.text[text.start..], place.line, place.column)
+    }
+
+    /// The call, or whatever else stands there, around a byte.
+    fn around(&self, at: usize) -> Span {
+        let Range { start, end } = self.scan.call(at);
+        self.source.span(start, end)
+    }
+
+    /// The call that sends a command. The engine may point at one of its arguments instead.
+    fn sent(&self, text: Text, place: Place) -> Span {
+        self.around(self.scan.method(self.position(text, place)))
+    }
+
+    /// The word or the sign at a byte.
+    fn token(&self, at: usize) -> Span {
+        let rest = &self.source.text[at.min(self.source.text.len())..];
+        let word = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(rest.len());
+        let length = if word == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { word };
+        self.source.span(at, at + length)
+    }
+
+    fn is_shell_helper(&self, at: Span) -> bool {
+        let line = self.source.text[..at.start as usize].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = self.source.text[line..].trim_start();
+        ["use ", "show "].iter().any(|word| line.starts_with(word))
+    }
 }
 
 fn mode(name: Name) -> Mode {
     if name == Name::Verify { Mode::Verify } else { Mode::Write }
-}
-
-/// The byte of the file that a place in a part of it means.
-fn position(source: &Source, start: usize, place: Place) -> usize {
-    start + decode::offset(&source.text[start..], place.line, place.column)
-}
-
-fn spanned(source: &Source, scan: &Scan<'_>, start: usize, place: Place) -> Span {
-    let Range { start, end } = scan.call(position(source, start, place));
-    source.span(start, end)
-}
-
-/// The call that sends a command. The engine may point at one of its arguments instead.
-fn sent(source: &Source, scan: &Scan<'_>, start: usize, place: Place) -> Span {
-    let Range { start, end } = scan.call(scan.method(position(source, start, place)));
-    source.span(start, end)
-}
-
-/// The word or the sign at a byte.
-fn token(source: &Source, at: usize) -> Span {
-    let rest = &source.text[at.min(source.text.len())..];
-    let word = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(rest.len());
-    let length = if word == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { word };
-    source.span(at, at + length)
-}
-
-fn is_shell_helper(source: &Source, at: Span) -> bool {
-    let line = source.text[..at.start as usize].rfind('\n').map_or(0, |newline| newline + 1);
-    let line = source.text[line..].trim_start();
-    ["use ", "show "].iter().any(|word| line.starts_with(word))
 }
 
 /// The sections, with the way back from each.
@@ -223,7 +217,7 @@ fn sections(found: Vec<Found>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Section
             _ => back.take().or_else(|| part.directives.undo()).unwrap_or(Undo::Unwritten),
         };
         let op: AnyOp = Arc::new(part.op);
-        Section { phase: name.phase(), op, undo, span: part.span }
+        Section { phase: name.phase(), op, undo, span: part.place }
     };
     sections.into_iter().map(section).collect()
 }
@@ -235,7 +229,7 @@ fn undo(part: Found, diagnostics: &mut Vec<Diagnostic>) -> Undo {
             let message = "the down section does something, and says that there is nothing to do";
             diagnostics.push(
                 Diagnostic::error("contradicting-undo", message)
-                    .at(part.span, "both in here")
+                    .at(part.place, "both in here")
                     .help("remove the commands or the `// dunlin:` line"),
             );
             Undo::Op(Arc::new(part.op))

@@ -7,6 +7,7 @@
 mod value;
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -227,12 +228,12 @@ impl Engine {
     ) -> (Option<Value<'js>>, Recording) {
         self.deadline.set(Some(Instant::now() + TIME));
         *self.state.borrow_mut() = State::default();
-        let word = match mode {
+        let state = match mode {
             Some(Mode::Write) => "write",
             Some(Mode::Verify) => "verify",
             None => "closed",
         };
-        let outcome = call(api, "open", word)
+        let outcome = call(api, "open", state)
             .and_then(|()| work(ctx))
             .map_err(|_| self.caught(ctx))
             .and_then(|value| self.settle(ctx, value));
@@ -354,7 +355,7 @@ impl Engine {
                     String::from("const types = globalThis.__dunlin.types; export default types;");
                 for key in types.keys::<String>() {
                     let key = key?;
-                    source.push_str(&format!("export const {key} = types.{key};"));
+                    let _ = write!(source, "export const {key} = types.{key};");
                 }
                 Module::evaluate(ctx.clone(), name, source)?.finish::<()>()?;
             }

@@ -86,6 +86,9 @@ fn explained(error: Error, summary: &Summary) -> Error {
         ErrorKind::Statement if error.help.is_none() => {
             error.help("correct the file, then run `dunlin up` again: it continues where this run stopped")
         }
+        ErrorKind::Connect | ErrorKind::LeaseLost if error.help.is_none() => {
+            error.help("what was done until then is recorded; `dunlin up` goes on from there")
+        }
         _ => error,
     }
 }

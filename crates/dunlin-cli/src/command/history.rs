@@ -121,7 +121,7 @@ fn table(entries: &[Entry<'_>]) -> Table {
     ]);
     for Entry { store, event, outcome } in entries {
         let (style, what) = what(event, *outcome);
-        let ran = outcome.filter(|_| event.kind != EventKind::Marked);
+        let ran = outcome.filter(|_| event.kind == EventKind::StepDone);
         let rows = ran.map(|record| record.rows).filter(|rows| *rows > 0);
         let cells: [Cell; 7] = [
             (Style::Dim, Moment(event.at).to_string()),
@@ -173,9 +173,9 @@ pub(super) fn took(record: &Record) -> Option<std::time::Duration> {
 fn of_entry(entry: &Entry<'_>) -> Value {
     let mut object = of_event(entry.store, &entry.event);
     object["outcome"] = json!(entry.outcome.map(|record| record.state.word()));
-    object["rows"] = json!(entry.outcome.map(|record| record.rows));
-    object["took_ms"] =
-        json!(entry.outcome.and_then(took).and_then(|took| u64::try_from(took.as_millis()).ok()));
+    let ran = entry.outcome.filter(|_| entry.event.kind == EventKind::StepDone);
+    object["rows"] = json!(ran.map(|record| record.rows));
+    object["took_ms"] = json!(ran.and_then(took).and_then(|took| u64::try_from(took.as_millis()).ok()));
     object
 }
 

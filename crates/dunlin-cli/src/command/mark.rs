@@ -63,7 +63,11 @@ fn touched(
         .cloned()
         .collect();
     if touched.is_empty() {
-        let message = format!("there is neither a file nor a record of {} here", args.version);
+        let names: Vec<String> = histories.keys().map(|store| format!("`{store}`")).collect();
+        let message = match migration {
+            Some(migration) => format!("{} does not touch {}", migration.id(), names.join(", ")),
+            None => format!("there is neither a file nor a record of {}", args.version),
+        };
         let fault = Diagnostic::error("unknown-version", message);
         return Err(fault.help("`dunlin status` lists what there is; nothing was changed").into());
     }

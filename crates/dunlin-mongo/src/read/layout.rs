@@ -68,12 +68,6 @@ pub(super) struct Part {
     pub(super) body: Range<usize>,
 }
 
-/// All parts of a text.
-#[derive(Debug)]
-pub(super) struct Layout {
-    pub(super) parts: Vec<Part>,
-}
-
 /// How a module exports, if the text is one.
 pub(super) fn exports(scan: &Scan<'_>) -> Option<Exports> {
     if scan.has_word("export") {
@@ -83,25 +77,25 @@ pub(super) fn exports(scan: &Scan<'_>) -> Option<Exports> {
 }
 
 /// Splits mongosh text at its markers.
-pub(super) fn parts(source: &Source, scan: &Scan<'_>, alone: Name, wrong: &mut Vec<Diagnostic>) -> Layout {
+pub(super) fn parts(source: &Source, scan: &Scan<'_>, alone: Name, wrong: &mut Vec<Diagnostic>) -> Vec<Part> {
     let text = &*source.text;
     let mut markers: Vec<(Name, Range<usize>)> = Vec::new();
     for comment in &scan.comments {
         let line_start = text[..comment.range.start].rfind('\n').map_or(0, |newline| newline + 1);
         let is_alone = text[line_start..comment.range.start].trim().is_empty();
         let Some(name) = marker(&text[comment.range.clone()]).filter(|_| is_alone) else { continue };
-        let span = source.span(comment.range.start, comment.range.end);
+        let place = source.span(comment.range.start, comment.range.end);
         if comment.depth > 0 {
             let message = format!("this marks the {} section inside open brackets", name.word());
             wrong.push(
                 Diagnostic::error("marker-inside-code", message)
-                    .at(span, "brackets are open here")
+                    .at(place, "brackets are open here")
                     .help("close them first, or word the comment differently"),
             );
         } else if let Some((_, first)) = markers.iter().find(|(known, _)| *known == name) {
             wrong.push(
                 Diagnostic::error("duplicate-section", format!("a second {} section", name.word()))
-                    .at(span, "again here")
+                    .at(place, "again here")
                     .at(source.span(first.start, first.end), "first here")
                     .help("join the two"),
             );
@@ -118,7 +112,7 @@ fn split(
     alone: Name,
     markers: &[(Name, Range<usize>)],
     wrong: &mut Vec<Diagnostic>,
-) -> Layout {
+) -> Vec<Part> {
     let end = source.text.len();
     let first = markers.first().map_or(end, |(_, marker)| marker.start);
     let mut parts = Vec::new();
@@ -135,7 +129,7 @@ fn split(
         let end = markers.get(at + 1).map_or(end, |(_, next)| next.start);
         parts.push(Part { name: *name, body: marker.end..end });
     }
-    Layout { parts }
+    parts
 }
 
 /// The section a comment begins.
@@ -185,20 +179,20 @@ pub(super) fn directives(
         let said = said.trim();
         let (word, reason) =
             said.split_once(':').map_or((said, ""), |(word, reason)| (word.trim(), reason.trim()));
-        let span = source.span(comment.range.start, comment.range.start + text.trim_end().len());
+        let place = source.span(comment.range.start, comment.range.start + text.trim_end().len());
         if word.starts_with("allow(") {
             continue;
         }
         if !KNOWN.contains(&word) {
             wrong.push(
                 Diagnostic::error("unknown-directive", format!("unknown directive `{word}`"))
-                    .at(span, "not known")
+                    .at(place, "not known")
                     .help(suggest::help(word, KNOWN)),
             );
         } else if reason.is_empty() {
             wrong.push(
                 Diagnostic::error("missing-reason", format!("`{word}` needs a reason"))
-                    .at(span, "no reason is given")
+                    .at(place, "no reason is given")
                     .help(format!("write `// dunlin: {word}: why`")),
             );
         } else if word == "irreversible" {

@@ -99,11 +99,9 @@ impl Scanner<'_> {
         match byte {
             b'(' | b'[' | b'{' => self.open.push(false),
             b')' | b']' => drop(self.open.pop()),
-            b'}' => {
-                if self.open.pop() == Some(true) {
-                    self.mark(self.at + 1, Kind::Text);
-                    return self.template();
-                }
+            b'}' if self.open.pop() == Some(true) => {
+                self.mark(self.at + 1, Kind::Text);
+                return self.template();
             }
             _ => {}
         }

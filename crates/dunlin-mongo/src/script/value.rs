@@ -120,7 +120,7 @@ fn convert_object(object: &Object<'_>, depth: usize) -> Result<Bson, Bad> {
     if is("RegExp") {
         return regex(
             object.get("source")?,
-            object.get::<_, String>("flags")?.replace(['g', 'y', 'd', 'v', 'u'], ""),
+            &object.get::<_, String>("flags")?.replace(['g', 'y', 'd', 'v', 'u'], ""),
         );
     }
     if is("Map") {
@@ -165,7 +165,7 @@ fn date(object: &Object<'_>) -> Result<Bson, Bad> {
     }
 }
 
-fn regex(pattern: String, options: String) -> Result<Bson, Bad> {
+fn regex(pattern: String, options: &str) -> Result<Bson, Bad> {
     let mut letters: Vec<char> = options.chars().collect();
     letters.sort_unstable();
     match (pattern.try_into(), letters.into_iter().collect::<String>().try_into()) {
@@ -200,7 +200,7 @@ fn typed(kind: &str, object: &Object<'_>, depth: usize) -> Result<Bson, Bad> {
         "MinKey" => Bson::MinKey,
         "MaxKey" => Bson::MaxKey,
         "BSONSymbol" => Bson::Symbol(text("value")?),
-        "BSONRegExp" => regex(text("pattern")?, text("options")?)?,
+        "BSONRegExp" => regex(text("pattern")?, &text("options")?)?,
         "Code" => match object.get::<_, Option<Object>>("scope")? {
             None => Bson::JavaScriptCode(text("code")?),
             Some(scope) => Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope {

@@ -104,7 +104,11 @@ pub(super) async fn run(
         if !at.open {
             let look = look(session, command).await?;
             let open = cursor(op, at.at, Some(seed.clone()), look, true);
-            running = session.put_step(work, &work.partly(Checkpoint::of(&open), 0)).await?;
+            let announcement = work.partly(Checkpoint::of(&open), 0);
+            // Where the answer to this is lost, the command was not sent: this session knows when it finds it written.
+            session.announced.clone_from(&announcement.checkpoint);
+            running = session.put_step(work, &announcement).await?;
+            session.announced = None;
             session.check_lease().await?;
         }
         match send(session, command, &seed, (at.at, is_resumed)).await {
@@ -118,10 +122,9 @@ pub(super) async fn run(
     }
     let mut record = next(session, op, at.at + 1, &seed, (work, changed)).await?;
     record.started = running.started.or(record.started);
-    let checkpoint = record.checkpoint.clone();
+    session.announced.clone_from(&record.checkpoint);
     let record = session.put_step(work, &record).await?;
-    session.announced = checkpoint.clone();
-    let is_done = checkpoint.is_none();
+    let is_done = record.checkpoint.is_none();
     Ok(Advance { notes, is_done, ..Advance::partly(record, changed) })
 }
 
