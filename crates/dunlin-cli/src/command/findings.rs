@@ -1,5 +1,7 @@
 //! What files and histories disagree on, as faults of an answer.
 
+use std::collections::BTreeSet;
+
 use dunlin_core::{Diagnostic, Severity};
 use dunlin_core::{Error, ErrorKind, SourceMap, State};
 use dunlin_engine::run::Stop;
@@ -62,7 +64,7 @@ fn exit_of(error: &Error, summary: &Summary) -> Exit {
 fn explained(error: Error, summary: &Summary) -> Error {
     let version = error.fact("migration").and_then(|id| id.split('_').next()).unwrap_or("VERSION").to_owned();
     let store = error.fact("store").unwrap_or("STORE").to_owned();
-    let others: Vec<&str> = summary
+    let others: BTreeSet<&str> = summary
         .completed
         .iter()
         .filter(|item| {
@@ -71,7 +73,9 @@ fn explained(error: Error, summary: &Summary) -> Error {
         .map(|item| item.store.as_str())
         .filter(|name| *name != store)
         .collect();
-    let error = if others.is_empty() { error } else { error.with("already done in", others.join(", ")) };
+    let others: Vec<&str> = others.into_iter().collect();
+    let error =
+        if others.is_empty() { error } else { error.with("steps of it are done in", others.join(", ")) };
     match error.kind {
         ErrorKind::Ambiguous => {
             let mark =
