@@ -3,10 +3,11 @@
 
 use std::process::Command;
 
+use dunlin_testkit::Kind;
 use dunlin_testkit::fault::{AT, WHEN, When};
 use dunlin_testkit::process::{self, Run};
 use dunlin_testkit::proxy::{Loss, Proxy, Trigger};
-use dunlin_testkit::{Kind, Scratch};
+use dunlin_testkit::scratch::Connection;
 
 use super::Bench;
 
@@ -38,24 +39,25 @@ fn write(bench: &Bench) {
 }
 
 /// What can be told apart of a database.
-async fn picture(db: &Scratch) -> Vec<Vec<Option<String>>> {
-    let catalogue = match db.kind {
+async fn picture(db: &mut Connection, kind: Kind) -> Vec<Vec<Option<String>>> {
+    let catalogue = match kind {
         Kind::Postgres => {
-            "select c.relname::text, c.relkind::text, coalesce(i.indisvalid::text, '') from pg_class c left join pg_index i on i.indexrelid = c.oid where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'i') order by 1"
+            "select c.relname::text, c.relkind::text, i.indisvalid::text from pg_class c left join pg_index i on i.indexrelid = c.oid \
+             where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'i') order by 1"
         }
         Kind::Mysql => {
-            "select table_name, column_name, column_key from information_schema.columns where table_schema = database() and table_name not like 'dunlin%' order by 1, 2"
+            "select table_name, column_name, column_key from information_schema.columns \
+             where table_schema = database() and table_name not like 'dunlin%' order by 1, 2"
         }
         _ => "select name, sql, '' from sqlite_master order by 1",
     };
-    let mut all = db.rows(catalogue).await;
-    all.extend(db.rows("select version, state, steps, checkpoint from dunlin_history order by 1").await);
+    let mut all = db.rows(catalogue).await.unwrap();
+    all.extend(
+        db.rows("select version, state, steps, checkpoint from dunlin_history order by 1").await.unwrap(),
+    );
     for query in ["select id, n from n order by 1", "select id from last"] {
-        if let Ok(rows) = db.connect().await.rows(query).await {
-            all.extend(
-                rows.into_iter().map(|row| row.into_iter().map(|cell| cell.map(|cell| cell + "!")).collect()),
-            );
-        }
+        let rows = db.rows(query).await.unwrap_or_default();
+        all.extend(rows);
     }
     all
 }
@@ -73,11 +75,12 @@ fn runner(bench: &Bench, direction: &str, fault: Option<(usize, When)>) -> Run {
 
 async fn dies_everywhere(kind: Kind, when: When) {
     let bench = Bench::new(kind).await;
+    let mut db = bench.db.connect().await;
     write(&bench);
     runner(&bench, "up", None).expect_code(0);
-    let up = picture(&bench.db).await;
+    let up = picture(&mut db, kind).await;
     runner(&bench, "down", None).expect_code(0);
-    let down = picture(&bench.db).await;
+    let down = picture(&mut db, kind).await;
     for direction in ["up", "down"] {
         let wanted = if direction == "up" { &up } else { &down };
         let mut at = 1;
@@ -86,7 +89,7 @@ async fn dies_everywhere(kind: Kind, when: When) {
             let is_dead = run.signal.is_some();
             assert!(is_dead || run.code == Some(0), "{direction} {when} call {at}: {run}");
             runner(&bench, direction, None).expect_code(0);
-            assert_eq!(&picture(&bench.db).await, wanted, "{direction}, killed {when} call {at}\n{run}");
+            assert_eq!(&picture(&mut db, kind).await, wanted, "{direction}, killed {when} call {at}\n{run}");
             if !is_dead {
                 break;
             }
@@ -107,12 +110,13 @@ async fn a_process_that_dies_after_a_call_loses_nothing(kind: Kind) {
 
 async fn is_cut_everywhere(kind: Kind, loss: Loss) {
     let bench = Bench::new(kind).await;
+    let mut db = bench.db.connect().await;
     write(&bench);
     bench.up();
-    let up = picture(&bench.db).await;
+    let up = picture(&mut db, kind).await;
     let back = "down 3 --allow-data-loss";
     bench.run(back).expect_code(0);
-    let down = picture(&bench.db).await;
+    let down = picture(&mut db, kind).await;
     let proxy = Proxy::before(&bench.db.url);
     for (line, other, wanted) in [("up", back, &up), (back, "up", &down)] {
         let mut at = 0;
@@ -129,11 +133,11 @@ async fn is_cut_everywhere(kind: Kind, loss: Loss) {
             // As many as are left: a migration that was undone before the cut is not counted again.
             let again = if line == "up" { "up" } else { "down --to 0 --allow-data-loss" };
             bench.run(again).expect_code(0);
-            assert_eq!(&picture(&bench.db).await, wanted, "{line}, cut at request {at}\n{run}");
+            assert_eq!(&picture(&mut db, kind).await, wanted, "{line}, cut at request {at}\n{run}");
             bench.run(other).expect_code(0);
             at += 1;
         }
-        assert_eq!(&picture(&bench.db).await, wanted);
+        assert_eq!(&picture(&mut db, kind).await, wanted);
         assert!(at > 10, "it was cut at {at} requests only");
     }
 }
