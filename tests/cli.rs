@@ -1,10 +1,24 @@
 //! The real program: whole exit codes, stdout and stderr.
 #![allow(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
 
+mod baseline;
+mod check;
+mod doctor;
+mod down;
 mod explain;
+mod filter;
+mod history;
 mod init;
+mod lock;
+mod mark;
 mod new;
+mod plan;
 mod settings;
+mod shop;
+mod signals;
+mod status;
+mod unreachable;
+mod up;
 mod usage;
 
 use std::fs;
@@ -74,6 +88,17 @@ impl Case {
             }
         }
         without_times(&shown.replace(&*self.path().to_string_lossy(), "[DIR]"))
+    }
+
+    /// Runs the program and shows everything it said, without what differs from run to run.
+    pub(crate) fn said(&self, line: &str) -> String {
+        filter::steady(&self.run(line))
+    }
+
+    /// Runs the program for what it does; it must succeed.
+    pub(crate) fn done(&self, line: &str) {
+        let said = self.run(line);
+        assert!(said.starts_with("exit 0\n"), "{line}: {said}");
     }
 }
 

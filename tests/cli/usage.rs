@@ -22,7 +22,6 @@ fn alone_it_prints_help_and_exits_2() {
       plan         Show what `up` would do, statement by statement
       history      Show what ran: when, by whom, how long, with which text
       check        The gate for CI: are the files sound, and do the histories agree with them?
-      verify       Run the verify steps again, without writing
       doctor       Look at each server, login and setting, and say what is amiss
       explain      Say what a code in a report means and what to do
 
@@ -100,16 +99,10 @@ fn the_help_of_a_command_ends_with_examples() {
       [COUNT]  How many migrations [default: 1]
 
     Options:
-          --to <VERSION>  All after this version; it stays itself, and 0 undoes everything
-          --dry-run       Show what would be done, and do nothing
-      -h, --help          Print help (see more with '--help')
-
-    Policy:
-          --out-of-order <RULE>  A migration is pending although a later one ran [possible values:
-                                 error, warn, apply]
-          --edited <RULE>        A migration was changed after it ran [possible values: error, warn]
-          --missing <RULE>       A migration ran, and there is no file of it [possible values: error,
-                                 warn]
+          --to <VERSION>     All after this version; it stays itself, and 0 undoes everything
+          --dry-run          Show what would be done, and do nothing
+          --allow-data-loss  Go on although tables, collections or keys go, and the data in them
+      -h, --help             Print help (see more with '--help')
 
     Global options:
       -c, --config <FILE>     The configuration, instead of the `dunlin.toml` found upward from here

@@ -56,7 +56,7 @@ impl Fault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Diagnostic(diagnostic) => diagnostic.code,
-            Self::Error(error) => error.kind.code(),
+            Self::Error(error) => crate::render::error::code(error),
         }
     }
 
@@ -74,6 +74,8 @@ impl Fault {
 pub struct Failure {
     /// How the run ended.
     pub exit: Exit,
+    /// What was done before that, for programs. Boxed, because every command's result carries one.
+    pub data: Box<Value>,
     /// Everything that is wrong.
     pub faults: Vec<Fault>,
     /// The texts that spans point into.
@@ -84,7 +86,7 @@ impl Failure {
     /// The settings cannot be used.
     pub fn of_config(loaded: Loaded) -> Self {
         let faults = loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
-        Self { exit: Exit::Usage, faults, sources: loaded.sources }
+        Self { exit: Exit::Usage, data: Box::default(), faults, sources: loaded.sources }
     }
 
     /// The same, with another way out for one kind of fault.
@@ -107,13 +109,14 @@ impl Failure {
 
 impl From<Diagnostic> for Failure {
     fn from(diagnostic: Diagnostic) -> Self {
-        Self { exit: Exit::Usage, faults: vec![Fault::Diagnostic(diagnostic)], sources: SourceMap::default() }
+        let (faults, sources) = (vec![Fault::Diagnostic(diagnostic)], SourceMap::default());
+        Self { exit: Exit::Usage, data: Box::default(), faults, sources }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = Exit::of(error.kind);
-        Self { exit, faults: vec![Fault::Error(error)], sources: SourceMap::default() }
+        Self { exit, data: Box::default(), faults: vec![Fault::Error(error)], sources: SourceMap::default() }
     }
 }

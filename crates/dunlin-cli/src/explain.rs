@@ -5,13 +5,15 @@ use dunlin_core::suggest;
 
 use crate::exit::Exit;
 
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 8] = [
     include_str!("explain/world.md"),
     include_str!("explain/config.md"),
     include_str!("explain/files.md"),
     include_str!("explain/sql.md"),
+    include_str!("explain/mongo.md"),
     include_str!("explain/redis.md"),
     include_str!("explain/history.md"),
+    include_str!("explain/command.md"),
 ];
 
 /// The long form of a code.

@@ -72,30 +72,54 @@ fn perform(args: &Args, printer: &Printer) -> Result<Answer, Failure> {
         Command::Completions(completions) => Ok(command::completions::run(completions)),
         Command::Man(man) => command::man::run(man),
         Command::Init(init) => command::init::run(init, &args.global),
-        Command::New(new) => command::new::run(new, settings(args)?, OffsetDateTime::now_utc()),
-        Command::Status(status) => command::status::run(status, &args.global, settings(args)?, printer),
-        Command::Plan(plan) => command::plan::run(plan, &args.global, settings(args)?, printer),
-        Command::Up(up) => command::up::run(up, &args.global, settings(args)?, printer),
+        Command::New(new) => command::new::run(new, settings(args, printer)?, OffsetDateTime::now_utc()),
+        Command::Status(status) => {
+            command::status::run(status, &args.global, settings(args, printer)?, printer)
+        }
+        Command::Plan(plan) => command::plan::run(plan, &args.global, settings(args, printer)?, printer),
+        Command::Up(up) => command::up::run(up, &args.global, settings(args, printer)?, printer),
         Command::Contract(contract) => {
-            command::up::contract(contract, &args.global, settings(args)?, printer)
+            command::up::contract(contract, &args.global, settings(args, printer)?, printer)
         }
-        Command::Down(down) => command::down::run(down, &args.global, settings(args)?, printer),
-        Command::Redo(redo) => command::down::redo(redo, &args.global, settings(args)?, printer),
-        other => {
-            let message = format!("`{}` is not part of this build", name(other));
-            Err(dunlin_core::Error::new(dunlin_core::ErrorKind::Unsupported, message).into())
+        Command::Down(down) => command::down::run(down, &args.global, settings(args, printer)?, printer),
+        Command::Redo(redo) => command::down::redo(redo, &args.global, settings(args, printer)?, printer),
+        Command::History(history) => {
+            command::history::run(history, &args.global, settings(args, printer)?, printer)
         }
+        Command::Check(check) => command::check::run(check, &args.global, settings(args, printer)?),
+        Command::Doctor => command::doctor::run(&args.global, settings(args, printer)?, printer),
+        Command::Baseline(baseline) => {
+            command::baseline::run(baseline, &args.global, settings(args, printer)?, printer)
+        }
+        Command::Mark(mark) => command::mark::run(mark, &args.global, settings(args, printer)?, printer),
+        Command::Lock(lock) => command::lock::run(*lock, &args.global, settings(args, printer)?, printer),
     }
 }
 
 /// The settings, whose secrets are kept out of everything from here on.
-fn settings(args: &Args) -> Result<Loaded, Failure> {
+fn settings(args: &Args, printer: &Printer) -> Result<Loaded, Failure> {
     let directory = std::env::current_dir().map_err(|error| {
         Diagnostic::error("unreadable-file", format!("the working directory cannot be read: {error}"))
     })?;
     let loaded = config::load(&args.global.request(directory));
     panic::conceal(loaded.config.urls());
+    if printer.volume == Volume::Verbose {
+        render::complain(&in_use(&loaded.config));
+    }
     Ok(loaded)
+}
+
+/// The settings in use, without passwords.
+fn in_use(config: &config::Config) -> String {
+    let mut lines = Vec::new();
+    if let Some(path) = &config.path {
+        lines.push(format!("configuration: {}", path.display()));
+    }
+    lines.extend(config.environment.iter().map(|name| format!("environment: {name}")));
+    lines.push(format!("migrations: {}", config.migrations.display()));
+    let stores = config.selected().filter_map(|store| store.target.as_ref());
+    lines.extend(stores.map(|target| format!("store {}: {}", target.name, target.url)));
+    answer::lines(&lines)
 }
 
 fn name(command: &Command) -> &'static str {
@@ -104,7 +128,6 @@ fn name(command: &Command) -> &'static str {
         Command::Plan(_) => "plan",
         Command::History(_) => "history",
         Command::Check(_) => "check",
-        Command::Verify(_) => "verify",
         Command::Doctor => "doctor",
         Command::Explain(_) => "explain",
         Command::Up(_) => "up",

@@ -97,8 +97,7 @@ impl Printer {
     pub fn failure(&self, command: &str, failure: &Failure) -> Exit {
         self.faults(&failure.faults, &failure.sources);
         if self.format == Format::Json {
-            let text =
-                json::envelope(command, false, &serde_json::Value::Null, &failure.faults, &failure.sources);
+            let text = json::envelope(command, false, &failure.data, &failure.faults, &failure.sources);
             if let Err(error) = self.data(&text) {
                 return self.lost(&error);
             }

@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dunlin_core::{Checksum, History, Migration, MigrationId, Origin, Record, State, StoreName, Version};
+use dunlin_core::{
+    Checksum, History, Migration, MigrationId, Origin, Phase, Record, State, Step, StoreName, Version,
+};
 
 use crate::lane;
+use crate::plan::{self, Places};
 
 /// One disagreement between files and histories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +90,13 @@ type Histories = BTreeMap<StoreName, History>;
 /// Everything on which files and histories disagree, by version.
 pub fn audit(migrations: &Migrations, histories: &Histories, policy: Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let fresh = fresh(migrations, histories);
     for (store, history) in histories {
         for record in history.records.values().filter(|record| record.state != State::Undone) {
             match migrations.get(&record.id.version) {
                 Some(migration) => findings.extend(compare(&**migration, store, record, policy)),
                 None if record.origin == Origin::Baseline => {}
-                None => findings.push(missing(store, record, migrations, histories, policy)),
+                None => findings.push(missing(store, record, &fresh, policy)),
             }
         }
     }
@@ -106,7 +110,6 @@ pub fn audit(migrations: &Migrations, histories: &Histories, policy: Policy) -> 
 
 fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy: Policy) -> Option<Finding> {
     let steps = lane::steps(migration, store);
-    let sums = lane::sums(&steps);
     let finding = |kind, reaction, message: String, help: &str| {
         Some(Finding {
             kind,
@@ -118,21 +121,22 @@ fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy
         })
     };
     if !record.steps.is_empty() || record.origin == Origin::Run {
-        let position = record.steps.len();
-        let grown = record.state.is_settled() && lane::state_at(&steps, position) != record.state;
-        if !lane::is_prefix(record, &sums) || grown {
-            return edited(record, &sums, grown, policy, finding);
+        let sums = lane::sums(&steps);
+        let is_other_length =
+            record.state.is_settled() && lane::state_at(&steps, record.steps.len()) != record.state;
+        if !lane::is_prefix(record, &sums) || is_other_length {
+            return edited(record, &sums, policy, finding);
         }
         if record.text != lane::text_sum(migration, store) && record.state.is_settled() {
             let message = format!(
-                "{} was reformatted, or its way back changed, after it ran in `{store}`",
+                "{} was reformatted, or its way back or its contract steps changed, after it ran in `{store}`",
                 migration.id()
             );
             return finding(
                 FindingKind::Reformatted,
                 Reaction::Warn,
                 message,
-                "what it does is the same; nothing needs to be done",
+                "what ran of it is the same; nothing needs to be done",
             );
         }
     }
@@ -151,16 +155,19 @@ fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy
 fn edited(
     record: &Record,
     sums: &[Checksum],
-    grown: bool,
     policy: Policy,
     finding: impl Fn(FindingKind, Reaction, String, &str) -> Option<Finding>,
 ) -> Option<Finding> {
     let id = &record.id;
-    let differs = record.steps.iter().zip(sums).take_while(|(ran, written)| ran == written).count();
-    let what = if grown {
-        "steps were added to it".to_owned()
+    let same = record.steps.iter().zip(sums).take_while(|(ran, written)| ran == written).count();
+    let what = if same < record.steps.len().min(sums.len()) {
+        format!("its step {} is not the one that ran", same + 1)
+    } else if same < record.steps.len() {
+        format!("its step {} is gone", same + 1)
+    } else if record.state == State::Expanded {
+        "steps before contract were added to it, or its contract steps are gone".to_owned()
     } else {
-        format!("its step {} is not the one that ran", differs + 1)
+        "steps were added to it".to_owned()
     };
     if record.state.is_settled() {
         let message = format!("{id} was edited after it ran: {what}");
@@ -174,20 +181,20 @@ fn edited(
     }
 }
 
-fn missing(
-    store: &StoreName,
-    record: &Record,
-    migrations: &Migrations,
-    histories: &Histories,
-    policy: Policy,
-) -> Finding {
-    let is_new = |migration: &&Arc<dyn Migration>| {
+/// The migrations that no store knows.
+fn fresh<'a>(migrations: &'a Migrations, histories: &Histories) -> Vec<&'a dyn Migration> {
+    let is_fresh = |migration: &&Arc<dyn Migration>| {
         histories.values().all(|history| history.live(&migration.id().version).is_none())
-            && lane::sums(&lane::steps(&***migration, store)) == record.steps
-            && !record.steps.is_empty()
+    };
+    migrations.values().filter(is_fresh).map(|migration| &**migration).collect()
+}
+
+fn missing(store: &StoreName, record: &Record, fresh: &[&dyn Migration], policy: Policy) -> Finding {
+    let is_same = |migration: &&&dyn Migration| {
+        !record.steps.is_empty() && lane::sums(&lane::steps(**migration, store)) == record.steps
     };
     let (old, store) = (&record.id, Some(store.clone()));
-    if let Some(migration) = migrations.values().find(is_new) {
+    if let Some(migration) = fresh.iter().find(is_same) {
         let new = migration.id();
         let message =
             format!("{old} seems to be called {new} now: the steps are the same, the version is not");
@@ -212,50 +219,54 @@ fn missing(
     Finding { kind: FindingKind::Missing, id: old.clone(), store, message, help, reaction: policy.missing }
 }
 
-/// Pending migrations, and parts of migrations, that a later one overtook.
+/// Pending migrations, and parts of migrations, that a later one overtook in the same store. Steps of contract come when
+/// they are asked for, and are never late.
 fn late(migrations: &Migrations, histories: &Histories, policy: Policy) -> Vec<Finding> {
-    let newest = histories
-        .values()
-        .filter_map(|history| history.records.values().rev().find(|record| record.state != State::Undone));
-    let Some(newest) = newest.map(|record| &record.id).max().cloned() else { return Vec::new() };
-    let mut findings = Vec::new();
-    for migration in migrations.range(..&newest.version).map(|(_, migration)| migration) {
+    let places = plan::places(migrations);
+    let newest: BTreeMap<&StoreName, &MigrationId> =
+        histories.iter().filter_map(|(store, history)| Some((store, newest(history, &places)?))).collect();
+    let find = |migration: &Arc<dyn Migration>| {
         let id = migration.id();
-        let stores = lane::stores(&**migration);
-        let absent = |store: &&StoreName| {
-            histories.get(store).is_some_and(|history| history.live(&id.version).is_none())
+        let is_absent = |step: &&Step| {
+            step.phase != Phase::Contract
+                && histories.get(&step.store).is_some_and(|history| history.live(&id.version).is_none())
         };
-        let absent: Vec<&StoreName> = stores.iter().filter(absent).collect();
-        if absent.is_empty() {
-            continue;
-        }
-        if absent.len() == stores.iter().filter(|store| histories.contains_key(store)).count() {
-            let message = format!("{id} is older than {newest}, which already ran");
-            let help =
-                "give it a new version (`dunlin new` prints one), or let it run late: `--out-of-order apply`";
-            let reaction = policy.out_of_order;
-            findings.push(Finding {
-                kind: FindingKind::OutOfOrder,
-                id: id.clone(),
-                store: None,
-                message,
-                help: help.to_owned(),
-                reaction,
-            });
-        } else if let Some(store) = absent.first() {
-            let message =
-                format!("{id} got steps for `{store}` after it ran elsewhere, and {newest} ran since");
-            let help = "write the new steps as a migration of their own, or let them run late: `--out-of-order apply`";
-            let (store, reaction) = (Some((*store).clone()), policy.out_of_order);
-            findings.push(Finding {
-                kind: FindingKind::OutOfOrder,
-                id: id.clone(),
-                store,
-                message,
-                help: help.to_owned(),
-                reaction,
-            });
-        }
+        let is_behind = |newest: &&&MigrationId| places.of(&id.version) < places.of(&newest.version);
+        let mut absent = migration.steps().iter().filter(is_absent).map(|step| &step.store);
+        let (store, newest) = absent.find_map(|store| Some((store, newest.get(store).filter(is_behind)?)))?;
+        let is_elsewhere = histories.values().any(|history| history.live(&id.version).is_some());
+        Some(out_of_order(id, store, newest, is_elsewhere, policy))
+    };
+    migrations.values().filter_map(find).collect()
+}
+
+fn out_of_order(
+    id: &MigrationId,
+    store: &StoreName,
+    newest: &MigrationId,
+    is_elsewhere: bool,
+    policy: Policy,
+) -> Finding {
+    let (message, way_out) = if is_elsewhere {
+        let message = format!("{id} has yet to run in `{store}`, where the later {newest} already ran");
+        (message, "write these steps as a migration of their own")
+    } else {
+        let message = format!("{id} comes before {newest}, which already ran in `{store}`");
+        (message, "give it a new version (`dunlin new` prints one)")
+    };
+    Finding {
+        kind: FindingKind::OutOfOrder,
+        id: id.clone(),
+        store: is_elsewhere.then(|| store.clone()),
+        message,
+        help: format!("{way_out}, or let it run late: `--out-of-order apply`"),
+        reaction: policy.out_of_order,
     }
-    findings
+}
+
+/// The last of the migrations that ran, in the order in which they run.
+fn newest<'a>(history: &'a History, places: &Places<'_>) -> Option<&'a MigrationId> {
+    let live = history.records.values().filter(|record| record.state != State::Undone);
+    live.map(|record| &record.id)
+        .max_by(|left, right| places.of(&left.version).cmp(&places.of(&right.version)))
 }

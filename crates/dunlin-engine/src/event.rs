@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dunlin_core::{Holder, MigrationId, Phase, StoreName};
+use dunlin_core::{AnyOp, Holder, MigrationId, Phase, StoreName};
 
 use crate::plan::Direction;
 
@@ -73,6 +73,8 @@ pub struct StepLabel<'a> {
     pub direction: Direction,
     /// What the step does, in a few words.
     pub summary: &'a str,
+    /// What is run; nothing where the way back needs nothing.
+    pub op: Option<&'a AnyOp>,
     /// Whether an earlier run began it.
     pub is_resumed: bool,
 }

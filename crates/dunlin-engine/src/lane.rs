@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use dunlin_core::{Checksum, Migration, Phase, Record, State, Step, StoreName};
+use dunlin_core::{Checksum, Cursor, Migration, Phase, Record, State, Step, StoreName};
 
 /// The stores a migration touches.
-pub fn stores(migration: &dyn Migration) -> BTreeSet<StoreName> {
-    migration.steps().iter().map(|step| step.store.clone()).collect()
+pub fn stores(migration: &dyn Migration) -> BTreeSet<&StoreName> {
+    migration.steps().iter().map(|step| &step.store).collect()
 }
 
 /// The steps of a migration in one store, in the order in which they run there.
@@ -34,6 +34,13 @@ pub fn state_at(steps: &[&Step], position: usize) -> State {
         Some(step) if step.phase == Phase::Contract => State::Expanded,
         Some(_) => State::Applying,
     }
+}
+
+/// The same position, without a statement that may be under way. What the backend noted for the statements that ran
+/// still holds for those to come.
+pub(crate) fn closed(cursor: Cursor) -> Cursor {
+    let before = cursor.before.filter(|_| cursor.at > 0);
+    Cursor { open: false, before, ..cursor }
 }
 
 /// Whether the complete steps of a record are the first ones of this lane: nothing that ran was edited since.

@@ -2,19 +2,20 @@
 //! once; what could be read is returned beside them.
 
 mod name;
+mod open;
 mod steps;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use dunlin_core::{
-    Backend, Diagnostic, Error, ErrorKind, Migration, MigrationId, Result, Source, SourceMap, Step,
-    StoreName, StoredFile, Version, suggest,
+    Backend, Diagnostic, Migration, MigrationId, SourceMap, Step, StoreName, StoredFile, Version, suggest,
 };
 
 use name::{FileName, Half};
+pub use open::read_dir;
+use open::{Named, open};
 
 /// The backend of every configured store.
 pub type Backends = BTreeMap<StoreName, Arc<dyn Backend>>;
@@ -77,34 +78,6 @@ fn duplicate(id: &MigrationId, other: &MigrationId) -> Diagnostic {
         .help("give one of them a version of its own; `dunlin new` makes a fresh one")
 }
 
-/// Reads the files of a migrations directory. Names that start with a dot, and README files, are no migrations.
-pub fn read_dir(directory: &Path) -> Result<Vec<File>> {
-    let fail = |path: &Path, error: std::io::Error| {
-        Error::new(ErrorKind::Config, format!("cannot read `{}`", path.display())).caused_by(error)
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(|error| fail(directory, error))? {
-        let entry = entry.map_err(|error| fail(directory, error))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || name.to_ascii_lowercase().starts_with("readme") {
-            continue;
-        }
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            files.push(File {
-                shown: path.display().to_string().into(),
-                name: (name + "/").into(),
-                bytes: Cow::Borrowed(&[]),
-            });
-            continue;
-        }
-        let bytes = std::fs::read(&path).map_err(|error| fail(&path, error))?;
-        files.push(File { shown: path.display().to_string().into(), name: name.into(), bytes: bytes.into() });
-    }
-    files.sort_by(|left, right| left.name.cmp(&right.name));
-    Ok(files)
-}
-
 /// Reads migrations.
 pub fn load(files: &[File], backends: &Backends) -> Loaded {
     load_beside(SourceMap::default(), files, backends)
@@ -117,7 +90,8 @@ pub fn load_beside(sources: SourceMap, files: &[File], backends: &Backends) -> L
     reader.loaded
 }
 
-/// Reads the one migration that a history kept, as far as it concerns one store. Its texts are added to `sources`.
+/// Reads the one migration that a history kept, as far as it concerns one store. Its texts are added to `sources`, and
+/// not returned.
 pub fn load_stored(
     files: &[StoredFile],
     store: &StoreName,
@@ -128,7 +102,7 @@ pub fn load_stored(
     let loaded = Loaded { sources: std::mem::take(sources), ..Loaded::default() };
     let mut reader = Reader { backends, only: Some(store), loaded };
     reader.read_all(&files);
-    sources.clone_from(&reader.loaded.sources);
+    *sources = std::mem::take(&mut reader.loaded.sources);
     reader.loaded
 }
 
@@ -165,12 +139,6 @@ impl Migration for FileMigration {
     }
 }
 
-/// A file whose name was understood.
-struct Named<'a> {
-    name: FileName<'a>,
-    source: Source,
-}
-
 struct Reader<'a> {
     backends: &'a Backends,
     /// Steps for other stores are passed over in silence.
@@ -182,40 +150,14 @@ impl Reader<'_> {
     fn read_all(&mut self, files: &[File]) {
         let mut groups: BTreeMap<Version, Vec<Named<'_>>> = BTreeMap::new();
         for file in files {
-            if let Some(named) = self.open(file) {
-                groups.entry(named.name.version.clone()).or_default().push(named);
+            match open(file, &mut self.loaded.sources) {
+                Ok(named) => groups.entry(named.name.version.clone()).or_default().push(named),
+                Err(fault) => self.loaded.diagnostics.push(fault),
             }
         }
         for group in groups.into_values() {
             self.read_group(&group);
         }
-    }
-
-    fn open<'a>(&mut self, file: &'a File) -> Option<Named<'a>> {
-        let text = match std::str::from_utf8(&file.bytes) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(error) => {
-                let source = self.loaded.sources.add(&*file.shown, &String::from_utf8_lossy(&file.bytes));
-                let at = error.valid_up_to();
-                let fault = Diagnostic::error("not-utf8", "this file is not UTF-8")
-                    .at(source.span(at, at + 3), "the first byte that is not")
-                    .help("save it as UTF-8; `iconv -f LATIN1 -t UTF-8` converts an old one");
-                self.loaded.diagnostics.push(fault);
-                return None;
-            }
-        };
-        let source = self.loaded.sources.add(&*file.shown, &text);
-        let Some(name) = name::parse(&file.name) else {
-            self.loaded.diagnostics.push(unknown_file(file, &source));
-            return None;
-        };
-        if let Some(at) = source.text.find('\0') {
-            let fault = Diagnostic::error("nul-byte", "this file holds a NUL byte")
-                .at(source.span(at, at + 1), "here");
-            self.loaded.diagnostics.push(fault.help("no store takes one in a statement; remove it"));
-            return None;
-        }
-        Some(Named { name, source })
     }
 
     fn read_group(&mut self, group: &[Named<'_>]) {
@@ -260,7 +202,14 @@ impl Reader<'_> {
 
     fn read_native(&mut self, file: &Named<'_>, group: &[Named<'_>], migration: &mut FileMigration) {
         let Some((store, backend)) = self.store_of(file) else { return };
-        if self.only.is_some_and(|only| *only != store) {
+        let is_other = |(stores, known): &&(Vec<StoreName>, StoredFile)| {
+            stores.contains(&store) && !known.name.ends_with(".toml")
+        };
+        if let Some((_, other)) = migration.files.iter().find(is_other) {
+            let message = format!("`{}` says already what {} does in `{store}`", other.name, migration.id);
+            let fault = Diagnostic::error("duplicate-file", message);
+            let fault = fault.at(file.source.span(0, 0), "this file").help("put both into one");
+            self.loaded.diagnostics.push(fault);
             return;
         }
         let down =
@@ -280,10 +229,15 @@ impl Reader<'_> {
         }
     }
 
-    /// Which store a native file is for: the one it names, or the only one that takes its extension.
+    /// Which store a native file is for: the one it names, or the only one that takes its extension. One that a history
+    /// kept is for the store that kept it, whatever the stores are called by now.
     fn store_of(&mut self, file: &Named<'_>) -> Option<(StoreName, Arc<dyn Backend>)> {
         let extension = file.name.extension;
         let span = file.source.span(0, 0);
+        let kept_by = self.only.and_then(|only| Some((only, self.backends.get(only)?)));
+        if let Some((store, backend)) = kept_by.filter(|(_, backend)| backend.extension() == extension) {
+            return Some((store.clone(), backend.clone()));
+        }
         let fault = if let Some(name) = file.name.store {
             match self.backends.get(&StoreName::from(name)) {
                 Some(backend) if backend.extension() == extension => {
@@ -306,8 +260,8 @@ impl Reader<'_> {
                 (Some((first, _)), Some((second, _))) => {
                     let message = format!("`{first}` and `{second}` both take `.{extension}` files");
                     let help = format!(
-                        "put the store's name before the extension: `{}_{}.{first}.{extension}`",
-                        file.name.version, file.name.slug
+                        "put the store's name after the slug: `{}`",
+                        file.name.with_store(Some(first.as_str()))
                     );
                     Diagnostic::error("ambiguous-store", message)
                         .at(span, "for which store is this?")
@@ -348,28 +302,6 @@ fn is_pair(left: &FileName<'_>, right: &FileName<'_>) -> bool {
     left.extension == right.extension && left.store == right.store
 }
 
-fn stored(file: &Named<'_>) -> StoredFile {
-    let shown = &*file.source.name;
-    let name = shown.strip_suffix(" (as applied)").unwrap_or(shown);
-    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    StoredFile { name: name.into(), text: file.source.text.clone() }
-}
-
-fn unknown_file(file: &File, source: &Source) -> Diagnostic {
-    let span = source.span(0, 0);
-    if file.name.ends_with('/') {
-        return Diagnostic::warning(
-            "folder-ignored",
-            format!("the folder `{}` is not looked into", file.shown),
-        )
-        .at(span, "no migration")
-        .help("migrations lie side by side in one folder");
-    }
-    let help = match name::suggestion(&file.name) {
-        Some(name) => format!("rename it to `{name}`, or move it away"),
-        None => "a migration is called `<version>_<slug>[.<store>].<ext>`; move other files away".to_owned(),
-    };
-    Diagnostic::error("unknown-file", format!("`{}` is no name of a migration", file.name))
-        .at(span, "this file")
-        .help(help)
+fn stored(named: &Named<'_>) -> StoredFile {
+    StoredFile { name: (&*named.file.name).into(), text: named.source.text.clone() }
 }

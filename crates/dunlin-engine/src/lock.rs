@@ -87,10 +87,11 @@ pub async fn take(
         match take_one(name, store, me, deadline, cancel, report).await {
             Ok(session) => sessions.insert(name.clone(), session),
             Err(error) => {
-                let released = release(sessions).await;
-                return Err(released.err().map_or(error.with("store", name), |_| {
-                    Error::unexpected("a lock could not be released")
-                }));
+                let error = error.with("store", name);
+                return Err(match release(sessions).await {
+                    Ok(()) => error,
+                    Err(second) => error.with("and then", second),
+                });
             }
         };
     }
@@ -107,17 +108,20 @@ async fn take_one(
     report: Report<'_>,
 ) -> Result<Box<dyn Session>> {
     let mut named = None;
+    let mut taken_from = None;
     loop {
         let holder = match store.try_lock(me).await? {
             Attempt::Taken(session) => return Ok(session),
             Attempt::Held(holder) => holder,
         };
-        if let Some(holder) = holder.as_ref().filter(|holder| is_dead(holder)) {
+        let token = holder.as_ref().map(|holder| holder.token);
+        // Where that does not free it, a server keeps the lock of a connection it has not missed yet.
+        if let Some(holder) = holder.as_ref().filter(|holder| taken_from != token && is_dead(holder)) {
             report(Event::TakenOver { store: name, holder });
             store.unlock(holder.token).await?;
+            taken_from = token;
             continue;
         }
-        let token = holder.as_ref().map(|holder| holder.token);
         if named != Some(token) {
             report(Event::Waiting { store: name, holder: holder.as_ref() });
             named = Some(token);

@@ -82,7 +82,9 @@ fn settle_statement(record: Record, took_effect: bool) -> Result<Record> {
         return Err(error.help("`dunlin up` goes on by itself"));
     }
     let at = cursor.at + usize::from(took_effect);
-    let checkpoint = Checkpoint::of(&Cursor { at, open: false, before: None, sum: cursor.sum });
+    // The sum of the statements up to this one is the backend's to work out.
+    let sum = if took_effect { String::new() } else { cursor.sum.clone() };
+    let checkpoint = Checkpoint::of(&lane::closed(Cursor { at, sum, ..cursor }));
     Ok(Record { checkpoint: Some(checkpoint), ..record })
 }
 
@@ -114,7 +116,7 @@ pub async fn write(session: &mut Box<dyn Session>, record: &Record, files: &[Sto
 pub fn baseline(migrations: &[Arc<dyn Migration>], history: &History, remark: Remark<'_>) -> Vec<Record> {
     let Remark { store, author, reason } = remark;
     let is_new = |migration: &&Arc<dyn Migration>| {
-        lane::stores(&***migration).contains(store) && history.live(&migration.id().version).is_none()
+        lane::stores(&***migration).contains(&store) && history.live(&migration.id().version).is_none()
     };
     let record = |migration: &Arc<dyn Migration>| Record {
         note: Some(reason.to_owned()),

@@ -1,16 +1,23 @@
 //! The ordered steps still to run, forward or back. Planning is pure and deterministic: the same files and histories
 //! give the same plan, and a plan that ran leaves an empty one.
 
+mod back;
+mod order;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use dunlin_core::{
-    AnyOp, Checksum, Diagnostic, Error, ErrorKind, History, Migration, Origin, Phase, Result, Span, State,
-    Step, StoreName, Undo, Version,
+    AnyOp, Checksum, Diagnostic, History, Migration, MigrationId, Phase, Record, Result, Span, State, Step,
+    StoreName, Version,
 };
 
 use crate::lane;
+
+pub use back::down;
+use back::undo_item;
+pub use order::in_order;
+pub(crate) use order::{Places, places};
 
 /// Forward or back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +58,8 @@ pub struct Item {
 pub struct Plan {
     /// In order.
     pub items: Vec<Item>,
+    /// The migrations that cannot go on before a store that is left out does.
+    pub held_back: Vec<MigrationId>,
 }
 
 impl Plan {
@@ -75,7 +84,7 @@ impl Plan {
 /// What to plan for.
 #[derive(Debug, Clone, Default)]
 pub struct Goal {
-    /// No migration after this one.
+    /// No migration after this one, in the order in which they run.
     pub to: Option<Version>,
     /// Whether contract steps are meant too.
     pub contract: bool,
@@ -86,50 +95,113 @@ pub struct Goal {
 type Migrations = BTreeMap<Version, Arc<dyn Migration>>;
 type Histories = BTreeMap<StoreName, History>;
 
-/// The steps that lead to `goal`. Stores without an entry in `histories` are left out.
+/// The steps that lead to `goal`. Stores without an entry in `histories` are left out; no other store overtakes them.
 pub fn up(migrations: &Migrations, histories: &Histories, goal: &Goal) -> Result<Plan, Vec<Diagnostic>> {
+    let order = in_order(migrations)?;
+    let is_within = |to: &Version| order.iter().rposition(|migration| migration.id().version <= *to);
+    let end = goal.to.as_ref().map_or(order.len(), |to| is_within(to).map_or(0, |last| last + 1));
     let mut plan = Plan::default();
-    for migration in in_order(migrations)? {
-        let version = &migration.id().version;
-        let is_past = goal.to.as_ref().is_some_and(|to| version > to);
-        if is_past || goal.only.as_ref().is_some_and(|only| version != only) {
+    let mut faults = Vec::new();
+    for migration in &order[..end] {
+        if goal.only.as_ref().is_some_and(|only| migration.id().version != *only) {
             continue;
         }
-        plan_lanes_up(migration, histories, goal.contract, &mut plan);
+        match plan_lanes_up(migration, histories, goal.contract, &mut plan) {
+            // What comes later may build on what waits here.
+            Ok(Reach::HeldBack) => break,
+            Ok(Reach::Goal) => {}
+            Err(fault) => faults.push(fault),
+        }
     }
-    Ok(plan)
+    if faults.is_empty() { Ok(plan) } else { Err(faults) }
 }
 
-fn plan_lanes_up(migration: &Arc<dyn Migration>, histories: &Histories, contract: bool, plan: &mut Plan) {
-    let stores: Vec<StoreName> =
-        lane::stores(&**migration).into_iter().filter(|store| histories.contains_key(store)).collect();
-    let mut open = Vec::new();
-    for store in &stores {
-        let steps = lane::steps(&**migration, store);
-        let record = histories[store].live(&migration.id().version);
-        let (mut position, begun) =
-            record.map_or((0, false), |record| (record.steps.len(), record.checkpoint.is_some()));
-        let turns_round = begun && record.is_some_and(|record| record.state == State::Undoing);
-        if turns_round && let Some(step) = position.checked_sub(1).and_then(|last| steps.get(last)) {
-            position -= 1;
-            if let Ok(item) = undo_item(migration, store, (position, step), true) {
-                plan.items.push(item);
-            }
+/// How far the plan of one migration leads.
+enum Reach {
+    Goal,
+    /// Steps before contract wait for a store that is left out.
+    HeldBack,
+}
+
+/// One migration in one store, on its way up.
+struct Lane<'a> {
+    store: &'a StoreName,
+    steps: Vec<&'a Step>,
+    /// The first step to run.
+    position: usize,
+    is_begun: bool,
+}
+
+fn plan_lanes_up(
+    migration: &Arc<dyn Migration>,
+    histories: &Histories,
+    contract: bool,
+    plan: &mut Plan,
+) -> Result<Reach, Diagnostic> {
+    let mut lanes = Vec::new();
+    for store in lane::stores(&**migration) {
+        let Some(history) = histories.get(store) else { continue };
+        let record = history.live(&migration.id().version);
+        // A lane that was marked as done is done, whatever its steps are.
+        if record.is_none_or(|record| record.state != State::Done) {
+            lanes.push(lane_up(migration, store, record, plan)?);
         }
-        let is_done = record.is_some_and(|record| record.state == State::Done);
-        open.push((store, steps, if is_done { usize::MAX } else { position }, begun && !turns_round));
     }
+    let waited_for = migration.steps().iter().filter(|step| !histories.contains_key(&step.store));
+    let barrier = waited_for.map(|step| step.phase).min();
+    let mut reach = Reach::Goal;
     for phase in Phase::ALL.into_iter().filter(|phase| contract || *phase != Phase::Contract) {
-        for (store, steps, position, begun) in &open {
-            for (index, step) in
-                steps.iter().enumerate().filter(|(index, step)| *index >= *position && step.phase == phase)
-            {
-                let leads_to = lane::state_at(steps, index + 1);
-                let is_begun = *begun && index == *position;
-                plan.items.push(Item { leads_to, is_begun, ..item(migration, store, index, step) });
-            }
+        let items = lanes.iter().flat_map(|lane| items_up(migration, lane, phase));
+        if barrier.is_none_or(|barrier| phase <= barrier) {
+            plan.items.extend(items);
+        } else if items.count() > 0 {
+            plan.held_back.push(migration.id().clone());
+            reach = if phase == Phase::Contract { reach } else { Reach::HeldBack };
+            break;
         }
     }
+    Ok(reach)
+}
+
+/// Where a lane goes on. A step that was being undone is first undone to its end.
+fn lane_up<'a>(
+    migration: &'a Arc<dyn Migration>,
+    store: &'a StoreName,
+    record: Option<&Record>,
+    plan: &mut Plan,
+) -> Result<Lane<'a>, Diagnostic> {
+    let steps = lane::steps(&**migration, store);
+    let Some(record) = record else { return Ok(Lane { store, steps, position: 0, is_begun: false }) };
+    let position = record.steps.len();
+    let is_begun = record.checkpoint.is_some();
+    if is_begun && record.state == State::Undoing && (1..=steps.len()).contains(&position) {
+        let position = position - 1;
+        let item = undo_item(migration, store, (position, &steps), true).map_err(|reason| {
+            let message = format!(
+                "{} is half undone in `{store}`, and cannot be undone to its end: {reason}",
+                migration.id()
+            );
+            Diagnostic::error("irreversible", message).help("put the way back into the file again")
+        })?;
+        let leads_to = if position == 0 { State::Undone } else { lane::state_at(&steps, position) };
+        plan.items.push(Item { leads_to, ..item });
+        return Ok(Lane { store, steps, position, is_begun: false });
+    }
+    Ok(Lane { store, steps, position, is_begun })
+}
+
+fn items_up<'a>(
+    migration: &'a Arc<dyn Migration>,
+    lane: &'a Lane<'a>,
+    phase: Phase,
+) -> impl Iterator<Item = Item> + 'a {
+    let Lane { store, steps, position, is_begun } = lane;
+    let open = steps.iter().enumerate().skip(*position).filter(move |(_, step)| step.phase == phase);
+    open.map(move |(index, step)| {
+        let leads_to = lane::state_at(steps, index + 1);
+        let is_begun = *is_begun && index == *position;
+        Item { leads_to, is_begun, ..item(migration, store, index, step) }
+    })
 }
 
 fn item(migration: &Arc<dyn Migration>, store: &StoreName, index: usize, step: &Step) -> Item {
@@ -145,121 +217,4 @@ fn item(migration: &Arc<dyn Migration>, store: &StoreName, index: usize, step: &
         leads_to: State::Applying,
         is_begun: false,
     }
-}
-
-/// All migrations in the order in which they run: by version, but what one needs comes before it.
-pub fn in_order(migrations: &Migrations) -> Result<Vec<&Arc<dyn Migration>>, Vec<Diagnostic>> {
-    let mut order = Ordering {
-        migrations,
-        done: BTreeSet::new(),
-        path: Vec::new(),
-        list: Vec::new(),
-        faults: Vec::new(),
-    };
-    for version in migrations.keys() {
-        order.visit(version);
-    }
-    if order.faults.is_empty() { Ok(order.list) } else { Err(order.faults) }
-}
-
-struct Ordering<'a> {
-    migrations: &'a Migrations,
-    done: BTreeSet<&'a Version>,
-    path: Vec<&'a Version>,
-    list: Vec<&'a Arc<dyn Migration>>,
-    faults: Vec<Diagnostic>,
-}
-
-impl<'a> Ordering<'a> {
-    fn visit(&mut self, version: &'a Version) {
-        if self.done.contains(version) {
-            return;
-        }
-        if self.path.contains(&version) {
-            let circle: Vec<String> = self.path.iter().chain([&version]).map(ToString::to_string).collect();
-            self.faults.push(Diagnostic::error(
-                "needs-circle",
-                format!("migrations need each other: {}", circle.join(" needs ")),
-            ));
-            return;
-        }
-        let Some(migration) = self.migrations.get(version) else { return };
-        self.path.push(version);
-        for needed in migration.needs() {
-            if self.migrations.contains_key(needed) {
-                self.visit(needed);
-            } else {
-                let message = format!("{} needs {needed}, which does not exist", migration.id());
-                self.faults.push(
-                    Diagnostic::error("needs-missing", message)
-                        .help("bring that migration in, or correct `needs`"),
-                );
-            }
-        }
-        self.path.pop();
-        self.done.insert(version);
-        self.list.push(migration);
-    }
-}
-
-/// The steps that take whole migrations back, given newest first. Refuses before anything runs if one has no way back.
-pub fn down(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Result<Plan> {
-    let mut plan = Plan::default();
-    let mut blocked = Vec::new();
-    for migration in migrations {
-        for phase in Phase::ALL.into_iter().rev() {
-            for (store, history) in histories.iter().rev() {
-                let Some(record) = history.live(&migration.id().version) else { continue };
-                if record.origin == Origin::Baseline {
-                    let reason = "`baseline` took it as done; dunlin did not run it".to_owned();
-                    blocked.push((migration.id().clone(), store.clone(), reason));
-                    break;
-                }
-                let steps = lane::steps(&**migration, store);
-                let half_done = record.state == State::Applying && record.checkpoint.is_some();
-                let end = (record.steps.len() + usize::from(half_done)).min(steps.len());
-                for (index, step) in
-                    steps.iter().enumerate().take(end).rev().filter(|(_, step)| step.phase == phase)
-                {
-                    let begun = record.state == State::Undoing
-                        && record.checkpoint.is_some()
-                        && index + 1 == record.steps.len();
-                    match undo_item(migration, store, (index, step), begun) {
-                        Ok(item) => plan.items.push(item),
-                        Err(reason) => blocked.push((migration.id().clone(), store.clone(), reason)),
-                    }
-                }
-            }
-        }
-    }
-    if blocked.is_empty() { Ok(plan) } else { Err(no_way_back(&blocked)) }
-}
-
-fn undo_item(
-    migration: &Arc<dyn Migration>,
-    store: &StoreName,
-    (index, step): (usize, &Step),
-    is_begun: bool,
-) -> Result<Item, String> {
-    let op = match &step.undo {
-        Undo::Op(op) => Some(op.clone()),
-        Undo::Nothing { .. } => None,
-        Undo::Irreversible { reason } => return Err(format!("it is irreversible: {reason}")),
-        Undo::Unwritten => return Err("nothing to undo is written here".to_owned()),
-    };
-    let leads_to = if index == 0 { State::Undone } else { State::Undoing };
-    Ok(Item { op, direction: Direction::Down, leads_to, is_begun, ..item(migration, store, index, step) })
-}
-
-fn no_way_back(blocked: &[(dunlin_core::MigrationId, StoreName, String)]) -> Error {
-    let mut message = String::from("there is no way back:");
-    for (id, store, reason) in blocked {
-        let _ = fmt::Write::write_fmt(&mut message, format_args!("\n  {id} in `{store}`: {reason}"));
-    }
-    let version = blocked.first().map_or("VERSION", |(id, _, _)| id.version.as_str());
-    let help = format!(
-        "nothing was changed. Three ways out: write the way back into the file's Down section (the file of an applied migration may gain one), \
-         go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark {version} undone --reason …`"
-    );
-    Error::new(ErrorKind::Unsupported, message).help(help).with("code", "irreversible")
 }

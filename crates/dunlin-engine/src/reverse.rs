@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dunlin_core::{
-    Diagnostic, Error, ErrorKind, History, Migration, MigrationId, Record, Result, SourceMap, Step,
-    StoreName, StoredFile, Version,
+    Diagnostic, Error, ErrorKind, Migration, MigrationId, Record, Result, SourceMap, State, Step, StoreName,
+    StoredFile, Version,
 };
 
 use crate::lane;
 use crate::load::{Backends, load_stored};
+use crate::plan;
 use crate::run::{Histories, Migrations, Stores};
 
 /// How far to go back.
@@ -43,18 +44,19 @@ impl Migration for Restored {
     }
 }
 
-/// The versions that go back, newest first: those that any store remembers as begun.
-pub fn versions(histories: &Histories, extent: &Extent) -> Vec<Version> {
-    let live = |history: &History| -> Vec<Version> {
-        let records = history.records.values().filter(|record| record.state != dunlin_core::State::Undone);
-        records.map(|record| record.id.version.clone()).collect()
-    };
-    let all: BTreeSet<Version> = histories.values().flat_map(live).collect();
+/// The versions that go back, newest first: those that any store remembers as begun. What needs another migration goes
+/// back before it.
+pub fn versions(migrations: &Migrations, histories: &Histories, extent: &Extent) -> Vec<Version> {
+    let places = plan::places(migrations);
+    let records = histories.values().flat_map(|history| history.records.values());
+    let live = records.filter(|record| record.state != State::Undone).map(|record| &record.id.version);
+    let all: BTreeSet<_> = live.map(|version| (places.of(version), version)).collect();
     let newest_first = all.into_iter().rev();
-    match extent {
+    let chosen: Vec<_> = match extent {
         Extent::Count(count) => newest_first.take(*count).collect(),
-        Extent::To(version) => newest_first.filter(|candidate| candidate > version).collect(),
-    }
+        Extent::To(version) => newest_first.take_while(|(place, _)| *place > places.of(version)).collect(),
+    };
+    chosen.into_iter().map(|(_, version)| version.clone()).collect()
 }
 
 /// The migrations to take back, with a note for each whose file is not what ran.

@@ -155,21 +155,16 @@ async fn attempt(
     summary: &mut Summary,
     report: Report<'_>,
 ) -> Result<Outcome, Stop> {
-    let mut histories = histories(&context.stores).await?;
-    let plan = planner(&histories, summary)?;
+    let plan = planner(&histories(&context.stores).await?, summary)?;
     if plan.items.is_empty() {
         return Ok(Outcome::Complete);
     }
     let names = plan.stores();
-    let wanted: Stores = context
-        .stores
-        .iter()
-        .filter(|(name, _)| names.contains(*name))
-        .map(|(name, store)| (name.clone(), store.clone()))
-        .collect();
+    let (wanted, others): (Stores, Stores) =
+        context.stores.clone().into_iter().partition(|(name, _)| names.contains(name));
     let me = lock::me(&context.author.who, &context.author.run);
     let mut sessions = lock::take(&wanted, &me, context.lock_wait, &context.cancel, report).await?;
-    let result = drive(context, planner, &mut sessions, &mut histories, (summary, report)).await;
+    let result = drive(context, planner, &mut sessions, &others, (summary, report)).await;
     let released = lock::release(sessions).await;
     let outcome = result?;
     released?;
@@ -181,14 +176,16 @@ async fn drive(
     context: &Context,
     planner: Planner<'_>,
     sessions: &mut Sessions,
-    histories: &mut Histories,
+    others: &Stores,
     (summary, report): (&mut Summary, Report<'_>),
 ) -> Result<Outcome, Stop> {
+    // The others as well: somebody may have gone back there, and no store may overtake them.
+    let mut histories = histories(others).await?;
     for (name, session) in sessions.iter_mut() {
         let history = session.history().await.map_err(|error| error.with("store", name))?;
         histories.insert(name.clone(), history);
     }
-    let plan = planner(histories, summary)?;
+    let plan = planner(&histories, summary)?;
     if let Some(name) = plan.stores().iter().find(|name| !sessions.contains_key(*name)) {
         let message = format!("the plan changed while waiting for the locks: it now needs `{name}` too");
         return Err(Error::new(ErrorKind::Locked, message).help("run it again").into());

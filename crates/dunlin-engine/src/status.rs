@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dunlin_core::{History, Migration, MigrationId, Record, State, StoreName, Version};
+use dunlin_core::{History, Migration, MigrationId, Phase, Record, State, Step, StoreName, Version};
+
+use crate::lane;
 
 /// One migration.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub struct Standing {
     pub record: Option<Record>,
     /// How many steps it has there.
     pub steps: usize,
+    /// How many of them `up` has still to run.
+    pub open: usize,
 }
 
 impl Standing {
@@ -32,13 +36,15 @@ impl Standing {
     pub fn word(&self) -> &'static str {
         match &self.record {
             Some(record) if record.state != State::Undone => record.state.word(),
+            _ if self.open == 0 && self.steps > 0 => State::Expanded.word(),
             _ => "pending",
         }
     }
 
     /// Whether anything of `up` is left to do here.
     pub fn is_pending(&self) -> bool {
-        !matches!(self.record.as_ref().map(|record| record.state), Some(State::Expanded | State::Done))
+        let is_under_way = self.record.as_ref().is_some_and(|record| !record.state.is_settled());
+        self.open > 0 || is_under_way
     }
 }
 
@@ -70,10 +76,10 @@ fn row(
     let mut stores = BTreeMap::new();
     for (store, history) in histories {
         let record = history.records.get(version).cloned();
-        let steps = migration
-            .map_or(0, |migration| migration.steps().iter().filter(|step| step.store == *store).count());
-        if steps > 0 || record.is_some() {
-            stores.insert(store.clone(), Standing { record, steps });
+        let steps = migration.map(|migration| lane::steps(&**migration, store)).unwrap_or_default();
+        if !steps.is_empty() || record.is_some() {
+            let open = open(&steps, history.live(version));
+            stores.insert(store.clone(), Standing { record, steps: steps.len(), open });
         }
     }
     let recorded =
@@ -85,6 +91,16 @@ fn row(
         is_known: migration.is_some(),
         stores,
     }
+}
+
+/// How many steps before contract are still to run.
+fn open(steps: &[&Step], record: Option<&Record>) -> usize {
+    let complete = match record {
+        Some(record) if record.state == State::Done => steps.len(),
+        Some(record) => record.steps.len(),
+        None => 0,
+    };
+    steps.iter().skip(complete).filter(|step| step.phase != Phase::Contract).count()
 }
 
 /// The stores a migration still has to run in, for a sentence about it.

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use dunlin_core::{
-    Author, Error, ErrorKind, EventKind, History, Origin, Phase, Record, Result, Session, State, Violation,
-    Work,
+    Advance, Author, Checkpoint, Cursor, Error, ErrorKind, EventKind, History, Origin, Phase, Record, Result,
+    Session, State, StoredFile, Violation, Work,
 };
 
 use crate::event::{Event, Report, StepLabel};
@@ -13,6 +13,9 @@ use crate::lane;
 use crate::lock::jitter;
 use crate::plan::{Direction, Item};
 use crate::run::Context;
+
+/// How many rows, documents or keys move in one go.
+const LIMIT: NonZeroU32 = NonZeroU32::new(1000).expect("a thousand is not zero");
 
 /// How a step ended, if it did not fail.
 pub(crate) enum End {
@@ -37,12 +40,19 @@ pub(crate) async fn run(
         phase: item.phase,
         direction: item.direction,
         summary: &words,
+        op: item.op.as_ref(),
         is_resumed: item.is_begun,
     };
     let began = Instant::now();
     report(Event::Started(label));
-    let mut step =
-        Step { context, item, label, changed: 0, records: records(item, history, &context.author) };
+    let mut step = Step {
+        context,
+        item,
+        label,
+        changed: 0,
+        records: records(item, history, &context.author),
+        is_ours: false,
+    };
     let end = step.advance_to_the_end(session, report).await;
     // What the store holds now is what the next step of this lane goes on from.
     history.records.insert(label.id.version.clone(), step.records.now);
@@ -58,6 +68,8 @@ struct Step<'a> {
     label: StepLabel<'a>,
     changed: u64,
     records: Records,
+    /// Whether the record is what the last advance of this run led to, and nothing was tried since.
+    is_ours: bool,
 }
 
 /// The records of a step: as the store has it, and as it will be.
@@ -74,28 +86,14 @@ impl Step<'_> {
     ) -> Result<End> {
         let files = self.item.migration.files(&self.item.store);
         let mut tries = 0;
+        let mut stuck_at = None;
         loop {
             if self.context.cancel.is_cancelled() {
+                self.withdraw(session, &files).await?;
                 return Ok(End::Paused);
             }
-            let Some(op) = &self.item.op else {
-                session.write(&self.records.done, &files, EventKind::StepUndone).await?;
-                self.records.now = self.records.done.clone();
-                return Ok(End::Complete);
-            };
-            let is_verify = self.item.phase == Phase::Verify && self.item.direction == Direction::Up;
-            let limit = NonZeroU32::new(1000).expect("a thousand is not zero");
-            let work = Work {
-                op: &**op,
-                running: &self.records.now,
-                done: &self.records.done,
-                files: &files,
-                is_verify,
-                limit,
-            };
-            match session.advance(&work).await {
+            match self.advance(session, &files).await {
                 Ok(advance) => {
-                    tries = 0;
                     for note in &advance.notes {
                         report(Event::Noted { step: self.label, note });
                     }
@@ -104,27 +102,65 @@ impl Step<'_> {
                     }
                     self.changed += advance.changed;
                     self.records.now = advance.record;
+                    self.is_ours = true;
                     if advance.is_done {
                         return Ok(End::Complete);
+                    }
+                    // To announce a statement again is no progress: only what leads past the failure counts.
+                    if self.records.now.checkpoint != stuck_at {
+                        tries = 0;
                     }
                     report(Event::Advanced { step: self.label, changed: self.changed });
                 }
                 Err(error) => {
                     tries += 1;
-                    self.recover(session, error, tries, report).await?;
+                    self.is_ours = false;
+                    stuck_at.clone_from(&self.records.now.checkpoint);
+                    if self.recover(session, error, tries, report).await? {
+                        return Ok(End::Complete);
+                    }
                 }
             }
         }
     }
 
-    /// Waits before another try if the failure is a passing one; else records it and gives it back.
+    /// Takes back the announcement of a statement that was not sent, so that nobody has to ask whether it took effect.
+    async fn withdraw(&mut self, session: &mut Box<dyn Session>, files: &[StoredFile]) -> Result<()> {
+        let Ok(cursor) = Cursor::of(&self.records.now) else { return Ok(()) };
+        if self.is_ours && cursor.open {
+            let closed = Checkpoint::of(&lane::closed(cursor));
+            self.records.now.checkpoint = Some(closed);
+            session.write(&self.records.now, files, EventKind::Begun).await?;
+        }
+        Ok(())
+    }
+
+    async fn advance(&self, session: &mut Box<dyn Session>, files: &[StoredFile]) -> Result<Advance> {
+        let Records { now, done } = &self.records;
+        let Some(op) = &self.item.op else {
+            session.write(done, files, EventKind::StepUndone).await?;
+            return Ok(Advance::complete(done.clone(), 0));
+        };
+        let work = Work {
+            op: &**op,
+            running: now,
+            done,
+            files,
+            is_verify: self.item.phase == Phase::Verify && self.item.direction == Direction::Up,
+            limit: LIMIT,
+        };
+        session.advance(&work).await
+    }
+
+    /// Waits before another try if the failure is a passing one; else records it and gives it back. Says whether the
+    /// step turns out to be complete.
     async fn recover(
         &mut self,
         session: &mut Box<dyn Session>,
         error: Error,
         tries: u32,
         report: Report<'_>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         if !error.temporary || tries >= self.context.tries {
             if !matches!(error.kind, ErrorKind::Connect | ErrorKind::LeaseLost) {
                 // The failure itself is what the caller must see; that it could not be noted adds nothing to it.
@@ -134,16 +170,24 @@ impl Step<'_> {
         }
         let delay = jitter(Duration::from_millis(100 * u64::from(tries.min(20))));
         report(Event::Retrying { step: self.label, error: &error, delay });
-        tokio::time::sleep(delay).await;
-        // The failed call may have moved the record on; the store knows.
-        let history = session.history().await?;
-        if let Some(record) = history.records.get(&self.label.id.version)
-            && record.author.run == self.context.author.run
-            && record.steps == self.records.now.steps
-        {
-            self.records.now = record.clone();
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = self.context.cancel.cancelled() => {}
         }
-        Ok(())
+        // The failed call may have moved the record on, or even completed the step; the store knows.
+        let history = session.history().await?;
+        let Records { now, done } = &mut self.records;
+        let written = history.records.get(&self.label.id.version);
+        let Some(record) = written.filter(|record| record.author.run == self.context.author.run) else {
+            return Ok(false);
+        };
+        let is_complete =
+            record.state == done.state && record.steps == done.steps && record.checkpoint.is_none();
+        if is_complete || record.state == now.state && record.steps == now.steps {
+            self.changed += record.rows.saturating_sub(now.rows);
+            *now = record.clone();
+        }
+        Ok(is_complete)
     }
 }
 

@@ -56,9 +56,11 @@ fn node(value: &Spanned<DeValue<'_>>, source: &Source, faults: &mut Vec<Diagnost
 /// Where a string's letters stand one by one in the file, if no escape, trimmed newline or line ending moved them.
 fn verbatim(text: &str, range: &Range<usize>, source: &Source) -> Option<dunlin_core::Span> {
     let written = source.text.get(range.clone())?;
-    let offset = written.find(text)?;
-    let quotes = written.len() - text.len();
-    (quotes <= 8 && offset <= 5).then(|| source.span(range.start + offset, range.start + offset + text.len()))
+    let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quotes| written.starts_with(quotes))?;
+    let inner = written.strip_prefix(quotes)?.strip_suffix(quotes)?;
+    let trimmed = if quotes.len() == 3 { inner.strip_prefix('\n').unwrap_or(inner) } else { inner };
+    let start = range.start + quotes.len() + (inner.len() - trimmed.len());
+    (trimmed == text).then(|| source.span(start, start + text.len()))
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ pub async fn down(project: &Project, count: usize) -> Result<Summary, Stop> {
     let mut loaded = project.load();
     let context = connect(project).await;
     let histories = histories(&context.stores).await?;
-    let versions = reverse::versions(&histories, &Extent::Count(count));
+    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(count));
     let backends = project.backends();
     let stores = (&context.stores, &backends);
     let reversal =

@@ -13,3 +13,6 @@ pub mod server;
 
 pub use scratch::Scratch;
 pub use server::Kind;
+
+#[cfg(test)]
+mod engine_tests;

@@ -23,8 +23,6 @@ pub enum Command {
     History(History),
     /// The gate for CI: are the files sound, and do the histories agree with them?
     Check(Check),
-    /// Run the verify steps again, without writing
-    Verify(Verify),
     /// Look at each server, login and setting, and say what is amiss
     Doctor,
     /// Say what a code in a report means and what to do
@@ -109,10 +107,10 @@ pub struct History {
     /// Only this migration, with its journal
     #[arg(value_parser = version)]
     pub version: Option<Version>,
-    /// The newest so many
-    #[arg(short = 'n', long, value_name = "COUNT", default_value = "20")]
-    pub limit: NonZeroU32,
-    /// The text that ran, as the store kept it
+    /// The newest so many lines [default: 20; 200 with a version]
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    pub limit: Option<NonZeroU32>,
+    /// The text that ran, as the stores kept it
     #[arg(long, requires = "version")]
     pub text: bool,
 }
@@ -126,14 +124,6 @@ pub struct Check {
     /// Rules for this run.
     #[command(flatten)]
     pub rules: Rules,
-}
-
-/// `verify`
-#[derive(Debug, Clone, Args)]
-pub struct Verify {
-    /// Only this migration
-    #[arg(value_parser = version)]
-    pub version: Option<Version>,
 }
 
 /// `explain`
@@ -241,7 +231,7 @@ const MARKS: [(&str, Mark); 4] = [
 ];
 
 /// `lock`
-#[derive(Debug, Clone, Subcommand)]
+#[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Lock {
     /// Show who holds the migration lock
     Status,

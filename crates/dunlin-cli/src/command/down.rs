@@ -9,6 +9,7 @@ use dunlin_core::{Diagnostic, Migration, Version};
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Extent, Goal, Plan, Summary, plan, reverse};
 
+use super::check::count;
 use super::running::{span, watched};
 use super::stage::{Stage, block_on};
 use super::up::ended;
@@ -19,6 +20,9 @@ use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
 use crate::render::{Printer, complain};
+
+/// How many losses are named.
+const SHOWN: usize = 12;
 
 pub(crate) fn run(
     args: &Down,
@@ -69,10 +73,12 @@ pub(crate) fn redo(
         }
         let goal = Goal { to: newest, ..Goal::default() };
         let forward = run::forward(&stage.loaded.migrations, stage.project.policy, &goal);
-        let (summary, result, stopped_by) = watched(&context, &forward, printer).await;
-        let answer = ended(&context, &summary, result, stopped_by, &stage)?;
-        let text =
-            format!("{} steps undone and applied again, {}\n", back.plan.items.len(), span(began.elapsed()));
+        let answer = ended(&context, watched(&context, &forward, printer).await, &stage)?;
+        let steps = count(back.plan.items.len(), "step");
+        let text = match answer.exit {
+            Exit::Done => format!("{steps} undone and applied again, {}\n", span(began.elapsed())),
+            _ => format!("{steps} undone, and stopped while applying again; `dunlin up` continues\n"),
+        };
         Ok(stage.finish(Answer { text, ..answer }))
     })
 }
@@ -109,7 +115,14 @@ impl Back {
     async fn find(stage: &mut Stage, extent: &Extent) -> Result<(Context, Self), Failure> {
         let context = stage.context().await.map_err(|error| stage.failure(error))?;
         let histories = run::histories(&context.stores).await.map_err(|error| stage.failure(error))?;
-        let versions = reverse::versions(&histories, extent);
+        if let Extent::To(version) = extent {
+            let is_recorded = histories.values().any(|history| history.records.contains_key(version));
+            let is_zero = version.as_str().bytes().all(|digit| digit == b'0');
+            if !is_recorded && !is_zero {
+                stage.knows(Some(version))?;
+            }
+        }
+        let versions = reverse::versions(&stage.loaded.migrations, &histories, extent);
         let backends = stage.project.backends();
         let resolved = reverse::resolve(
             &versions,
@@ -131,13 +144,17 @@ impl Back {
         let planner = |histories: &Histories, _: &mut Summary| {
             plan::down(&self.migrations, histories).map_err(Stop::Failed)
         };
-        let (summary, result, stopped_by) = watched(context, &planner, printer).await;
-        let answer = ended(context, &summary, result, stopped_by, stage)?;
-        let steps = summary.completed.len();
+        let run = watched(context, &planner, printer).await;
+        let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
+        let answer = ended(context, run, stage)?;
+        let (done, took) = (count(steps, "step"), span(began.elapsed()));
         let text = match (steps, answer.exit) {
+            _ if is_cut => format!("stopped at once, {took}; `dunlin status` shows how far it came\n"),
             (0, Exit::Done) => "nothing to undo\n".to_owned(),
-            (_, Exit::Done) => format!("{steps} steps undone, {}\n", span(began.elapsed())),
-            _ => format!("stopped after {steps} steps; `dunlin down` continues\n"),
+            (_, Exit::Done) => format!("{done} undone, {took}\n"),
+            _ => format!(
+                "stopped after {done}, {took}; `dunlin down` continues, `dunlin up` goes forth again\n"
+            ),
         };
         Ok(Answer { text, notes: self.notes.clone(), ..answer })
     }
@@ -155,13 +172,10 @@ fn consent(plan: &Plan, is_allowed: bool, global: &Global, printer: &Printer) ->
     if losses.is_empty() || is_allowed {
         return Ok(());
     }
-    let shown = if losses.len() > 12 {
-        format!("{}, and {} more", losses[..12].join(", "), losses.len() - 12)
-    } else {
-        losses.join(", ")
-    };
+    let mut shown = format!("this takes away, with the data in it:{}", listed(&losses));
     if !global.no_input && printer.is_terminal() && std::io::stdin().is_terminal() {
-        complain(&format!("this takes away {shown}, and the data in it.\ntype `lose it` to go on: "));
+        shown.push_str("\ntype `lose it` to go on: ");
+        complain(&shown);
         let mut line = String::new();
         let read = std::io::stdin().lock().read_line(&mut line);
         if read.is_ok() && line.trim() == "lose it" {
@@ -170,8 +184,19 @@ fn consent(plan: &Plan, is_allowed: bool, global: &Global, printer: &Printer) ->
         let fault = Diagnostic::error("declined", "not confirmed; nothing was changed");
         return Err(Failure { exit: Exit::Declined, ..Failure::from(fault) });
     }
-    let fault = Diagnostic::error("data-loss", format!("this takes away {shown}, and the data in it"));
+    let fault = Diagnostic::error("data-loss", shown);
     let fault =
         fault.help("nothing was changed; say `--allow-data-loss` if that is meant (`--yes` is not enough)");
     Err(Failure { exit: Exit::Declined, ..Failure::from(fault) })
+}
+
+/// Each on a line; of very many, the first.
+fn listed(losses: &[String]) -> String {
+    let mut text: String = losses.iter().take(SHOWN).flat_map(|lost| ["\n  ", lost.as_str()]).collect();
+    if losses.len() > SHOWN {
+        text.push_str("\n  and ");
+        text.push_str(&(losses.len() - SHOWN).to_string());
+        text.push_str(" more");
+    }
+    text
 }

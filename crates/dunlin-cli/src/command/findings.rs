@@ -11,7 +11,12 @@ use crate::exit::Exit;
 /// A finding as a fault: an error where the policy refuses, else a warning.
 pub(crate) fn fault(finding: &Finding) -> Fault {
     let severity = if finding.reaction == Reaction::Refuse { Severity::Error } else { Severity::Warning };
-    let diagnostic = Diagnostic { severity, ..Diagnostic::error(finding.kind.code(), &*finding.message) };
+    let place = finding.store.as_ref().map(|store| format!("`{store}`"));
+    let message = match place.filter(|place| !finding.message.contains(place)) {
+        Some(place) => format!("{} ({place})", finding.message),
+        None => finding.message.clone(),
+    };
+    let diagnostic = Diagnostic { severity, ..Diagnostic::error(finding.kind.code(), message) };
     Fault::Diagnostic(diagnostic.help(&*finding.help))
 }
 
@@ -36,7 +41,7 @@ pub(crate) fn failure(stop: Stop, summary: &Summary, sources: SourceMap) -> Fail
         }
     };
     faults.splice(0..0, summary.warnings.iter().map(fault));
-    Failure { exit, faults, sources }
+    Failure { exit, data: Box::default(), faults, sources }
 }
 
 /// Whether the migration that failed is complete in another store.
@@ -80,6 +85,9 @@ fn explained(error: Error, summary: &Summary) -> Error {
         }
         ErrorKind::Statement if error.help.is_none() => {
             error.help("correct the file, then run `dunlin up` again: it continues where this run stopped")
+        }
+        ErrorKind::Connect | ErrorKind::LeaseLost if error.help.is_none() => {
+            error.help("what was done until then is recorded; `dunlin up` goes on from there")
         }
         _ => error,
     }

@@ -24,6 +24,9 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let mut stage = Stage::open(global, config, Some(&args.rules))?;
+    if args.down.is_none() {
+        stage.knows(args.to.as_ref())?;
+    }
     block_on(async {
         let goal = Goal { to: args.to.clone(), contract: args.contract, only: None };
         let mut answer = if let Some(count) = args.down {
@@ -70,7 +73,6 @@ pub(crate) fn shown(stage: &Stage, plan: &Plan, summary: &Summary, printer: &Pri
 fn save(path: &Path, plan: &Plan, goal: &Goal) -> Result<(), Failure> {
     let text = json!({
         "schema": "dunlin.plan/1",
-        "fingerprint": plan.fingerprint().to_string(),
         "to": goal.to.as_ref().map(Version::as_str),
         "contract": goal.contract,
         "steps": plan.items.iter().map(|item| json!({
@@ -78,6 +80,8 @@ fn save(path: &Path, plan: &Plan, goal: &Goal) -> Result<(), Failure> {
             "slug": &*item.migration.id().slug,
             "store": item.store.as_str(),
             "phase": item.phase.word(),
+            "index": item.index,
+            "sum": item.sum.to_string(),
             "statements": item.op.iter().flat_map(|op| op.preview()).map(|line| line.text).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     });
@@ -85,10 +89,35 @@ fn save(path: &Path, plan: &Plan, goal: &Goal) -> Result<(), Failure> {
     file::replace(path, &text)
 }
 
-/// A reviewed plan: what it was made for, and what it was.
+/// A reviewed plan: what it was made for, and its steps.
 pub(crate) struct Reviewed {
     pub(crate) goal: Goal,
-    pub(crate) fingerprint: String,
+    steps: Vec<Key>,
+}
+
+/// What makes a step the one that was reviewed: version, store, place, sum.
+type Key = (Version, String, u64, String);
+
+impl Reviewed {
+    /// Whether `plan` is this one, or what an earlier run has left of it.
+    pub(crate) fn covers(&self, plan: &Plan) -> bool {
+        let key = |item: &dunlin_engine::Item| {
+            let version = item.migration.id().version.clone();
+            (version, item.store.to_string(), item.index as u64, item.sum.to_string())
+        };
+        let left: Vec<Key> = plan.items.iter().map(key).collect();
+        self.steps.ends_with(&left)
+    }
+}
+
+fn key(step: &Value) -> Option<Key> {
+    let text = |name: &str| step[name].as_str();
+    Some((
+        Version::parse(text("version")?)?,
+        text("store")?.into(),
+        step["index"].as_u64()?,
+        text("sum")?.into(),
+    ))
 }
 
 /// Reads what `plan --out` wrote.
@@ -104,11 +133,12 @@ pub(crate) fn reviewed(path: &Path) -> Result<Reviewed, Failure> {
     if plan["schema"] != "dunlin.plan/1" {
         return Err(bad().into());
     }
-    let fingerprint = plan["fingerprint"].as_str().ok_or_else(bad)?.to_owned();
+    let steps = plan["steps"].as_array().ok_or_else(bad)?;
+    let steps = steps.iter().map(key).collect::<Option<Vec<Key>>>().ok_or_else(bad)?;
     let to = match &plan["to"] {
         Value::Null => None,
         to => Some(to.as_str().and_then(Version::parse).ok_or_else(bad)?),
     };
     let contract = plan["contract"].as_bool().ok_or_else(bad)?;
-    Ok(Reviewed { goal: Goal { to, contract, only: None }, fingerprint })
+    Ok(Reviewed { goal: Goal { to, contract, only: None }, steps })
 }

@@ -16,12 +16,18 @@ use crate::exit::Exit;
 use crate::render::color::Style;
 use crate::render::{Format, Printer, Volume, complain};
 
-/// Runs a plan, and says how it ended besides what the engine says: by which signal, if by one.
-pub(crate) async fn watched(
-    context: &Context,
-    planner: Planner<'_>,
-    printer: &Printer,
-) -> (Summary, Result<Outcome, Stop>, Option<Exit>) {
+/// How a run ended.
+pub(crate) struct Ended {
+    /// What it did, as far as that is known.
+    pub(crate) summary: Summary,
+    /// What the engine says; nothing where a second signal did not let it finish.
+    pub(crate) result: Option<Result<Outcome, Stop>>,
+    /// By which signal, if by one.
+    pub(crate) stopped_by: Option<Exit>,
+}
+
+/// Runs a plan.
+pub(crate) async fn watched(context: &Context, planner: Planner<'_>, printer: &Printer) -> Ended {
     let mut show = Show::new(printer);
     let mut stopped_by = None;
     let result = {
@@ -43,8 +49,10 @@ pub(crate) async fn watched(
     };
     show.end();
     // The second signal drops the connections where they stand; the histories say how far it got.
-    let (summary, result) = result.unwrap_or_else(|| (Summary::default(), Ok(Outcome::Paused)));
-    (summary, result, stopped_by)
+    match result {
+        Some((summary, result)) => Ended { summary, result: Some(result), stopped_by },
+        None => Ended { summary: Summary::default(), result: None, stopped_by },
+    }
 }
 
 async fn stop_signal() -> Exit {
@@ -99,6 +107,9 @@ impl<'a> Show<'a> {
                 if let Some(bar) = &self.bar {
                     bar.set_message(format!("{} {} {} {}", step.store, step.id, step.phase, step.summary));
                 }
+                if self.printer.volume == Volume::Verbose {
+                    self.statements(*step);
+                }
                 if step.is_resumed {
                     self.line(&format!("{} {}: goes on where an earlier run stopped", step.store, step.id));
                 }
@@ -106,8 +117,12 @@ impl<'a> Show<'a> {
             Event::Advanced { step, changed } => {
                 if let Some(bar) = &self.bar {
                     bar.set_message(format!(
-                        "{} {} {} {} · {changed} rows",
-                        step.store, step.id, step.phase, step.summary
+                        "{} {} {} {} · {}",
+                        step.store,
+                        step.id,
+                        step.phase,
+                        step.summary,
+                        rows(*changed)
                     ));
                 }
             }
@@ -121,19 +136,25 @@ impl<'a> Show<'a> {
                     span(*delay)
                 ));
             }
-            Event::Waiting { store, holder } => {
-                self.line(&format!("waits for the migration lock of `{store}`{}", by(*holder)));
-            }
-            Event::TakenOver { store, holder } => {
-                self.line(&format!(
-                    "takes over the migration lock of `{store}`{}, which is gone",
-                    by(Some(holder))
-                ));
-            }
             Event::Finished { step, changed, elapsed } => {
                 self.line(&self.finished(*step, *changed, *elapsed));
             }
-            _ => {}
+            other => {
+                if let Some(line) = about_lock(other) {
+                    self.line(&line);
+                }
+            }
+        }
+    }
+
+    /// The statements of a step, before they run.
+    fn statements(&self, step: StepLabel<'_>) {
+        let head = format!("{} {} {}", step.store, step.id, step.phase);
+        self.line(&self.printer.err.text(Style::Frame, &head));
+        for line in step.op.iter().flat_map(|op| op.preview()) {
+            for text in line.text.lines() {
+                self.line(&format!("    {text}"));
+            }
         }
     }
 
@@ -143,7 +164,7 @@ impl<'a> Show<'a> {
             Direction::Up => paint.text(Style::Good, "↑"),
             Direction::Down => paint.text(Style::Warning, "↓"),
         };
-        let rows = if changed > 0 { format!(", {changed} rows") } else { String::new() };
+        let rows = if changed > 0 { format!(", {}", rows(changed)) } else { String::new() };
         let facts = paint.text(Style::Dim, &format!("{}{rows}", span(elapsed)));
         format!("{sign} {} {} {}: {} ({facts})", step.store, step.id, step.phase, step.summary)
     }
@@ -156,10 +177,27 @@ impl<'a> Show<'a> {
     }
 }
 
+/// What an event says about a lock, if it is about one.
+pub(super) fn about_lock(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::Waiting { store, holder } => {
+            Some(format!("waits for the migration lock of `{store}`{}", by(*holder)))
+        }
+        Event::TakenOver { store, holder } => {
+            Some(format!("takes over the migration lock of `{store}`{}, which is gone", by(Some(holder))))
+        }
+        _ => None,
+    }
+}
+
 fn by(holder: Option<&Holder>) -> String {
     holder.map_or_else(String::new, |holder| {
         format!(", held by {} on {}, process {}", holder.who, holder.host, holder.pid)
     })
+}
+
+fn rows(changed: u64) -> String {
+    if changed == 1 { "1 row".to_owned() } else { format!("{changed} rows") }
 }
 
 /// A length of time for people.

@@ -3,23 +3,28 @@
 use std::time::{Duration, Instant};
 
 use dunlin::{Project, Registry};
-use dunlin_core::{Error, ErrorKind, SourceMap, StoreName};
+use dunlin_core::{Diagnostic, Error, ErrorKind, SourceMap, StoreName, Version};
 use dunlin_engine::{Context, Loaded, Policy, Stores};
 
 use crate::answer::{Answer, Failure, Fault};
 use crate::args::commands::Rules;
 use crate::args::global::Global;
-use crate::config;
+use crate::config::{self, Config};
 use crate::exit::Exit;
 
 /// How often a server that is still starting is asked again.
 const POLL: Duration = Duration::from_millis(200);
 
+/// Where nothing better is known about a store that does not answer.
+const HINT: &str = "is the server running there? `--wait 30s` waits for one that is starting, `dunlin doctor` looks at every store";
+
 /// Settings and files, read; nothing connected yet.
 pub(crate) struct Stage {
     pub(crate) project: Project,
     pub(crate) loaded: Loaded,
-    only: Vec<StoreName>,
+    pub(crate) config: Config,
+    /// Whether the command is asked what is amiss, and not only to do its work.
+    pub(crate) is_inspection: bool,
     wait: Duration,
 }
 
@@ -33,7 +38,8 @@ impl Stage {
         let stage = Self::survey(global, config, rules)?;
         if stage.loaded.has_errors() {
             let faults = stage.loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
-            return Err(Failure { exit: Exit::Integrity, faults, sources: stage.loaded.sources });
+            let data = Box::default();
+            return Err(Failure { exit: Exit::Integrity, data, faults, sources: stage.loaded.sources });
         }
         Ok(stage)
     }
@@ -44,6 +50,26 @@ impl Stage {
         config: config::Loaded,
         rules: Option<&Rules>,
     ) -> Result<Self, Failure> {
+        let mut stage = Self::without_files(global, config)?;
+        stage.project.policy = rules.map_or(stage.config.policy, |rules| rules.over(stage.config.policy));
+        let directory = &stage.config.migrations;
+        if directory.is_dir() {
+            stage.project = stage.project.directory(directory)?;
+        } else if rules.is_some() {
+            let error =
+                Error::new(ErrorKind::Config, format!("there is no directory `{}`", directory.display()));
+            return Err(error
+                .help("`dunlin new NAME` makes it with a first migration; `--migrations DIR` names another")
+                .into());
+        }
+        let diagnostics = stage.loaded.diagnostics;
+        stage.loaded = stage.project.load_beside(stage.loaded.sources);
+        stage.loaded.diagnostics.splice(0..0, diagnostics);
+        Ok(stage)
+    }
+
+    /// Reads the settings alone, for what is about stores and not about files.
+    pub(crate) fn without_files(global: &Global, config: config::Loaded) -> Result<Self, Failure> {
         if config.has_errors() {
             return Err(Failure::of_config(config));
         }
@@ -53,28 +79,37 @@ impl Stage {
             project = project.target(target)?;
         }
         project.lock_wait = config.lock_wait;
-        project.policy = rules.map_or(config.policy, |rules| rules.over(config.policy));
-        if config.migrations.is_dir() {
-            project = project.directory(&config.migrations)?;
-        } else if rules.is_some() {
-            let error = Error::new(
-                ErrorKind::Config,
-                format!("there is no directory `{}`", config.migrations.display()),
-            );
-            return Err(error
-                .help("`dunlin new NAME` makes it with a first migration; `--migrations DIR` names another")
-                .into());
-        }
-        let mut loaded = project.load_beside(sources);
-        loaded.diagnostics.splice(0..0, diagnostics);
-        Ok(Self { project, loaded, only: config.only, wait: global.wait.unwrap_or_default() })
+        project.policy = config.policy;
+        let loaded = Loaded { diagnostics, sources, ..Loaded::default() };
+        Ok(Self { project, loaded, config, is_inspection: false, wait: global.wait.unwrap_or_default() })
+    }
+
+    /// Refuses a version of which there is no file.
+    pub(crate) fn knows(&self, version: Option<&Version>) -> Result<(), Failure> {
+        let Some(version) = version.filter(|version| !self.loaded.migrations.contains_key(version)) else {
+            return Ok(());
+        };
+        let fault = Diagnostic::error("unknown-version", format!("there is no migration {version}"));
+        Err(fault.help("`dunlin status` lists them; nothing was changed").into())
+    }
+
+    /// The stores the command is about, in order of name.
+    pub(crate) fn stores(&self) -> Vec<StoreName> {
+        let only = &self.config.only;
+        let names = self.project.targets().map(|(_, target)| target.name.clone());
+        names.filter(|name| only.is_empty() || only.contains(name)).collect()
     }
 
     /// Connects to the stores the command is about. Servers that are still starting are waited for if that was asked.
     pub(crate) async fn connect(&self) -> Result<Stores, Error> {
+        self.connect_to(&self.config.only).await
+    }
+
+    /// Connects to these stores; to all where none is named.
+    pub(crate) async fn connect_to(&self, names: &[StoreName]) -> Result<Stores, Error> {
         let deadline = Instant::now() + self.wait;
         loop {
-            match self.project.connect(&self.only).await {
+            match self.project.connect(names).await {
                 Err(error) if error.kind == ErrorKind::Connect && Instant::now() < deadline => {
                     tokio::time::sleep(POLL).await;
                 }
@@ -88,9 +123,11 @@ impl Stage {
         Ok(self.project.context(self.connect().await?))
     }
 
-    /// Warnings of the files, for the answer.
-    pub(crate) fn warnings(&self) -> Vec<Fault> {
-        self.loaded.diagnostics.iter().cloned().map(Fault::Diagnostic).collect()
+    /// Warnings of the files, for the answer. A password in the configuration is a matter of its own: who asks what is
+    /// amiss is told, and nobody else with every answer.
+    fn warnings(&self) -> Vec<Fault> {
+        let is_told = |fault: &&Diagnostic| self.is_inspection || fault.code != "password-in-config";
+        self.loaded.diagnostics.iter().filter(is_told).cloned().map(Fault::Diagnostic).collect()
     }
 
     /// The texts that spans point into.
@@ -100,6 +137,10 @@ impl Stage {
 
     /// A failure of the world, shown with our texts.
     pub(crate) fn failure(&self, error: Error) -> Failure {
+        let error = match error.kind {
+            ErrorKind::Connect if error.help.is_none() && self.wait.is_zero() => error.help(HINT),
+            _ => error,
+        };
         Failure { sources: self.sources(), ..Failure::from(error) }
     }
 

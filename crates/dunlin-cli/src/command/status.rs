@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use dunlin_core::{Origin, State, StoreName};
 use dunlin_engine::status::{Row, Standing, pending, rows};
-use dunlin_engine::{audit, run};
+use dunlin_engine::{Finding, Reaction, audit, run};
 use serde_json::{Value, json};
 
+use super::check::count;
 use super::findings;
 use super::stage::{Stage, block_on};
 use super::when::Moment;
@@ -16,9 +17,9 @@ use crate::args::commands::Status;
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
-use crate::render::Printer;
 use crate::render::color::Style;
 use crate::render::table::{Cell, Side, Table};
+use crate::render::{Printer, Volume};
 
 pub(crate) fn run(
     args: &Status,
@@ -36,13 +37,10 @@ pub(crate) fn run(
         let rows = rows(&stage.loaded.migrations, &histories);
         let found = audit::audit(&stage.loaded.migrations, &histories, stage.project.policy);
         let stores: BTreeSet<&StoreName> = histories.keys().collect();
-        let mut answer = Answer::done(data(&rows), text(&rows, &stores, printer));
+        let mut answer = Answer::done(data(&rows), text(&rows, &stores, is_refused(&found), printer));
         answer.faults = found.iter().map(findings::fault).collect();
         if args.exit_code {
-            answer.exit = match (
-                found.iter().any(|finding| finding.reaction == dunlin_engine::Reaction::Refuse),
-                pending(&rows).is_empty(),
-            ) {
+            answer.exit = match (is_refused(&found), pending(&rows).is_empty()) {
                 (true, _) => Exit::Integrity,
                 (_, false) => Exit::Pending,
                 _ => Exit::Done,
@@ -52,7 +50,11 @@ pub(crate) fn run(
     })
 }
 
-fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, printer: &Printer) -> String {
+fn is_refused(found: &[Finding]) -> bool {
+    found.iter().any(|finding| finding.reaction == Reaction::Refuse)
+}
+
+fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, is_refused: bool, printer: &Printer) -> String {
     if rows.is_empty() {
         return "no migrations yet; `dunlin new NAME` writes the first one\n".to_owned();
     }
@@ -71,7 +73,10 @@ fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, printer: &Printer) -> Strin
     let mut out = table.render(printer.width(), printer.out);
     for row in rows {
         for (store, standing) in &row.stores {
-            if let Some(detail) = detail(row, store, standing) {
+            let told = printer.volume == Volume::Verbose;
+            if let Some(detail) =
+                detail(row, store, standing).or_else(|| settled(row, store, standing).filter(|_| told))
+            {
                 let _ = writeln!(out, "{detail}");
             }
         }
@@ -82,6 +87,8 @@ fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, printer: &Printer) -> Strin
         "{}",
         if open == 0 {
             "nothing is pending".to_owned()
+        } else if is_refused {
+            format!("{open} pending; `dunlin up` refuses, for the reasons given")
         } else {
             format!("{open} pending; `dunlin up` applies {}", if open == 1 { "it" } else { "them" })
         }
@@ -118,14 +125,28 @@ fn detail(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
     {
         let _ = write!(
             text,
-            ", then {} statements{}",
-            cursor.at,
+            ", then {}{}",
+            count(cursor.at, "statement"),
             if cursor.open { " and one whose end is not recorded" } else { "" }
         );
     }
     if let Some(started) = record.started {
         let _ =
             write!(text, "; begun {} by {} on {}", Moment(started), record.author.who, record.author.host);
+    }
+    Some(text)
+}
+
+/// More about what is settled, for those who ask.
+fn settled(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
+    let record = standing.record.as_ref()?;
+    let mut text = format!("{} in {store}: {}", row.id, record.state);
+    if let Some(finished) = record.finished {
+        let _ = write!(text, " {}", Moment(finished));
+    }
+    let _ = write!(text, " by {} on {}, {} rows", record.author.who, record.author.host, record.rows);
+    if let Some(note) = &record.note {
+        let _ = write!(text, "; {note}");
     }
     Some(text)
 }

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use dunlin_core::{Diagnostic, Error, ErrorKind, State};
+use dunlin_core::{Diagnostic, State};
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Goal, Outcome, Plan, Summary};
 use serde_json::{Value, json};
 
-use super::running::{span, watched};
+use super::running::{Ended, span, watched};
 use super::stage::{Stage, block_on};
 use super::{findings, plan};
 use crate::answer::{Answer, Failure, Fault};
@@ -25,13 +25,10 @@ pub(crate) fn run(
 ) -> Result<Answer, Failure> {
     let reviewed = args.plan.as_deref().map(plan::reviewed).transpose()?;
     let stage = Stage::open(global, config, Some(&args.rules))?;
-    if let Some(to) = args.to.as_ref().filter(|to| !stage.loaded.migrations.contains_key(to)) {
-        let fault = Diagnostic::error("unknown-version", format!("there is no migration {to}"));
-        return Err(fault.help("`dunlin status` lists them").into());
-    }
-    let (goal, fingerprint) = match reviewed {
-        Some(reviewed) => (reviewed.goal, Some(reviewed.fingerprint)),
-        None => (Goal { to: args.to.clone(), contract: args.contract, only: None }, None),
+    stage.knows(args.to.as_ref())?;
+    let goal = match &reviewed {
+        Some(reviewed) => reviewed.goal.clone(),
+        None => Goal { to: args.to.clone(), contract: args.contract, only: None },
     };
     if args.dry_run {
         return block_on(async {
@@ -40,7 +37,7 @@ pub(crate) fn run(
             Ok(stage.finish(answer))
         });
     }
-    block_on(apply(&stage, &goal, fingerprint.as_deref(), printer))
+    block_on(apply(&stage, &goal, reviewed.as_ref(), printer))
 }
 
 pub(crate) fn contract(
@@ -50,21 +47,20 @@ pub(crate) fn contract(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let stage = Stage::open(global, config, Some(&args.rules))?;
-    let Some(migration) = stage.loaded.migrations.get(&args.version).cloned() else {
-        let fault = Diagnostic::error("unknown-version", format!("there is no migration {}", args.version));
-        return Err(fault.help("`dunlin status` lists them").into());
-    };
+    stage.knows(Some(&args.version))?;
     let goal = Goal { to: None, contract: true, only: Some(args.version.clone()) };
     block_on(async {
-        let stores = stage.connect().await.map_err(|error| stage.failure(error))?;
+        // Every store it names must have come that far, also those that `--store` leaves out.
+        let stores = stage.connect_to(&[]).await.map_err(|error| stage.failure(error))?;
         let histories = run::histories(&stores).await.map_err(|error| stage.failure(error))?;
-        let behind = behind(&histories, &*migration);
+        let migration = &stage.loaded.migrations[&args.version];
+        let behind = behind(&histories, &**migration);
         if !behind.is_empty() {
             let message =
                 format!("{} is not expanded and verified yet in {}", migration.id(), behind.join(", "));
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .help("`dunlin up` goes that far; contract comes after it")
-                .into());
+            let fault = Diagnostic::error("not-expanded", message);
+            let fault = fault.help("`dunlin up` goes that far; contract comes after it. Nothing was changed");
+            return Err(Failure::of_work(fault));
         }
         if args.dry_run {
             let (plan, summary) = plan::forward(&stage, &goal).await?;
@@ -84,11 +80,11 @@ fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<
             .map(|record| record.state)
     };
     let stores = dunlin_engine::lane::stores(migration).into_iter();
-    let is_behind = |store: &dunlin_core::StoreName| {
+    let is_behind = |store: &&dunlin_core::StoreName| {
         let has_contract = migration
             .steps()
             .iter()
-            .any(|step| step.store == *store && step.phase == dunlin_core::Phase::Contract);
+            .any(|step| step.store == **store && step.phase == dunlin_core::Phase::Contract);
         match stands(store) {
             Some(State::Done | State::Expanded) => false,
             // A contract that was interrupted, or is being taken back: it was expanded once.
@@ -102,7 +98,7 @@ fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<
 async fn apply(
     stage: &Stage,
     goal: &Goal,
-    fingerprint: Option<&str>,
+    reviewed: Option<&plan::Reviewed>,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let context = stage.context().await.map_err(|error| stage.failure(error))?;
@@ -110,18 +106,23 @@ async fn apply(
     let forward = run::forward(&stage.loaded.migrations, stage.project.policy, goal);
     let planner = |histories: &Histories, summary: &mut Summary| -> Result<Plan, Stop> {
         let plan = forward(histories, summary)?;
-        match fingerprint {
-            Some(fingerprint) if plan.fingerprint().to_string() != fingerprint => Err(Stop::Stale),
+        match reviewed {
+            Some(reviewed) if !reviewed.covers(&plan) => Err(Stop::Stale),
             _ => Ok(plan),
         }
     };
-    let (summary, result, stopped_by) = watched(&context, &planner, printer).await;
-    let answer = ended(&context, &summary, result, stopped_by, stage)?;
+    let run = watched(&context, &planner, printer).await;
+    let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
+    let done = count(&run.summary, steps);
+    let answer = ended(&context, run, stage)?;
     let took = span(began.elapsed());
-    let text = match (summary.completed.len(), answer.exit) {
+    let text = match (steps, answer.exit) {
+        _ if is_cut => {
+            format!("stopped at once, {took}; `dunlin status` shows how far it came, `dunlin up` continues\n")
+        }
         (0, Exit::Done) => "nothing to do\n".to_owned(),
-        (steps, Exit::Done) => format!("{}, {took}\n", count(&summary, steps)),
-        (steps, _) => format!("stopped after {}, {took}; `dunlin up` continues\n", count(&summary, steps)),
+        (_, Exit::Done) => format!("{done}, {took}\n"),
+        _ => format!("stopped after {done}, {took}; `dunlin up` continues\n"),
     };
     Ok(stage.finish(Answer { text, ..answer }))
 }
@@ -134,28 +135,25 @@ fn count(summary: &Summary, steps: usize) -> String {
 }
 
 /// What a run did, as an answer or as a failure.
-pub(crate) fn ended(
-    context: &Context,
-    summary: &Summary,
-    result: Result<Outcome, Stop>,
-    stopped_by: Option<Exit>,
-    stage: &Stage,
-) -> Result<Answer, Failure> {
-    let outcome = result.map_err(|stop| {
-        let mut failure = findings::failure(stop, summary, stage.sources());
-        // A lock that was given up because of a signal is no lock that could not be had.
-        failure.exit = stopped_by.unwrap_or(failure.exit);
-        failure
-    })?;
-    let mut answer = Answer::done(data(context, summary, outcome), String::new());
-    answer.faults = summary.warnings.iter().map(findings::fault).collect::<Vec<Fault>>();
-    if outcome == Outcome::Paused {
-        answer.exit = stopped_by.unwrap_or(Exit::Paused);
-    }
-    Ok(answer)
+pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answer, Failure> {
+    let Ended { summary, result, stopped_by } = run;
+    let (word, exit) = match result {
+        Some(Ok(Outcome::Complete)) => ("complete", Exit::Done),
+        Some(Ok(Outcome::Paused)) => ("paused", stopped_by.unwrap_or(Exit::Paused)),
+        None => ("cut", stopped_by.unwrap_or(Exit::Paused)),
+        Some(Err(stop)) => {
+            let mut failure = findings::failure(stop, &summary, stage.sources());
+            // A lock that was given up because of a signal is no lock that could not be had.
+            failure.exit = stopped_by.unwrap_or(failure.exit);
+            failure.data = Box::new(data(context, &summary, "failed"));
+            return Err(failure);
+        }
+    };
+    let faults = summary.warnings.iter().map(findings::fault).collect::<Vec<Fault>>();
+    Ok(Answer { exit, faults, ..Answer::done(data(context, &summary, word), String::new()) })
 }
 
-fn data(context: &Context, summary: &Summary, outcome: Outcome) -> Value {
+fn data(context: &Context, summary: &Summary, outcome: &str) -> Value {
     let step = |item: &dunlin_engine::Item| {
         json!({
             "version": item.migration.id().version.as_str(),
@@ -167,8 +165,9 @@ fn data(context: &Context, summary: &Summary, outcome: Outcome) -> Value {
     };
     json!({
         "run": context.author.run.to_string(),
-        "outcome": if outcome == Outcome::Complete { "complete" } else { "paused" },
+        "outcome": outcome,
         "completed": summary.completed.iter().map(step).collect::<Vec<_>>(),
+        "violations": summary.violations.iter().map(|violation| &*violation.record).collect::<Vec<_>>(),
         "remaining": summary.stopped_in.iter().chain(&summary.remaining).map(step).collect::<Vec<_>>(),
     })
 }

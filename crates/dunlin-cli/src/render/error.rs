@@ -6,23 +6,36 @@ use dunlin_core::{Error, SourceMap};
 
 use super::color::{Paint, Style};
 use super::{report, snippet};
+use crate::explain;
 
 /// `error[code]: message`, the place, the causes, the facts and the way out.
 pub fn render(error: &Error, sources: &SourceMap, paint: Paint) -> String {
-    let mut out = report::headline("error", error.kind.code(), &error.message, Style::Error, paint);
+    let mut out = report::headline("error", code(error), &error.message, Style::Error, paint);
     if let Some(span) = error.span {
         out.push_str(&snippet::render(&[(span, "")], sources, paint, Style::Error));
     }
     for cause in causes(error) {
         report::line(&mut out, "cause", &cause, paint);
     }
-    for (name, value) in &error.context {
+    for (name, value) in facts(error) {
         report::line(&mut out, name, value, paint);
     }
     if let Some(help) = &error.help {
         report::line(&mut out, "help", help, paint);
     }
     out
+}
+
+/// The code under which `dunlin explain` has the long form: a finer one than that of the kind, where the error names it.
+pub fn code(error: &Error) -> &'static str {
+    let finer = error.fact("code").and_then(explain::find);
+    finer.map_or(error.kind.code(), |entry| entry.code)
+}
+
+/// What it says besides its message. The code stands in the headline.
+pub fn facts(error: &Error) -> impl Iterator<Item = (&'static str, &str)> {
+    let code = code(error);
+    error.context.iter().map(|(name, value)| (*name, value.as_str())).filter(move |(_, value)| *value != code)
 }
 
 /// What led to it, outermost first. A cause that an earlier text already holds says nothing new.

@@ -3,7 +3,7 @@
 use dunlin_core::{Diagnostic, Error, SourceMap, Span};
 use serde_json::{Map, Value, json};
 
-use super::error::causes;
+use super::error::{causes, code, facts};
 use crate::answer::Fault;
 
 /// The whole answer. `schema` names the command and the version of the shape of its `data`.
@@ -43,10 +43,10 @@ pub fn of_diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
 
 /// A failure.
 pub fn of_error(error: &Error, sources: &SourceMap) -> Value {
-    let mut object = head(error.kind.code(), "error", &error.message);
+    let mut object = head(code(error), "error", &error.message);
     object.extend(place(error.span, sources));
     let facts: Map<String, Value> =
-        error.context.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        facts(error).map(|(name, value)| (name.to_owned(), json!(value))).collect();
     object.insert("labels".to_owned(), json!([]));
     object.insert("help".to_owned(), json!(error.help));
     object.insert("causes".to_owned(), json!(causes(error)));

@@ -42,7 +42,8 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// The text. Where it is wider than `width`, the widest columns give way; a text that is not for a terminal has no
+    /// The text. Where it is wider than `width`, the widest columns but the first give way, which says what
+    /// the row is about; a text that is not for a terminal has no
     /// width and keeps everything.
     pub fn render(&self, width: Option<usize>, paint: Paint) -> String {
         let widths = self.widths(width);
@@ -65,7 +66,9 @@ impl Table {
         let gaps = GAP.len() * widths.len().saturating_sub(1);
         let mut excess = limit.map_or(0, |limit| (widths.iter().sum::<usize>() + gaps).saturating_sub(limit));
         while excess > 0 {
-            let Some(widest) = widths.iter_mut().max().filter(|width| **width > NARROWEST) else { break };
+            let Some(widest) = widths.iter_mut().skip(1).max().filter(|width| **width > NARROWEST) else {
+                break;
+            };
             *widest -= 1;
             excess -= 1;
         }

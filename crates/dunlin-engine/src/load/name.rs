@@ -21,6 +21,20 @@ pub(super) enum Half {
     Down,
 }
 
+impl FileName<'_> {
+    /// This name for another store, or for none.
+    pub(super) fn with_store(&self, store: Option<&str>) -> String {
+        let slug = if self.slug.is_empty() { String::new() } else { format!("_{}", self.slug) };
+        let store = store.map(|store| format!(".{store}")).unwrap_or_default();
+        let half = match self.half {
+            Half::Whole => "",
+            Half::Up => ".up",
+            Half::Down => ".down",
+        };
+        format!("{}{slug}{store}{half}.{}", self.version, self.extension)
+    }
+}
+
 /// `<version>[_<slug>][.<store>][.up|.down].<extension>`
 pub(super) fn parse(name: &str) -> Option<FileName<'_>> {
     let (rest, extension) = name.rsplit_once('.')?;
@@ -36,17 +50,21 @@ pub(super) fn parse(name: &str) -> Option<FileName<'_>> {
     Some(FileName { version: Version::parse(version)?, slug, store, half, extension })
 }
 
-/// What another tool's name would be here, if that is what this looks like.
+/// What another tool's name would be here, if that is what this looks like. A number in several parts (`V1.2`, `V1_2`)
+/// is not translated: shortened, two of them could be the same.
 pub(super) fn suggestion(name: &str) -> Option<String> {
     let (rest, extension) = name.rsplit_once('.')?;
     let digits = rest.trim_start_matches(['V', 'v', 'U', 'm']);
     let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
-    if end == 0 {
+    let (number, words) = digits.split_at(end);
+    let goes_on = |letters: &str| letters.starts_with(|letter: char| letter.is_ascii_digit());
+    if number.is_empty() || words.get(1..).is_some_and(goes_on) {
         return None;
     }
-    let slug =
-        digits[end..].trim_matches(|letter: char| !letter.is_ascii_alphanumeric()).replace([' ', '-'], "_");
-    Some(format!("{}_{}.{extension}", &digits[..end], slug.to_lowercase()))
+    let slug = words.trim_matches(|letter: char| !letter.is_ascii_alphanumeric()).replace([' ', '-'], "_");
+    let half = if rest.starts_with('U') { ".down" } else { "" };
+    let slug = if slug.is_empty() { slug } else { format!("_{}", slug.to_lowercase()) };
+    Some(format!("{number}{slug}{half}.{extension}"))
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ pub(super) struct Text {
 
 const KEYS: [&str; 6] = ["summary", "needs", "expand", "backfill", "verify", "contract"];
 
+/// What a step says of its way back.
+const WAYS_BACK: [&str; 3] = ["undo", "no_op", "irreversible"];
+
 pub(super) fn read(source: &Source, backends: &Backends, only: Option<&StoreName>) -> Text {
     let (document, faults) = toml::parse(source);
     let mut read = Text { diagnostics: faults, ..Text::default() };
@@ -98,7 +101,7 @@ impl Text {
 /// A step, or nothing where it is for a store that is not looked at.
 fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<Step>, Vec<Diagnostic>> {
     let mut table = item.table().map_err(one)?;
-    let store_node = table.require("store").map_err(one)?;
+    let store_node = table.require("store").map_err(|fault| one(with_guess(fault, &table)))?;
     let name = store_node.text().map_err(one)?;
     let store = StoreName::from(name);
     if reading.only.is_some_and(|only| *only != store) {
@@ -117,7 +120,8 @@ fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<
     let undo = take_undo(&mut table, op.as_ref().map(|(key, _)| *key), &**backend, phase, reading.source);
     let undo = undo.map_err(|fault| faults.extend(fault)).ok();
     let mut known = backend.ops().to_vec();
-    known.extend(["store", "undo", "no_op", "irreversible"]);
+    known.push("store");
+    known.extend(WAYS_BACK);
     faults.extend(table.finish(&known));
     match (op, undo) {
         (Some((_, op)), Some(undo)) if faults.is_empty() => {
@@ -130,6 +134,15 @@ fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<
         }
         _ => Err(faults),
     }
+}
+
+/// The place of a key that was probably meant to be `store`.
+fn with_guess(mut fault: Diagnostic, table: &Table<'_>) -> Diagnostic {
+    if let Some(key) = table.keys().find(|key| suggest::nearest(&key.name, ["store"]).is_some()) {
+        fault.labels = vec![(key.span, "not known here".to_owned())];
+        return fault.help(format!("`{}` seems to be meant for it", key.name));
+    }
+    fault
 }
 
 fn one(fault: Diagnostic) -> Vec<Diagnostic> {
@@ -158,9 +171,10 @@ fn take_op<'a>(
             Err(vec![fault.help(format!("start another `[[{phase}]]` for it"))])
         }
         (None, _) => {
-            let guess =
-                table.keys().find_map(|key| suggest::nearest(&key.name, backend.ops().iter().copied()));
-            if guess.is_some() {
+            let is_own = |key: &&Key| WAYS_BACK.contains(&&*key.name);
+            let is_near = |key: &Key| suggest::nearest(&key.name, backend.ops().iter().copied()).is_some();
+            if table.keys().filter(|key| !is_own(key)).any(is_near) {
+                // Reported as an unknown key, with the near one.
                 return Err(Vec::new());
             }
             let ops: Vec<String> = backend.ops().iter().map(|op| format!("`{op}`")).collect();
@@ -179,8 +193,8 @@ fn take_undo(
     phase: Phase,
     source: &Source,
 ) -> Result<Undo, Vec<Diagnostic>> {
-    let ways = ["undo", "no_op", "irreversible"];
-    let mut found = ways.iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
+    let mut found =
+        WAYS_BACK.iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
     let Some((key, node)) = found.next() else { return Ok(Undo::Unwritten) };
     if let Some((second, _)) = found.next() {
         let fault = Diagnostic::error(

@@ -1,0 +1,14 @@
+//! The engine, held against the reference store.
+
+mod audits;
+mod crashes;
+mod loading;
+mod locks;
+mod marks;
+mod plain;
+mod plans;
+mod properties;
+mod runs;
+mod schedules;
+mod turns;
+mod world;
