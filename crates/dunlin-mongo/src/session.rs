@@ -320,10 +320,7 @@ impl CoreSession for Session {
         self.check_lease().await?;
         let op: &Op = work.op.own()?;
         let at = Cursor::of(work.running)?;
-<<<<<<< HEAD
         // A person who settles a command moves the position on without a sum.
-=======
->>>>>>> main
         if !at.sum.is_empty() && cursor(op, at.at, None, None, false).sum != at.sum {
             let error = Error::new(ErrorKind::Integrity, "the commands that already ran were edited");
             return Err(error.help("put them back as they were; those after them may be edited freely"));
