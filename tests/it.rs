@@ -4,3 +4,4 @@ mod cli;
 mod conformance;
 mod mongo;
 mod readme;
+mod sql;

@@ -30,13 +30,24 @@ pub fn me(who: &str, run: &RunId) -> Holder {
     }
 }
 
-/// The user this process runs as, in the words of its environment.
+/// The user this process runs as: in the words of its environment, else by the system's list of users.
 pub fn user() -> String {
-    ["USER", "LOGNAME", "USERNAME"]
+    let named = ["USER", "LOGNAME", "USERNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "unknown".to_owned())
+        .filter(|name| !name.is_empty());
+    named.or_else(listed_user).unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn listed_user() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let id = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().next()?;
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let mut users = users.lines().map(|line| line.split(':'));
+    users.find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    })
 }
 
 /// This machine's name.

@@ -2,14 +2,14 @@
 //! recorded before, the end after; a run that is cut off in between sends the command again if that does no harm, and
 //! else says that it cannot know.
 
-use dunlin_core::{Advance, Checkpoint, Cursor, Error, ErrorKind, EventKind, Result, Work};
+use dunlin_core::{Advance, Cursor, Error, ErrorKind, Result, Work};
 use redis::{Cmd, RedisError, ServerErrorKind, cmd};
 
 use crate::atomic::failed_at;
-use crate::commit::Entry;
 use crate::op::{Command, Op};
-use crate::place::{self, Place};
-use crate::session::{Session, advance, after, entry};
+use crate::place::Place;
+use crate::position::{self, advance};
+use crate::session::Session;
 use crate::{command, error, slot};
 
 /// Runs the command at the cursor.
@@ -31,14 +31,14 @@ pub(crate) async fn run(
     }
     if !at.open {
         let intent = Cursor { open: true, ..at.clone() };
-        session.record(work, announce(work, &intent), work.running.rows).await?;
+        session.record(work, position::under_way(work, &intent), work.running.rows).await?;
     }
     match send(session, place, command).await? {
         Ok(()) => {}
         Err(failure) if is_refusal(&failure) => {
             // The server did not do it, so it is not under way any more.
             let plain = Cursor { open: false, ..at.clone() };
-            session.record(work, announce(work, &plain), work.running.rows).await?;
+            session.record(work, position::under_way(work, &plain), work.running.rows).await?;
             return failed_at(session, op, (at.at, &plain, &error::sentence(&failure)), work).await;
         }
         Err(failure) => {
@@ -52,35 +52,14 @@ pub(crate) async fn run(
             ));
         }
     }
-    let next = after(at, command);
-    let end = if next_is_apart(session, op, &next).await? {
-        announce(work, &Cursor { open: true, ..next })
-    } else {
-        entry(work, op, &next)
-    };
-    let record = session.record(work, end, work.running.rows + 1).await?;
+    let next = position::announcing(session, op, position::after(at, command)).await;
+    let record = session.record(work, position::entry(work, op, &next), work.running.rows + 1).await?;
     Ok(advance(work, record, notes))
 }
 
 fn ambiguous(command: &Command) -> Error {
     let message = "an earlier run was cut off while this command ran, and the server cannot tell whether it took effect";
     Error::new(ErrorKind::Ambiguous, message).at(command.span).with("statement", command.text())
-}
-
-fn announce(work: &Work<'_>, cursor: &Cursor) -> Entry {
-    let checkpoint = Checkpoint::of(cursor);
-    let detail = Some(checkpoint.0.to_string());
-    Entry { record: Some(work.partly(checkpoint, 0)), kind: EventKind::Begun, detail }
-}
-
-/// Whether the next command needs its intent recorded, which then takes no write of its own.
-async fn next_is_apart(session: &Session, op: &Op, next: &Cursor) -> Result<bool> {
-    if next.at >= op.commands.len() || !command::is_apart(&op.commands[next.at].args) {
-        return Ok(false);
-    }
-    let unit = op.unit(next.at);
-    let place = place::of(&session.store, &op.commands[unit]).await;
-    Ok(matches!(place, Ok(Place::Apart(_) | Place::Everywhere)))
 }
 
 /// Whether the server answered with a refusal, and not the connection with its end.

@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use dunlin_core::{Advance, Cursor, Error, Result, Work};
 
-use crate::commit::{Commit, Entry, Outcome, commit};
+use crate::commit::{Commit, Outcome, commit};
 use crate::op::Op;
 use crate::place::Place;
-use crate::session::{Session, advance, after, entry};
+use crate::position::{self, advance};
+use crate::session::Session;
 use crate::{apart, error};
 
 /// Runs the commands of a unit.
@@ -19,14 +20,14 @@ pub(crate) async fn run(
     at: &Cursor,
     work: &Work<'_>,
 ) -> Result<Advance> {
-    let commands = &op.commands[unit.clone()];
+    let entries = position::entries(session, op, unit.clone(), at, work).await;
     let whole = Commit {
         about: work.running,
         step: work.running.steps.len(),
         rows: work.running.rows,
         files: work.files,
-        commands,
-        entries: entries(op, unit.clone(), at, work),
+        commands: &op.commands[unit.clone()],
+        entries,
     };
     match commit(session, whole).await? {
         Outcome::Done(record) => Ok(advance(work, record, Vec::new())),
@@ -40,18 +41,6 @@ pub(crate) async fn run(
             failed_at(session, op, (failed, at, &said), work).await
         }
     }
-}
-
-/// What to write after each command of a unit.
-pub(crate) fn entries(op: &Op, unit: Range<usize>, at: &Cursor, work: &Work<'_>) -> Vec<Entry> {
-    let mut next = at.clone();
-    op.commands[unit]
-        .iter()
-        .map(|command| {
-            next = after(&next, command);
-            entry(work, op, &next)
-        })
-        .collect()
 }
 
 /// Whether a server said that scripts may not run a command: Redis and Valkey name themselves in that sentence.
@@ -79,6 +68,7 @@ pub(crate) async fn failed_at(
         return Err(refused());
     }
     let note = format!("passed over, nothing is left to undo: {} ({})", command.text(), error::plain(said));
-    let record = session.record(work, entry(work, op, &after(at, command)), work.running.rows).await?;
+    let next = position::announcing(session, op, position::after(at, command)).await;
+    let record = session.record(work, position::entry(work, op, &next), work.running.rows).await?;
     Ok(advance(work, record, vec![note]))
 }

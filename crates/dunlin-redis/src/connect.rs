@@ -64,7 +64,9 @@ impl Door {
     fn refused(&self, failure: &redis::RedisError, place: &Place) -> Error {
         let error = error::own(failure, &format!("cannot connect to {}", shown(place)), &self.url);
         // Nothing was asked of it yet, so trying again harms nothing.
-        if failure.kind() == redis::ErrorKind::Io { error.temporary() } else { error }
+        let is_passing =
+            failure.kind() == redis::ErrorKind::Io && !failure.to_string().contains("certificate");
+        if is_passing { error.temporary() } else { error }
     }
 
     fn client(&self, place: &Place) -> redis::RedisResult<Client> {

@@ -114,6 +114,11 @@ fn judge(error: &RedisError) -> Judgement {
         Kind::Io if error.is_timeout() => {
             (ErrorKind::Connect, true, Some("is the server up, and does the port lead to it?"))
         }
+        Kind::Io if error.to_string().contains("certificate") => (
+            ErrorKind::Connect,
+            false,
+            Some("name the authority that signed it: rediss://…?cacert=/path/to/ca.pem"),
+        ),
         // A connection that broke under a request: whether the request took effect is for the next run to find out.
         Kind::Io => (ErrorKind::Connect, false, Some("run it again: it continues from what is recorded")),
         Kind::Parse => {

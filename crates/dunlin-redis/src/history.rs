@@ -8,8 +8,8 @@ use dunlin_core::history::{
     FORMAT, damaged, decode_files, decode_steps, encode_files, encode_steps, readable,
 };
 use dunlin_core::{
-    Author, Checkpoint, Checksum, Event, EventKind, History, MigrationId, Origin, Phase, Record, Result,
-    RunId, State, StoredFile, Timestamp, Version,
+    Author, Checkpoint, Checksum, Error, Event, EventKind, History, MigrationId, Origin, Phase, Record,
+    Result, RunId, State, StoredFile, Timestamp, Version,
 };
 use redis::Value;
 use serde::{Deserialize, Serialize};
@@ -38,8 +38,7 @@ struct Tail<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Whole {
-    #[serde(rename = "format")]
-    _format: i64,
+    format: i64,
     started: Option<i64>,
     finished: Option<i64>,
     rows: u64,
@@ -64,10 +63,10 @@ struct Format {
     format: i64,
 }
 
-/// Refuses what a newer dunlin wrote before looking at the rest of it.
-fn check_format(text: &str, what: &str) -> Result<()> {
-    let found: Format = serde_json::from_str(text).map_err(|error| damaged(what, text).caused_by(error))?;
-    readable(found.format)
+/// What is wrong with a text that cannot be read: a newer dunlin wrote it, or none did.
+fn unreadable(text: &str, what: &str, error: serde_json::Error) -> Error {
+    let format = serde_json::from_str(text).map(|Format { format }| readable(format));
+    if let Ok(Err(newer)) = format { newer } else { damaged(what, text).caused_by(error) }
 }
 
 /// The field of a version in the history: two spellings of a number are one version.
@@ -98,9 +97,8 @@ pub(crate) fn tail(record: &Record) -> String {
 
 /// Reads a record.
 fn record(text: &str) -> Result<Record> {
-    check_format(text, "a record")?;
-    let whole: Whole =
-        serde_json::from_str(text).map_err(|error| damaged("a record", text).caused_by(error))?;
+    let whole: Whole = serde_json::from_str(text).map_err(|error| unreadable(text, "a record", error))?;
+    readable(whole.format)?;
     Ok(Record {
         id: MigrationId { version: version(&whole.version)?, slug: whole.slug },
         state: State::of(&whole.state)?,
@@ -156,10 +154,16 @@ pub(crate) fn files(value: &Value) -> Result<Vec<StoredFile>> {
         return Ok(Vec::new());
     }
     let text = utf8(value, "files")?;
-    check_format(text, "files")?;
     let start = format!("{{\"format\":{FORMAT},\"files\":");
-    let inner = text.strip_prefix(&start).and_then(|rest| rest.strip_suffix('}'));
-    decode_files(inner.ok_or_else(|| damaged("files", text))?)
+    match text.strip_prefix(&start).and_then(|rest| rest.strip_suffix('}')) {
+        Some(files) => decode_files(files),
+        None => {
+            let found: Format =
+                serde_json::from_str(text).map_err(|error| damaged("files", text).caused_by(error))?;
+            readable(found.format)?;
+            Err(damaged("files", text))
+        }
+    }
 }
 
 /// The facts of a journal line that a record has, in the order in which the scripts take them.

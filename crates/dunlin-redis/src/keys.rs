@@ -38,7 +38,8 @@ impl Keys {
 
     /// The key in another slot that remembers what ran there.
     pub(crate) fn fence(&self, slot: u16) -> String {
-        format!("{}dunlin:{{{}}}:fence", self.prefix, slot::tag(slot))
+        let tag = format!("{}dunlin-", self.prefix);
+        format!("{{{tag}{}}}:fence", slot::digits(&tag, slot))
     }
 }
 
@@ -52,6 +53,7 @@ mod tests {
         assert_eq!(keys.history, "{app:dunlin}:history");
         assert!(keys.all().iter().all(|key| slot::of(key.as_bytes()) == keys.slot()));
         assert_eq!(slot::of(keys.fence(77).as_bytes()), 77);
+        assert!(keys.fence(77).starts_with("{app:dunlin-"));
         assert_eq!(Keys::new(None).lock, "{dunlin}:lock");
     }
 }

@@ -24,6 +24,7 @@ mod lock;
 mod net;
 pub mod op;
 mod place;
+mod position;
 mod quote;
 mod refuse;
 mod script;

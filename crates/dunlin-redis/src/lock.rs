@@ -44,12 +44,10 @@ pub(crate) async fn take(net: &Net, keys: &Keys, me: &Holder, lease: Duration) -
     }
 }
 
-/// Gives the lock back, or takes it away from a holder who may still believe to have it. In a cluster such a holder
-/// may be writing in another slot until its lease is over, so nobody gets the lock before that.
+/// Gives the lock back, or takes it away from a holder who may still believe to have it.
 pub(crate) async fn leave(net: &Net, keys: &Keys, token: i64, is_taken_away: bool) -> Result<()> {
     let how = if is_taken_away { "taken" } else { "given" };
-    let wait = if is_taken_away && net.is_cluster() { "wait" } else { "" };
-    let args = [token.to_string(), how.to_owned(), wait.to_owned()].map(String::into_bytes);
+    let args = [token.to_string(), how.to_owned()].map(String::into_bytes);
     let reply = net.eval(keys.slot(), &script::LEAVE, &keys.all(), &args).await?;
     reply.map(drop).map_err(|failure| error::own_state(&failure, "cannot release the migration lock", net))
 }

@@ -67,9 +67,9 @@ impl FromIterator<Command> for Op {
 impl Op {
     /// The range of commands that run as one, beginning with the one at `at`.
     pub(crate) fn unit(&self, at: usize) -> std::ops::Range<usize> {
-        let block = self.commands.get(at).and_then(|command| command.block);
-        let length = self.commands[at..].iter().take_while(|command| command.block == block).count();
-        at..at + if block.is_some() { length } else { length.min(1) }
+        let Some(block) = self.commands.get(at).and_then(|command| command.block) else { return at..at + 1 };
+        let length = self.commands[at..].iter().take_while(|command| command.block == Some(block)).count();
+        at..at + length
     }
 }
 

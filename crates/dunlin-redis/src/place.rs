@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use dunlin_core::{Error, ErrorKind, Result};
 use redis::{Value, cmd};
 
-use crate::op::Command;
+use crate::op::{Command, Op};
+use crate::session::Session;
 use crate::store::Store;
 use crate::{command, error, quote, slot};
 
@@ -23,6 +24,21 @@ pub(crate) enum Place {
     Apart(u16),
     /// By itself, on every primary.
     Everywhere,
+}
+
+/// Where the commands run that begin at an index, remembered from when they were announced.
+pub(crate) async fn of_unit(session: &mut Session, op: &Op, at: usize) -> Result<Place> {
+    let commands = &op.commands[op.unit(at)];
+    if let Some((planned, place)) = &session.planned
+        && planned == commands
+    {
+        return Ok(place.clone());
+    }
+    let place = of(&session.store, commands).await?;
+    if session.store.net.is_cluster() {
+        session.planned = Some((commands.to_vec(), place.clone()));
+    }
+    Ok(place)
 }
 
 /// Where a unit runs.

@@ -35,3 +35,5 @@ pub(crate) static STEP: LazyLock<Text> =
 /// Runs commands in another slot than that of the records.
 pub(crate) static FENCED: LazyLock<Text> =
     LazyLock::new(|| script(&[PRELUDE, RUN, include_str!("lua/fenced.lua")]));
+/// Shuts such a slot to earlier holders of the lock.
+pub(crate) static FENCE: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/fence.lua")]));

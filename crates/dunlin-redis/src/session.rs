@@ -1,10 +1,8 @@
 //! A Redis whose migration lock we hold: the one place from which anything is written.
 
-use std::collections::BTreeMap;
-
 use dunlin_core::{
-    Advance, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Record, Result,
-    Session as CoreSession, StoredFile, Version, Work, async_trait,
+    Advance, Checkpoint, Error, ErrorKind, EventKind, History, Record, Result, Session as CoreSession,
+    StoredFile, Version, Work, async_trait,
 };
 
 use crate::commit::{Commit, Entry, Outcome, commit};
@@ -12,7 +10,7 @@ use crate::lock::{self, Heartbeat};
 use crate::op::{Command, Op};
 use crate::place::{self, Place};
 use crate::store::Store;
-use crate::{apart, atomic, error, spread, verify};
+use crate::{apart, atomic, error, position, spread, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -22,17 +20,26 @@ pub(crate) struct Session {
     pub(crate) heartbeat: Heartbeat,
     /// The last position this very session wrote, so that nobody else can have begun what comes after it.
     pub(crate) written: Option<Checkpoint>,
-    /// How many steps this session began in slots of their own.
-    pub(crate) attempts: u64,
-    /// How far the clocks of the cluster's servers are ahead of the one that times the lock.
-    pub(crate) offsets: BTreeMap<String, i64>,
+    /// Where the next commands run, worked out when they were announced.
+    pub(crate) planned: Option<(Vec<Command>, Place)>,
+    /// How many attempts at steps this session has named.
+    attempts: u64,
+    /// Whether earlier holders of the lock are shut out of the slots of a cluster.
+    is_shut: bool,
     kept: Option<(Version, Vec<StoredFile>)>,
 }
 
 impl Session {
     pub(crate) fn new(store: Store, token: i64, expires: i64) -> Self {
         let heartbeat = Heartbeat::start(&store.net, &store.keys, (token, expires), store.target.lease);
-        Self { store, token, heartbeat, written: None, attempts: 0, offsets: BTreeMap::new(), kept: None }
+        let is_shut = !store.net.is_cluster();
+        Self { store, token, heartbeat, written: None, planned: None, attempts: 0, is_shut, kept: None }
+    }
+
+    /// A name that no other attempt at any step ever had.
+    pub(crate) fn name_attempt(&mut self) -> String {
+        self.attempts += 1;
+        format!("{}.{}", self.token, self.attempts)
     }
 
     /// Whether these files were written by this session and need not be sent again with every command.
@@ -42,6 +49,20 @@ impl Session {
 
     pub(crate) fn keep(&mut self, version: &Version, files: &[StoredFile]) {
         self.kept = Some((version.clone(), files.to_vec()));
+    }
+
+    /// Reads the history, and on the first time makes sure that whoever held the lock before can write no more.
+    async fn read(&mut self) -> Result<History> {
+        let history = self.store.read_history().await?;
+        if !self.is_shut {
+            spread::shut(self, &history).await?;
+            self.is_shut = true;
+        }
+        Ok(history)
+    }
+
+    async fn shut(&mut self) -> Result<()> {
+        if self.is_shut { Ok(()) } else { self.read().await.map(drop) }
     }
 
     /// Refuses what would change dunlin's own keys.
@@ -76,75 +97,30 @@ impl Session {
     }
 }
 
-/// The position after the first `at` commands.
-pub(crate) fn cursor(op: &Op, at: usize) -> Cursor {
-    let sum = op.commands[..at].iter().fold(String::new(), |sum, command| chain(&sum, command));
-    Cursor { at, open: false, before: None, sum }
-}
-
-/// The position one command further. Each sum covers the one before, so that going on costs the same at every command.
-pub(crate) fn after(cursor: &Cursor, command: &Command) -> Cursor {
-    Cursor { at: cursor.at + 1, open: false, before: cursor.before.clone(), sum: chain(&cursor.sum, command) }
-}
-
-fn chain(sum: &str, command: &Command) -> String {
-    Checksum::of([sum, &command.canonical()]).to_string()
-}
-
-/// What is written once the command before `next` is complete: a position, or the end of the step.
-pub(crate) fn entry(work: &Work<'_>, op: &Op, next: &Cursor) -> Entry {
-    if next.at == op.commands.len() {
-        return Entry {
-            record: Some(with_start(work, work.complete(0))),
-            kind: work.ends_as(),
-            detail: None,
-        };
-    }
-    let checkpoint = Checkpoint::of(next);
-    let detail = Some(checkpoint.0.to_string());
-    Entry { record: Some(work.partly(checkpoint, 0)), kind: EventKind::Begun, detail }
-}
-
-/// The end of a step keeps the beginning of the migration.
-fn with_start(work: &Work<'_>, done: Record) -> Record {
-    Record { started: work.running.started.or(done.started), ..done }
-}
-
-/// What the caller learns of a record that was written.
-pub(crate) fn advance(work: &Work<'_>, record: Record, notes: Vec<String>) -> Advance {
-    let changed = record.rows.saturating_sub(work.running.rows);
-    let is_done = record.checkpoint.is_none();
-    Advance { is_done, notes, ..Advance::partly(record, changed) }
-}
-
 #[async_trait]
 impl CoreSession for Session {
     async fn history(&mut self) -> Result<History> {
-        self.store.read_history().await
+        self.read().await
     }
 
     async fn advance(&mut self, work: &Work<'_>) -> Result<Advance> {
         if self.heartbeat.is_lost() {
             return Err(error::lost());
         }
+        self.shut().await?;
         let op: &Op = work.op.own()?;
-        let at = Cursor::of(work.running)?;
         let is_known = self.written.is_some() && self.written == work.running.checkpoint;
-        if !is_known && (at.at > op.commands.len() || cursor(op, at.at).sum != at.sum) {
-            let error = Error::new(ErrorKind::Integrity, "the commands that already ran were edited");
-            return Err(error.help("put them back as they were; those after them may be edited freely"));
-        }
+        let at = position::of(op, work.running, is_known)?;
         if work.is_verify {
             return verify::run(self, op, work).await;
         }
         if at.at >= op.commands.len() {
-            let end = entry(work, op, &cursor(op, op.commands.len()));
-            let record = self.record(work, end, work.running.rows).await?;
-            return Ok(advance(work, record, Vec::new()));
+            let record = self.record(work, position::entry(work, op, &at), work.running.rows).await?;
+            return Ok(position::advance(work, record, Vec::new()));
         }
         let unit = op.unit(at.at);
         self.check_keys(&op.commands[unit.clone()])?;
-        let advance = match place::of(&self.store, &op.commands[unit.clone()]).await? {
+        let advance = match place::of_unit(self, op, at.at).await? {
             Place::Here => atomic::run(self, op, unit, &at, work).await,
             Place::Slot { slot, keys } => spread::run(self, op, unit, (&at, slot, keys), work).await,
             place @ (Place::Apart(_) | Place::Everywhere) => apart::run(self, op, &place, &at, work).await,
@@ -154,6 +130,7 @@ impl CoreSession for Session {
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
+        self.shut().await?;
         let detail = record.note.clone();
         let entries = vec![Entry { record: Some(record.clone()), kind, detail }];
         let step = record.steps.len();

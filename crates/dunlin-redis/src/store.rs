@@ -38,6 +38,10 @@ impl Store {
             return Err(Error::new(ErrorKind::Config, "Redis has no schemas")
                 .help("a `prefix` keeps applications apart"));
         }
+        if target.prefix.as_deref().is_some_and(|prefix| prefix.contains(['{', '}'])) {
+            return Err(Error::new(ErrorKind::Config, "a `prefix` with braces would scatter dunlin's keys")
+                .help("dunlin puts the prefix into a hash tag of its own: write `app:` for {app:dunlin}:history"));
+        }
         let address = address::parse(&target.url)?;
         let door = Door { address, url: target.url.clone(), timeout: target.connect_timeout };
         let net = error::within(target.connect_timeout, "cannot connect", Net::connect(door)).await?;

@@ -7,3 +7,4 @@ mod locks;
 mod server;
 mod single;
 mod support;
+mod wire;

@@ -7,7 +7,8 @@ use redis::Value;
 use crate::apart::request;
 use crate::op::{Command, Op};
 use crate::place::{self, Place};
-use crate::session::{Session, advance, cursor, entry};
+use crate::position::{self, advance};
+use crate::session::Session;
 use crate::{error, quote};
 
 /// How much of a value is shown.
@@ -29,7 +30,7 @@ pub(crate) async fn run(session: &mut Session, op: &Op, work: &Work<'_>) -> Resu
         }
     }
     if violations.is_empty() {
-        let end = entry(work, op, &cursor(op, op.commands.len()));
+        let end = position::entry(work, op, &position::start(op, op.commands.len()));
         let record = session.record(work, end, work.running.rows).await?;
         return Ok(advance(work, record, Vec::new()));
     }

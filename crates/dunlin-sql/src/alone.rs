@@ -4,6 +4,7 @@
 use dunlin_core::{Advance, Checkpoint, Cursor, Error, ErrorKind, EventKind, Record, Result, Work};
 use serde_json::Value;
 
+use crate::connect::is_pooled;
 use crate::dialect::Dialect;
 use crate::error;
 use crate::history::Entry;
@@ -35,10 +36,14 @@ pub(crate) async fn run(
         if !at.open {
             announce(session, work, Cursor { open: true, before: presence.map(word), ..at.clone() }).await?;
         }
-        if presence == Some(Presence::Invalid) {
-            notes.extend(clear_invalid(session, statement).await?);
-        }
-        notes.extend(send_or_pass(session, op, statement, at, work).await?);
+        // Announcing may have taken the settings back.
+        set_up(session, op, index).await?;
+        session.is_still_ours().await?;
+        patiently(session, statement, true).await?;
+        let sent = build(session, op, (statement, presence), at, work).await;
+        let calm = patiently(session, statement, false).await;
+        notes.extend(sent?);
+        calm?;
     }
     let next = cursor_after(session, op, index + 1).await?;
     let record = match next {
@@ -52,6 +57,35 @@ pub(crate) async fn run(
     let is_done = record.checkpoint.is_none();
     write(session, &record, work, if is_done { work.ends_as() } else { EventKind::Begun }).await?;
     Ok(Advance { notes, is_done, ..Advance::partly(record, 0) })
+}
+
+/// Concurrent builds wait for every transaction that is open, and stand in nobody's way meanwhile: giving up early
+/// would only leave an invalid index.
+async fn patiently(session: &mut Session, statement: &Statement, is_patient: bool) -> Result<()> {
+    let target = &session.store.target;
+    let waits = session.tables.dialect == Dialect::Postgres && statement.canonical.contains(" concurrently");
+    if !waits || is_pooled(target) {
+        return Ok(());
+    }
+    let millis = if is_patient { 0 } else { target.lock_timeout.as_millis() };
+    let set = session.conn.execute(&format!("set lock_timeout = {millis}")).await;
+    set.map(drop).map_err(|failure| session.fail(&failure, "cannot set lock_timeout"))
+}
+
+/// Sends a statement, after what an earlier build left behind is gone.
+async fn build(
+    session: &mut Session,
+    op: &Op,
+    (statement, presence): (&Statement, Option<Presence>),
+    at: &Cursor,
+    work: &Work<'_>,
+) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    if presence == Some(Presence::Invalid) {
+        notes.extend(clear_invalid(session, statement).await?);
+    }
+    notes.extend(send_or_pass(session, op, statement, at, work).await?);
+    Ok(notes)
 }
 
 fn word(presence: Presence) -> Value {

@@ -89,7 +89,12 @@ async fn mysql(target: &Target) -> sqlx::Result<Conn> {
         .disable_statement_logging();
     let mut conn = Conn::MySql(options.connect().await?);
     let seconds = target.lock_timeout.as_secs().max(1);
-    conn.execute(&format!("set lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}")).await?;
+    // A runner that was stopped in a transaction must not keep its locks for ever; only MariaDB can see to that.
+    let idle = target.lease.as_secs().max(1);
+    conn.execute(&format!(
+        "set lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds} /*M! , idle_transaction_timeout = {idle} */"
+    ))
+    .await?;
     Ok(conn)
 }
 

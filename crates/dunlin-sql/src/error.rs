@@ -11,7 +11,8 @@ use crate::op::Statement;
 /// A failure while doing something of our own: connecting, reading or writing the history.
 pub(crate) fn own(error: &sqlx::Error, doing: &str, url: &StoreUrl) -> Error {
     let (kind, temporary) = classify(error);
-    let kind = if kind == ErrorKind::Statement { ErrorKind::Unexpected } else { kind };
+    let is_ours = kind == ErrorKind::Statement && !temporary && !is_worldly(error);
+    let kind = if is_ours { ErrorKind::Unexpected } else { kind };
     let message = url.scrub(&words(error));
     let mut mapped = Error::new(kind, format!("{doing}: {message}")).with("url", url);
     mapped.temporary = temporary;
@@ -30,7 +31,7 @@ pub(crate) fn of_statement(error: &sqlx::Error, statement: &Statement, url: &Sto
         (Some(span), Some((start, end))) => Some(span.slice(start, end)),
         (span, _) => span.map(|span| span.slice(0, first_line(&statement.text))),
     };
-    if let Some(code) = error.as_database_error().and_then(DatabaseError::code) {
+    if let Some(code) = code(error) {
         mapped = mapped.with("code", code);
     }
     if let Some(pg) = postgres(error) {
@@ -62,6 +63,15 @@ fn first_line(text: &str) -> usize {
     text.find('\n').unwrap_or(text.len())
 }
 
+/// The server's code, as its documentation lists it.
+fn code(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    match error.try_downcast_ref::<MySqlDatabaseError>() {
+        Some(mysql) => Some(mysql.number().to_string()),
+        None => error.code().map(Into::into),
+    }
+}
+
 fn words(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
@@ -72,6 +82,23 @@ fn words(error: &sqlx::Error) -> String {
 
 fn postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
+}
+
+/// Whether the server ran out of something, or was told to stop: no fault of any statement.
+fn is_worldly(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    let code = error.code().unwrap_or_default();
+    if let Some(mysql) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        return matches!(
+            mysql.number(),
+            3 | 28 | 1020 | 1021 | 1037 | 1041 | 1114 | 1197 | 1317 | 1969 | 3024
+        );
+    }
+    if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+        return matches!(code.get(..2), Some("53" | "54" | "57" | "58" | "XX"));
+    }
+    // SQLite: no memory, interrupted, I/O, corrupt, full.
+    matches!(code.parse::<u32>().unwrap_or_default() & 0xff, 7 | 9 | 10 | 11 | 13)
 }
 
 /// The kind of a failure, and whether trying again may help.
@@ -111,7 +138,7 @@ fn classify_database(error: &dyn DatabaseError) -> (ErrorKind, bool) {
     match code.parse::<u32>().unwrap_or_default() & 0xff {
         5 | 6 => (ErrorKind::Statement, true),
         3 | 8 | 23 => (ErrorKind::Access, false),
-        14 => (ErrorKind::Connect, false),
+        14 | 26 => (ErrorKind::Connect, false),
         _ => (ErrorKind::Statement, false),
     }
 }

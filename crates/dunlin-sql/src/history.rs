@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use dunlin_core::history::{damaged, decode_steps, encode_files, encode_steps, readable};
 use dunlin_core::{
-    Author, Checkpoint, Checksum, Event, EventKind, History, MigrationId, Origin, Phase, Record, Result,
-    RunId, State, StoredFile, Timestamp, Version,
+    Author, Checkpoint, Checksum, Error, ErrorKind, Event, EventKind, History, MigrationId, Origin, Phase,
+    Record, Result, RunId, State, StoredFile, Timestamp, Version,
 };
+
+use sqlx::error::DatabaseError;
 
 use crate::conn::{Cell, Conn, Param};
 use crate::tables::Tables;
@@ -14,10 +16,49 @@ use crate::tables::Tables;
 /// Reads all records. Where the tables do not exist nothing was ever run.
 pub(crate) async fn read(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Result<History>> {
     match conn.rows(&tables.select_history(), &[]).await {
-        Ok(rows) => Ok(rows.iter().map(|row| record(row)).collect()),
-        Err(error) if is_missing_table(&error) => Ok(Ok(History::default())),
+        Ok(rows) => {
+            Ok(rows.iter().map(|row| record(row).map_err(|error| naming(error, row, tables))).collect())
+        }
+        Err(error) if is_missing_table(&error) => missing(conn, tables).await,
+        Err(error) if is_missing_column(&error) => {
+            let message = error.as_database_error().map(DatabaseError::message).unwrap_or_default();
+            let message = format!("{} lacks a column that dunlin made: {message}", tables.history());
+            let error = Error::new(ErrorKind::Integrity, message);
+            Ok(Err(error.help("restore the table from a backup; nothing was changed")))
+        }
         Err(error) => Err(error),
     }
+}
+
+fn naming(error: Error, row: &[Cell], tables: &Tables) -> Error {
+    let text = |index: usize| row[index].text().unwrap_or("NULL");
+    error.with("row", format!("{}_{} in {}", text(0), text(1), tables.history()))
+}
+
+/// Without the table of histories nothing was ever run, unless the journal says otherwise: then running everything
+/// again would be the worst.
+async fn missing(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Result<History>> {
+    let any = match conn.rows(&tables.select_any_event(), &[]).await {
+        Ok(rows) => !rows.is_empty(),
+        Err(error) if is_missing_table(&error) => false,
+        Err(error) => return Err(error),
+    };
+    if !any {
+        return Ok(Ok(History::default()));
+    }
+    let message = format!("{} is gone, and {} says that migrations ran", tables.history(), tables.journal());
+    let error = Error::new(ErrorKind::Integrity, message);
+    Ok(
+        Err(error
+            .help("restore the table from a backup; to forget everything that ran, drop the journal too")),
+    )
+}
+
+fn is_missing_column(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    // SQLSTATE undefined_column of PostgreSQL; of MySQL; SQLite has one code for all.
+    matches!(&*error.code().unwrap_or_default(), "42703" | "42S22")
+        || error.message().starts_with("no such column: ")
 }
 
 /// Whether a statement failed because our tables are not there.

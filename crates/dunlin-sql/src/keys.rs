@@ -50,28 +50,43 @@ async fn are_on(session: &mut Session) -> Result<bool> {
 }
 
 /// Before the commit of a script that ran with foreign keys off: no row may point at nothing.
-pub(crate) async fn check(session: &mut Session) -> Result<()> {
+pub(crate) async fn check(session: &mut Session, op: &Op, known: &Broken) -> Result<()> {
+    let is_unguarded = match op.foreign_keys {
+        ForeignKeys::Off => true,
+        ForeignKeys::On => false,
+        ForeignKeys::AsWritten => session.tables.dialect == Dialect::Sqlite && !are_on(session).await?,
+    };
+    if !is_unguarded {
+        return Ok(());
+    }
+    let mut list = Vec::new();
+    for ((child, parent), count) in broken(session).await? {
+        let more = count - known.get(&(child.clone(), parent.clone())).copied().unwrap_or_default();
+        if more > 0 {
+            list.push(format!("{more} rows of {child} point at no row of {parent}"));
+        }
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    let error =
+        Error::new(ErrorKind::Statement, format!("foreign keys would be broken: {}", list.join("; ")));
+    Err(error.help("nothing was changed; `pragma foreign_key_check` lists such rows"))
+}
+
+/// How many rows of a table point at no row of another.
+pub(crate) type Broken = BTreeMap<(String, String), i64>;
+
+/// All rows that point at nothing now.
+pub(crate) async fn broken(session: &mut Session) -> Result<Broken> {
     let sql = "select \"table\", parent, count(*) from pragma_foreign_key_check group by 1, 2";
     let rows = session
         .conn
         .rows(sql, &[])
         .await
         .map_err(|failure| session.fail(&failure, "cannot check foreign keys"))?;
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let describe = |row: &Vec<crate::conn::Cell>| {
-        format!(
-            "{} rows of {} point at no row of {}",
-            row[2].int().unwrap_or_default(),
-            row[0].text().unwrap_or("?"),
-            row[1].text().unwrap_or("?")
-        )
-    };
-    let list: Vec<String> = rows.iter().map(describe).collect();
-    let error =
-        Error::new(ErrorKind::Statement, format!("foreign keys would be broken: {}", list.join("; ")));
-    Err(error.help("nothing was changed; `pragma foreign_key_check` lists the rows"))
+    let text = |cell: &crate::conn::Cell| cell.text().unwrap_or("?").to_owned();
+    Ok(rows.iter().map(|row| ((text(&row[0]), text(&row[1])), row[2].int().unwrap_or_default())).collect())
 }
 
 /// The rows that other tables would lose when a table is dropped with foreign keys on: SQLite deletes its rows first,

@@ -5,6 +5,7 @@
 
 mod alone;
 mod backend;
+mod blocker;
 mod canonical;
 mod classify;
 mod conn;
@@ -28,6 +29,7 @@ pub mod read;
 mod rebuild;
 pub mod script;
 mod session;
+mod settings;
 mod split;
 mod store;
 mod tables;

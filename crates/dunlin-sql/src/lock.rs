@@ -52,43 +52,55 @@ fn parse(row: &[Cell]) -> Result<Option<LockRow>> {
     Ok(Some(LockRow { holder, backend: row[8].int(), is_lapsed: row[9].int() == Some(1) }))
 }
 
-/// The expression that names our session lock: one for each schema of each database.
-fn session_key(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Postgres => "hashtextextended('dunlin ' || coalesce(current_schema(), ''), 0)",
+/// The expression that names our session lock, one for each schema of each database, and what is bound in it. Where
+/// the schema is known it is said: a script may have changed the connection's own.
+fn session_key(tables: &Tables) -> (String, Vec<Param>) {
+    let bound = tables.schema.as_deref().map(Param::from);
+    let key = match (tables.dialect, &bound) {
+        (Dialect::Postgres, Some(_)) => "hashtextextended('dunlin ' || $1::text, 0)",
+        (Dialect::Postgres, None) => "hashtextextended('dunlin ' || coalesce(current_schema(), ''), 0)",
         // At most 64 characters, and the server has one name space for all its databases.
-        Dialect::MySql | Dialect::Sqlite => "concat('dunlin ', md5(database()))",
-    }
+        (_, Some(_)) => "concat('dunlin ', md5(?))",
+        (_, None) => "concat('dunlin ', md5(database()))",
+    };
+    (key.to_owned(), bound.into_iter().collect())
 }
 
 /// Asks for the session lock once.
-pub(crate) async fn try_session_lock(conn: &mut Conn) -> sqlx::Result<bool> {
-    let key = session_key(conn.dialect());
-    let sql = match conn.dialect() {
+pub(crate) async fn try_session_lock(conn: &mut Conn, tables: &Tables) -> sqlx::Result<bool> {
+    let (key, params) = session_key(tables);
+    let sql = match tables.dialect {
         Dialect::Postgres => {
             format!("select case when pg_try_advisory_lock({key}) then 1 else 0 end::bigint")
         }
         Dialect::MySql => format!("select get_lock({key}, 0)"),
         Dialect::Sqlite => return Ok(true),
     };
-    Ok(conn.cell(&sql, &[]).await?.int() == Some(1))
+    Ok(conn.cell(&sql, &params).await?.int() == Some(1))
+}
+
+/// The same lock, until the transaction ends (PostgreSQL).
+pub(crate) async fn try_transaction_lock(conn: &mut Conn, tables: &Tables) -> sqlx::Result<bool> {
+    let (key, params) = session_key(tables);
+    let sql = format!("select case when pg_try_advisory_xact_lock({key}) then 1 else 0 end::bigint");
+    Ok(conn.cell(&sql, &params).await?.int() == Some(1))
 }
 
 /// Gives the session lock back.
-pub(crate) async fn drop_session_lock(conn: &mut Conn) -> sqlx::Result<()> {
-    let key = session_key(conn.dialect());
-    let sql = match conn.dialect() {
+pub(crate) async fn drop_session_lock(conn: &mut Conn, tables: &Tables) -> sqlx::Result<()> {
+    let (key, params) = session_key(tables);
+    let sql = match tables.dialect {
         Dialect::Postgres => format!("select case when pg_advisory_unlock({key}) then 1 else 0 end::bigint"),
         Dialect::MySql => format!("select release_lock({key})"),
         Dialect::Sqlite => return Ok(()),
     };
-    conn.cell(&sql, &[]).await.map(drop)
+    conn.cell(&sql, &params).await.map(drop)
 }
 
 /// Whether some connection holds the session lock now.
-pub(crate) async fn is_session_locked(conn: &mut Conn) -> sqlx::Result<bool> {
-    let key = session_key(conn.dialect());
-    let sql = match conn.dialect() {
+pub(crate) async fn is_session_locked(conn: &mut Conn, tables: &Tables) -> sqlx::Result<bool> {
+    let (key, params) = session_key(tables);
+    let sql = match tables.dialect {
         Dialect::Postgres => format!(
             "select 1::bigint from pg_locks, (select {key} as key) k where locktype = 'advisory' and granted \
              and database = (select oid from pg_database where datname = current_database()) \
@@ -97,7 +109,7 @@ pub(crate) async fn is_session_locked(conn: &mut Conn) -> sqlx::Result<bool> {
         Dialect::MySql => format!("select is_used_lock({key})"),
         Dialect::Sqlite => return Ok(false),
     };
-    Ok(conn.cell(&sql, &[]).await? != Cell::Null)
+    Ok(conn.cell(&sql, &params).await? != Cell::Null)
 }
 
 /// Puts us into the lock row unless an unexpired lease is there; our token if we are in.

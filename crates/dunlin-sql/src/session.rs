@@ -12,7 +12,7 @@ use crate::lock::{self, Heartbeat};
 use crate::op::Op;
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::{alone, error, transaction};
+use crate::{alone, error, settings, transaction};
 
 /// How many rows a verify query shows.
 const SHOWN: usize = 20;
@@ -23,12 +23,14 @@ pub(crate) struct Session {
     pub(crate) store: Store,
     pub(crate) conn: Conn,
     pub(crate) tables: Tables,
-    token: i64,
+    pub(crate) token: i64,
     heartbeat: Option<Heartbeat>,
     /// The statement whose intent this very session has just recorded: it was not sent by anybody yet.
     pub(crate) announced: Option<Checkpoint>,
     /// Whether the statements before the current one that set the connection up were sent on this connection.
     pub(crate) is_set_up: bool,
+    /// What scripts set on the connection.
+    pub(crate) changes: settings::Changes,
     /// Whether any SQLite table points at another, once that was asked.
     pub(crate) has_keys: Option<bool>,
 }
@@ -41,7 +43,17 @@ impl Session {
         token: i64,
         heartbeat: Option<Heartbeat>,
     ) -> Self {
-        Self { store, conn, tables, token, heartbeat, announced: None, is_set_up: false, has_keys: None }
+        Self {
+            store,
+            conn,
+            tables,
+            token,
+            heartbeat,
+            announced: None,
+            is_set_up: false,
+            changes: settings::Changes::default(),
+            has_keys: None,
+        }
     }
 
     pub(crate) fn fail(&self, failure: &sqlx::Error, doing: &str) -> Error {
@@ -58,6 +70,12 @@ impl Session {
 
     /// Writes a record and its journal row inside the transaction that is open.
     pub(crate) async fn write_here(&mut self, entry: Entry<'_>) -> Result<()> {
+        settings::suspend(self).await?;
+        self.write_suspended(entry).await?;
+        settings::resume(self).await
+    }
+
+    async fn write_suspended(&mut self, entry: Entry<'_>) -> Result<()> {
         let doing = "cannot write the history";
         if self.tables.dialect == Dialect::Postgres {
             let mut params: Vec<Param> = vec![self.token.into()];
@@ -84,6 +102,11 @@ impl Session {
             .await
             .map(drop)
             .map_err(|failure| self.fail(&failure, "cannot write the journal"))
+    }
+
+    /// Whether statements can be sent that no transaction fences.
+    pub(crate) async fn is_still_ours(&mut self) -> Result<()> {
+        if self.heartbeat.is_none() { Ok(()) } else { self.check_fence().await }
     }
 
     async fn check_fence(&mut self) -> Result<()> {
@@ -146,8 +169,19 @@ impl CoreSession for Session {
             None => transaction::run(self, op, unit, first, work).await,
             Some(_) => alone::run(self, op, first, &at, work).await,
         };
-        if advance.as_ref().map_or(true, |advance| advance.is_done) {
-            self.leave_step(op).await;
+        match &advance {
+            Ok(advance) if !advance.is_done => {}
+            Ok(_) => self.leave_step().await?,
+            Err(_) => {
+                // On a connection that broke these fail as well; the first failure is the one to tell.
+                drop(self.leave_step().await);
+                let is_lost = self.heartbeat.is_some()
+                    && self.check_fence().await.is_err_and(|error| error.kind == ErrorKind::LeaseLost);
+                if is_lost {
+                    // Another run's rows are in the way of ours, or it dropped what we were about to.
+                    return Err(Self::lost());
+                }
+            }
         }
         advance
     }
@@ -171,9 +205,12 @@ impl CoreSession for Session {
     async fn release(mut self: Box<Self>) -> Result<()> {
         self.heartbeat = None;
         let doing = "cannot release the lock";
+        settings::restore(&mut self).await?;
         let left = lock::leave(&mut self.conn, &self.tables, self.token).await;
         if !connect_is_lease(&self.store) {
-            lock::drop_session_lock(&mut self.conn).await.map_err(|failure| self.fail(&failure, doing))?;
+            lock::drop_session_lock(&mut self.conn, &self.tables)
+                .await
+                .map_err(|failure| self.fail(&failure, doing))?;
         }
         left.map_err(|failure| self.fail(&failure, doing))?;
         let Self { store, conn, .. } = *self;
@@ -229,17 +266,9 @@ impl Session {
     }
 
     /// Takes back what a script set on the connection, so that it does not leak into the next one.
-    async fn leave_step(&mut self, op: &Op) {
+    async fn leave_step(&mut self) -> Result<()> {
         self.announced = None;
         self.is_set_up = false;
-        let sets = op.statements().any(crate::op::Statement::is_setting)
-            || op.statements().any(|statement| statement.canonical.contains("set_config("));
-        let reset = match self.tables.dialect {
-            Dialect::Postgres if sets => "reset all",
-            Dialect::Sqlite if sets => "pragma foreign_keys = on",
-            _ => return,
-        };
-        // On a connection that broke this fails as well, and whatever comes next says so.
-        let _ = self.conn.execute(reset).await;
+        settings::restore(self).await
     }
 }

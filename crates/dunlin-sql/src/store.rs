@@ -11,10 +11,9 @@ use dunlin_core::{
 use tokio::sync::Mutex;
 
 use crate::conn::{Conn, Param};
-use crate::connect::{self, is_lease, is_memory};
+use crate::connect::{self, is_lease, is_memory, is_pooled};
 use crate::dialect::Dialect;
 use crate::lock::{self, Heartbeat};
-use crate::look::{Presence, look};
 use crate::session::Session;
 use crate::tables::Tables;
 use crate::{error, history};
@@ -59,106 +58,113 @@ impl Store {
     }
 
     async fn lock_on(&self, mut conn: Conn, me: &Holder) -> Result<Attempt> {
-        let lease = is_lease(self.dialect, &self.target).then_some(self.target.lease);
-        let tables = match self.prepare(&mut conn).await {
-            Ok(tables) => tables,
-            Err(error) => return Err(error),
-        };
-        match self.enter(&mut conn, &tables, me, lease).await? {
-            Some(token) => {
-                let beats = lease.is_some() && !is_memory(&self.target);
-                let heartbeat =
-                    beats.then(|| Heartbeat::start(tables.clone(), (*self.target).clone(), token));
-                Ok(Attempt::Taken(Box::new(Session::new(self.clone(), conn, tables, token, heartbeat))))
-            }
-            None => {
-                let row = lock::row(&mut conn, &tables)
-                    .await
-                    .map_err(|failure| self.fail(&failure, "cannot read the lock"))?;
-                self.keep(conn).await;
-                Ok(Attempt::Held(row?.map(|row| row.holder)))
-            }
+        let tables = self.prepare(&mut conn).await?;
+        if let Some(token) = self.enter(&mut conn, &tables, me).await? {
+            let beats = is_lease(self.dialect, &self.target) && !is_memory(&self.target);
+            let heartbeat = beats.then(|| Heartbeat::start(tables.clone(), (*self.target).clone(), token));
+            return Ok(Attempt::Taken(Box::new(Session::new(self.clone(), conn, tables, token, heartbeat))));
         }
+        let row = lock::row(&mut conn, &tables).await;
+        let row = row.map_err(|failure| self.fail(&failure, "cannot read the lock"))?;
+        self.keep(conn).await;
+        Ok(Attempt::Held(row?.map(|row| row.holder)))
     }
 
     /// Finds out which schema is ours. User scripts may change the search path later, so that our tables are always
     /// called by their full names in a session.
     async fn prepare(&self, conn: &mut Conn) -> Result<Tables> {
-        if self.dialect != Dialect::Postgres {
-            return Ok(self.tables());
-        }
-        if let Some(schema) = &self.target.schema {
-            let sql = "select 1::bigint from pg_namespace where nspname = $1";
-            let known = conn
-                .cell(sql, &[schema.as_str().into()])
-                .await
-                .map_err(|failure| self.fail(&failure, "cannot read the schema"))?;
-            if known.int().is_none() {
-                let create = format!("create schema if not exists {}", self.dialect.quote(schema));
-                conn.execute(&create)
-                    .await
-                    .map_err(|failure| self.fail(&failure, "cannot create the schema"))?;
-            }
+        let doing = "cannot read the schema";
+        let own = match self.dialect {
+            Dialect::Sqlite => return Ok(self.tables()),
+            Dialect::MySql => "select database()",
+            Dialect::Postgres => "select current_schema()::text",
+        };
+        if let (Some(schema), Dialect::Postgres) = (&self.target.schema, self.dialect) {
+            self.make_schema(conn, schema).await?;
             return Ok(Tables::new(self.dialect, Some(schema)));
         }
-        let cell = conn
-            .cell("select current_schema()::text", &[])
-            .await
-            .map_err(|failure| self.fail(&failure, "cannot read the schema"))?;
-        match cell.text() {
-            Some(schema) => Ok(Tables::new(self.dialect, Some(schema))),
-            None => Err(Error::new(ErrorKind::Config, "no schema of the search path exists")
-                .help("set `schema` for the store in dunlin.toml")),
+        let cell = conn.cell(own, &[]).await.map_err(|failure| self.fail(&failure, doing))?;
+        match (cell.text(), self.dialect) {
+            (Some(schema), _) => Ok(Tables::new(self.dialect, Some(schema))),
+            (None, Dialect::Postgres) => {
+                Err(Error::new(ErrorKind::Config, "no schema of the search path exists")
+                    .help("set `schema` for the store in dunlin.toml"))
+            }
+            (None, _) => Err(Error::new(ErrorKind::Config, "the url names no database")
+                .with("url", &self.target.url)
+                .help("add it to the store's URL: `mysql://host/DATABASE`")),
         }
+    }
+
+    async fn make_schema(&self, conn: &mut Conn, schema: &str) -> Result<()> {
+        let known = "select 1::bigint from pg_namespace where nspname = $1";
+        let create = format!("create schema if not exists {}", self.dialect.quote(schema));
+        let mut result = Ok(0);
+        // Of two runners that create it at once one fails, in spite of `if not exists`.
+        for _ in 0..2 {
+            let found = conn.cell(known, &[schema.into()]).await;
+            let found = found.map_err(|failure| self.fail(&failure, "cannot read the schema"))?;
+            if found.int().is_some() {
+                return Ok(());
+            }
+            result = conn.execute(&create).await;
+        }
+        result.map(drop).map_err(|failure| self.fail(&failure, "cannot create the schema"))
     }
 
     /// Takes the lock if it is free; our token then.
-    async fn enter(
-        &self,
-        conn: &mut Conn,
-        tables: &Tables,
-        me: &Holder,
-        lease: Option<Duration>,
-    ) -> Result<Option<i64>> {
-        let taken = match (self.dialect, lease) {
-            (Dialect::Sqlite, _) => enter_sqlite(conn, tables, me, lease).await,
-            (Dialect::Postgres, Some(_)) => enter_pooled(conn, tables, me, lease).await,
-            _ => enter_session(conn, tables, me, lease).await,
+    async fn enter(&self, conn: &mut Conn, tables: &Tables, me: &Holder) -> Result<Option<Token>> {
+        let doing = "cannot take the migration lock";
+        let row = lock::row(conn, tables).await.map_err(|failure| self.fail(&failure, doing))??;
+        if self.dialect == Dialect::Sqlite && row.as_ref().is_some_and(|row| !row.is_lapsed) {
+            return Ok(None);
+        }
+        let overtaken = row.filter(|row| row.is_lapsed && !is_pooled(&self.target));
+        if let Some(backend) = overtaken.and_then(|row| row.backend) {
+            // Whoever slept past its lease may hold locks, and wake in a statement that no transaction fences.
+            hang_up(conn, backend).await.map_err(|failure| self.fail(&failure, doing))?;
+        }
+        let is_complete = match conn.rows(&tables.select_complete(), &[]).await {
+            Ok(rows) => rows.len() == 1,
+            Err(failure) if history::is_missing_table(&failure) => false,
+            Err(failure) => return Err(self.fail(&failure, doing)),
         };
-        taken.map_err(|failure| self.fail(&failure, "cannot take the migration lock"))
+        let lease = is_lease(self.dialect, &self.target).then_some(self.target.lease);
+        let entry = Entering { tables, me, lease, is_complete };
+        let taken = match (self.dialect, lease) {
+            (Dialect::Sqlite, _) => enter_sqlite(conn, &entry).await,
+            (Dialect::Postgres, Some(_)) => enter_pooled(conn, &entry).await,
+            _ => enter_session(conn, &entry).await,
+        };
+        taken.map_err(|failure| self.fail(&failure, doing))
     }
 }
 
-/// SQLite has one writer at a time, so looking and taking are one transaction. Looking alone writes nothing.
-async fn enter_sqlite(
-    conn: &mut Conn,
-    tables: &Tables,
-    me: &Holder,
+/// A fencing token.
+type Token = i64;
+
+/// What is needed to take the lock.
+struct Entering<'a> {
+    tables: &'a Tables,
+    me: &'a Holder,
     lease: Option<Duration>,
-) -> sqlx::Result<Option<i64>> {
-    if let Ok(Some(row)) = lock::row(conn, tables).await?
-        && !row.is_lapsed
-    {
-        return Ok(None);
-    }
+    /// Whether all our tables are there.
+    is_complete: bool,
+}
+
+/// SQLite has one writer at a time, so looking and taking are one transaction.
+async fn enter_sqlite(conn: &mut Conn, entry: &Entering<'_>) -> sqlx::Result<Option<Token>> {
     conn.execute("begin immediate").await?;
-    let taken = create_and_enter(conn, tables, me, lease).await;
+    let taken = create_and_enter(conn, entry).await;
     finish(conn, taken).await
 }
 
 /// Behind a pooler only a transaction has a session of its own: its lock decides between racing runners.
-async fn enter_pooled(
-    conn: &mut Conn,
-    tables: &Tables,
-    me: &Holder,
-    lease: Option<Duration>,
-) -> sqlx::Result<Option<i64>> {
+async fn enter_pooled(conn: &mut Conn, entry: &Entering<'_>) -> sqlx::Result<Option<Token>> {
     conn.execute("begin").await?;
-    let key = "hashtextextended('dunlin ' || coalesce(current_schema(), ''), 0)";
-    let sql = format!("select case when pg_try_advisory_xact_lock({key}) then 1 else 0 end::bigint");
-    let taken = match conn.cell(&sql, &[]).await {
-        Ok(cell) if cell.int() == Some(1) => create_and_enter(conn, tables, me, lease).await,
-        Ok(_) => Ok(None),
+    let taken = match lock::try_transaction_lock(conn, entry.tables).await {
+        Ok(true) => create_and_enter(conn, entry).await,
+        Ok(false) => Ok(None),
         Err(failure) => Err(failure),
     };
     finish(conn, taken).await
@@ -171,43 +177,25 @@ async fn finish<T>(conn: &mut Conn, taken: sqlx::Result<Option<T>>) -> sqlx::Res
     ended.map(|_| taken)
 }
 
-async fn enter_session(
-    conn: &mut Conn,
-    tables: &Tables,
-    me: &Holder,
-    lease: Option<Duration>,
-) -> sqlx::Result<Option<i64>> {
+async fn enter_session(conn: &mut Conn, entry: &Entering<'_>) -> sqlx::Result<Option<Token>> {
     // MySQL has no lock that ends with a transaction; for a lease its session lock is held just while entering.
-    if !lock::try_session_lock(conn).await? {
+    if !lock::try_session_lock(conn, entry.tables).await? {
         return Ok(None);
     }
-    let taken = create_and_enter(conn, tables, me, lease).await;
-    if lease.is_some() || !matches!(taken, Ok(Some(_))) {
-        lock::drop_session_lock(conn).await?;
+    let taken = create_and_enter(conn, entry).await;
+    if entry.lease.is_some() || !matches!(taken, Ok(Some(_))) {
+        lock::drop_session_lock(conn, entry.tables).await?;
     }
     taken
 }
 
-async fn create_and_enter(
-    conn: &mut Conn,
-    tables: &Tables,
-    me: &Holder,
-    lease: Option<Duration>,
-) -> sqlx::Result<Option<i64>> {
-    // A failed query would end a transaction, so the catalogue is asked first. A table without its row is one whose
-    // making was cut off.
-    let is_there = look(conn, &tables.last()).await? == Some(Presence::Present)
-        && conn
-            .cell(&format!("select token from {} where id = 1", tables.lock()), &[])
-            .await?
-            .int()
-            .is_some();
-    if !is_there {
-        for statement in tables.create() {
+async fn create_and_enter(conn: &mut Conn, entry: &Entering<'_>) -> sqlx::Result<Option<Token>> {
+    if !entry.is_complete {
+        for statement in entry.tables.create() {
             conn.execute(&statement).await?;
         }
     }
-    lock::enter(conn, tables, me, lease).await
+    lock::enter(conn, entry.tables, entry.me, entry.lease).await
 }
 
 #[async_trait]
@@ -256,9 +244,9 @@ impl CoreStore for Store {
             lock::row(&mut conn, &self.tables()).await.map_err(|failure| self.fail(&failure, doing))??;
         let is_held = match &row {
             Some(row) if row.holder.expires.is_some() => !row.is_lapsed,
-            Some(_) => {
-                lock::is_session_locked(&mut conn).await.map_err(|failure| self.fail(&failure, doing))?
-            }
+            Some(_) => lock::is_session_locked(&mut conn, &self.tables())
+                .await
+                .map_err(|failure| self.fail(&failure, doing))?,
             None => false,
         };
         self.keep(conn).await;
@@ -286,7 +274,8 @@ impl CoreStore for Store {
         let row = lock::row(&mut conn, &tables).await.map_err(|failure| self.fail(&failure, doing))??;
         let evicted =
             lock::evict(&mut conn, &tables, token).await.map_err(|failure| self.fail(&failure, doing))?;
-        if let (true, Some(backend)) = (evicted, row.and_then(|row| row.backend)) {
+        let backend = row.and_then(|row| row.backend).filter(|_| !is_pooled(&self.target));
+        if let (true, Some(backend)) = (evicted, backend) {
             hang_up(&mut conn, backend).await.map_err(|failure| self.fail(&failure, doing))?;
         }
         self.keep(conn).await;
@@ -308,17 +297,26 @@ impl CoreStore for Store {
     }
 }
 
-/// Ends the connection that holds the session lock, if it still does: the row alone does not free it.
+/// Ends a connection of another dunlin: the lock row alone neither frees a session lock nor stops a statement. The
+/// server may have given the number to somebody else since.
 async fn hang_up(conn: &mut Conn, backend: i64) -> sqlx::Result<()> {
-    if !lock::is_session_locked(conn).await? {
-        return Ok(());
-    }
     match conn.dialect() {
         Dialect::Postgres => conn
-            .cell("select pg_terminate_backend($1::bigint::int)::int::bigint", &[backend.into()])
+            .rows(
+                "select pg_terminate_backend(pid)::int::bigint from pg_stat_activity where pid = $1::bigint::int \
+                 and application_name = 'dunlin' and datname = current_database()",
+                &[backend.into()],
+            )
             .await
             .map(drop),
-        Dialect::MySql => conn.execute(&format!("kill {backend}")).await.map(drop),
+        Dialect::MySql => {
+            let ours = "select id from information_schema.processlist where id = ? and user = substring_index(user(), '@', 1) \
+                        and (db = database() or db is null)";
+            if conn.cell(ours, &[backend.into()]).await?.int().is_some() {
+                conn.execute(&format!("kill {backend}")).await?;
+            }
+            Ok(())
+        }
         Dialect::Sqlite => Ok(()),
     }
 }

@@ -2,13 +2,13 @@
 //! in its own type for people who look, and read as milliseconds.
 
 use crate::dialect::Dialect;
-use crate::op::{Name, Object};
 
 /// The names of our tables, in one dialect and schema.
 #[derive(Debug, Clone)]
 pub(crate) struct Tables {
     pub(crate) dialect: Dialect,
-    schema: Option<String>,
+    /// The schema they are in, where that is known; MySQL's database.
+    pub(crate) schema: Option<String>,
     prefix: String,
 }
 
@@ -35,9 +35,10 @@ const EVENT: [&str; 9] = ["version", "slug", "kind", "phase", "detail", "run", "
 impl Tables {
     /// In the connection's own schema, or in one that is named.
     pub(crate) fn new(dialect: Dialect, schema: Option<&str>) -> Self {
+        let named = schema.map(str::to_owned);
         Self {
             dialect,
-            schema: schema.map(str::to_owned),
+            schema: named,
             prefix: schema.map(|schema| dialect.quote(schema) + ".").unwrap_or_default(),
         }
     }
@@ -52,11 +53,6 @@ impl Tables {
 
     pub(crate) fn lock(&self) -> String {
         format!("{}dunlin_lock", self.prefix)
-    }
-
-    /// The lock table as a look at the catalogue knows it; the last of ours to be made.
-    pub(crate) fn last(&self) -> Object {
-        Object::Table(Name { schema: self.schema.clone(), name: "dunlin_lock".to_owned() })
     }
 
     /// The statements that make the tables and the one row of the lock. Harmless where they exist.
@@ -95,10 +91,14 @@ impl Tables {
                  pid bigint, process {text}, run {text}, since {time}, expires {time}, backend bigint, format bigint not null){tail}"
             ),
             match self.dialect {
-                Dialect::MySql => format!("insert ignore into {lock} (id, token, format) values (1, 0, 1)"),
-                Dialect::Postgres | Dialect::Sqlite => {
-                    format!("insert into {lock} (id, token, format) values (1, 0, 1) on conflict do nothing")
-                }
+                // Tokens go on from the last one used, should somebody have dropped the lock's table.
+                Dialect::MySql => format!(
+                    "insert ignore into {lock} (id, token, format) select 1, coalesce(max(token), 0), 1 from {journal}"
+                ),
+                Dialect::Postgres | Dialect::Sqlite => format!(
+                    "insert into {lock} (id, token, format) select 1, coalesce(max(token), 0), 1 from {journal} where true \
+                     on conflict do nothing"
+                ),
             },
         ]
     }
@@ -136,6 +136,19 @@ impl Tables {
             "select token, who, host, pid, process, run, {since}, {expires}, backend, {lapsed}, format from {} where id = 1",
             self.lock()
         )
+    }
+
+    /// One row if all our tables are there and the lock has its row; no row, or a failure, if not.
+    pub(crate) fn select_complete(&self) -> String {
+        let (history, journal, lock) = (self.history(), self.journal(), self.lock());
+        format!(
+            "select id from {lock} where id = 1 and (exists (select 1 from {history}) or exists (select 1 from {journal}) or 1 = 1)"
+        )
+    }
+
+    /// Whether anything was ever written to the journal.
+    pub(crate) fn select_any_event(&self) -> String {
+        format!("select sequence from {} limit 1", self.journal())
     }
 
     /// Checks the fencing token and keeps it from changing until the transaction ends.

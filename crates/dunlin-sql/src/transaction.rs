@@ -6,9 +6,9 @@ use crate::connect::is_pooled;
 use crate::dialect::Dialect;
 use crate::history::Entry;
 use crate::look::look;
-use crate::op::{ForeignKeys, Op, Statement};
+use crate::op::{Op, Statement};
 use crate::session::{Session, cursor};
-use crate::{error, keys};
+use crate::{blocker, error, keys, settings};
 
 /// Opens a transaction that may write.
 pub(crate) async fn begin(session: &mut Session) -> Result<()> {
@@ -64,9 +64,10 @@ pub(crate) async fn run(
     work: &Work<'_>,
 ) -> Result<Advance> {
     let mut skipped: Vec<usize> = Vec::new();
+    let mut known = keys::Broken::new();
     loop {
         let keys = keys::before(session, op).await?;
-        let result = attempt(session, op, (unit, first), work, &skipped).await;
+        let result = attempt(session, op, (unit, first), work, (&skipped, &known)).await;
         keys::after(session, keys).await?;
         match result {
             Ok(mut advance) => {
@@ -79,7 +80,14 @@ pub(crate) async fn run(
                 advance.notes = skipped.iter().map(passed_over).collect();
                 return Ok(advance);
             }
-            Err(Failed { error, index: Some(index) }) if work.is_undo() && !skipped.contains(&index) => {
+            Err(Failed { error, is_broken: true, .. }) if known.is_empty() => {
+                // What pointed at nothing before is not this script's doing.
+                known = keys::broken(session).await?;
+                if known.is_empty() {
+                    return Err(error);
+                }
+            }
+            Err(Failed { error, index: Some(index), .. }) if work.is_undo() && !skipped.contains(&index) => {
                 if !already_holds(session, &op.units[unit].statements[index]).await? {
                     return Err(error);
                 }
@@ -94,11 +102,13 @@ pub(crate) async fn run(
 struct Failed {
     error: Error,
     index: Option<usize>,
+    /// Whether foreign keys would be broken by it.
+    is_broken: bool,
 }
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self { error, index: None }
+        Self { error, index: None, is_broken: false }
     }
 }
 
@@ -107,33 +117,49 @@ async fn attempt(
     op: &Op,
     (unit, first): (usize, usize),
     work: &Work<'_>,
-    skipped: &[usize],
+    (skipped, known): (&[usize], &keys::Broken),
 ) -> Result<Advance, Failed> {
     set_up(session, op, first).await?;
     begin(session).await?;
     let mut culprit = None;
-    let result = statements_and_history(session, op, (unit, first), (work, skipped), &mut culprit).await;
-    end(session, result).await.map_err(|error| Failed { error, index: culprit })
+    let sent = statements(session, op, (unit, first), skipped, &mut culprit).await;
+    let index = culprit;
+    let checked = if sent.is_ok() { keys::check(session, op, known).await } else { Ok(()) };
+    let is_broken = checked.is_err();
+    let result = match (sent, checked) {
+        (Ok(changed), Ok(())) => record(session, op, (unit, first), work, changed).await,
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    };
+    end(session, result).await.map_err(|error| Failed { error, index, is_broken })
 }
 
-async fn statements_and_history(
+/// Sends the statements of a unit; the rows they changed.
+async fn statements(
     session: &mut Session,
     op: &Op,
     (unit, first): (usize, usize),
-    (work, skipped): (&Work<'_>, &[usize]),
+    skipped: &[usize],
     culprit: &mut Option<usize>,
-) -> Result<Advance> {
-    let statements = &op.units[unit].statements;
+) -> Result<u64> {
     let mut changed = 0;
-    for (index, statement) in statements.iter().enumerate().filter(|(index, _)| !skipped.contains(index)) {
+    let statements = op.units[unit].statements.iter().enumerate();
+    for (index, statement) in statements.filter(|(index, _)| !skipped.contains(index)) {
         *culprit = Some(index);
         changed += send(session, statement).await.map_err(|error| with_leftover(error, op, first))?;
     }
     *culprit = None;
-    if op.foreign_keys == ForeignKeys::Off {
-        keys::check(session).await?;
-    }
-    let at = first + statements.len();
+    Ok(changed)
+}
+
+/// Writes down that a unit is complete.
+async fn record(
+    session: &mut Session,
+    op: &Op,
+    (unit, first): (usize, usize),
+    work: &Work<'_>,
+    changed: u64,
+) -> Result<Advance> {
+    let at = first + op.units[unit].statements.len();
     let is_last = unit + 1 == op.units.len();
     let record =
         if is_last { work.complete(changed) } else { work.partly(Checkpoint::of(&cursor(op, at)), changed) };
@@ -152,20 +178,34 @@ async fn statements_and_history(
 
 /// Sends one statement; the rows it changed.
 pub(crate) async fn send(session: &mut Session, statement: &Statement) -> Result<u64> {
+    settings::before(session, statement).await?;
     let lost = keys::Lost::before(session, statement).await?;
+    let mut seen = None;
     let sent = match &statement.copy_data {
         Some(data) => session.conn.copy_in(&statement.text, data).await,
-        None => session.conn.execute(&statement.text).await,
+        None => {
+            let (sent, blocker) = blocker::watched(session, &statement.text).await;
+            seen = blocker;
+            sent
+        }
     };
     let changed = match sent {
         Ok(changed) => changed,
-        Err(failure) => return Err(explain(session, &failure, statement).await),
+        Err(failure) => return Err(blocked_by(explain(session, &failure, statement).await, seen)),
     };
     if let Some(lost) = lost {
         lost.refuse(session, statement).await?;
     }
     let counts = ["insert", "update", "delete", "replace", "merge", "copy", "with"];
     Ok(if counts.iter().any(|word| statement.canonical.starts_with(word)) { changed } else { 0 })
+}
+
+/// A lock that was not had in time, with the one who has it.
+fn blocked_by(mut error: Error, blocker: Option<String>) -> Error {
+    if let (true, Some(blocker)) = (error.temporary, blocker) {
+        error.message = format!("{}; blocked by {blocker}", error.message);
+    }
+    error
 }
 
 /// The failure of a statement, pointing at its place in the file.

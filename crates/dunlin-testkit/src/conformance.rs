@@ -176,7 +176,7 @@ impl Subject {
 
 /// Whether a key is dunlin's own: its state, or the fence of a slot.
 fn is_ours(key: &str) -> bool {
-    key.starts_with("{dunlin}") || key.starts_with("dunlin:{")
+    key.starts_with("{dunlin")
 }
 
 /// Brings a project up to date.

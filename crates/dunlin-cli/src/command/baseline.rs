@@ -55,7 +55,7 @@ fn half_done(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Vec<St
     let mut notes = Vec::new();
     for migration in migrations {
         for store in lane::stores(&**migration) {
-            let record = histories.get(&store).and_then(|history| history.live(&migration.id().version));
+            let record = histories.get(store).and_then(|history| history.live(&migration.id().version));
             if let Some(record) =
                 record.filter(|record| matches!(record.state, State::Applying | State::Undoing))
             {

@@ -27,6 +27,8 @@ end
 if next > first + found then
   local kept = redis.pcall('HSET', KEYS[1], 'token', token, 'attempt', attempt, 'next', text(next), 'changed', text(rows))
   if type(kept) == 'table' and kept.err then return { 'unrecorded', kept.err } end
+  -- It stays until the history says the same, however long that takes.
+  redis.call('PERSIST', KEYS[1])
 end
 if failure then return { 'failed', next - first, failure, text(rows) } end
 return { 'ok', found, text(rows) }

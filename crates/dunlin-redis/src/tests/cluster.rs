@@ -1,7 +1,5 @@
 //! A cluster of three.
 
-use std::time::Duration;
-
 use dunlin_core::{Backend, Checkpoint, ErrorKind, State, StoreUrl, Target};
 
 use super::support::{Kind, Scratch, Step, apply, fresh, lock, scratch, version};
@@ -66,24 +64,44 @@ async fn the_same_step_run_again_is_another_attempt() {
 #[tokio::test]
 async fn who_was_overtaken_cannot_write_into_any_slot() {
     let scratch = cluster();
-    let target = Target { lease: Duration::from_secs(2), ..scratch.target() };
-    let store = Redis.connect(&target).await.unwrap();
+    let store = scratch.store().await;
     let mut stale = lock(&store).await;
     let mut step = Step::up(scratch.op("INCR ~n\nINCR ~m"), fresh("1"));
+    // The first advance announces; the session is overtaken before it runs what it announced.
     step.once(&mut stale).await.unwrap();
-    store.unlock(1).await.unwrap();
-    // The holder may still be sending to another slot, so nobody gets the lock before its lease is over.
-    assert!(matches!(
-        store.try_lock(&super::support::me("r2")).await.unwrap(),
-        dunlin_core::Attempt::Held(None)
-    ));
+    store.unlock(store.holder().await.unwrap().unwrap().token).await.unwrap();
     let mut session = lock(&store).await;
+    session.history().await.unwrap();
+    let error = step.clone().once(&mut stale).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::LeaseLost);
+    assert_eq!(scratch.text("n").await, None, "the slot is shut before the new holder does anything");
     Step::up(step.op.clone(), step.now.clone()).run(&mut session).await.unwrap();
     session.release().await.unwrap();
     let error = step.once(&mut stale).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::LeaseLost);
     assert_eq!(scratch.text("n").await.as_deref(), Some("1"));
     assert_eq!(scratch.text("m").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn what_ran_is_remembered_beside_it_until_the_history_says_so() {
+    let scratch = cluster();
+    let store = scratch.store().await;
+    let keys = crate::keys::Keys::new(Some(&scratch.prefix));
+    let fence = keys.fence(slot::of(scratch.key("n").as_bytes()));
+    for number in ["1", "2"] {
+        apply(&scratch, number, "INCR ~n").await.unwrap();
+        let left: i64 = scratch.send(&format!("PTTL {fence}")).await.unwrap();
+        assert!((3_000_000..=3_600_000).contains(&left), "{left}");
+    }
+    // Told of by nobody, it stays: here the session ends between the command and its record.
+    let mut session = lock(&store).await;
+    let mut step = Step::up(scratch.op("INCR ~n\nINCR ~n"), fresh("3"));
+    step.once(&mut session).await.unwrap();
+    scratch.send::<()>(&format!("HINCRBY {} token 1", keys.lock)).await.unwrap();
+    step.once(&mut session).await.unwrap_err();
+    assert_eq!(scratch.text("n").await.as_deref(), Some("3"));
+    assert_eq!(scratch.send::<i64>(&format!("PTTL {fence}")).await.unwrap(), -1);
 }
 
 #[tokio::test]

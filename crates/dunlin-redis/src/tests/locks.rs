@@ -18,14 +18,15 @@ async fn the_lock_is_held_by_one_and_named_to_the_others() {
         let Attempt::Held(Some(holder)) = store.try_lock(&me("r2")).await.unwrap() else {
             panic!("not held")
         };
-        assert_eq!((&*holder.who, &*holder.host, &*holder.run.0, holder.token), ("ann", "here", "r1", 1));
+        assert_eq!((&*holder.who, &*holder.host, &*holder.run.0), ("ann", "here", "r1"));
+        let token = holder.token;
         assert_eq!(holder.pid, std::process::id());
         assert!(holder.expires > holder.since);
         assert_eq!(store.holder().await.unwrap(), Some(holder));
         session.release().await.unwrap();
         assert_eq!(store.holder().await.unwrap(), None);
         let again = lock(&store).await;
-        assert_eq!(store.holder().await.unwrap().unwrap().token, 2, "tokens never come back");
+        assert_eq!(store.holder().await.unwrap().unwrap().token, token + 1, "tokens never come back");
         again.release().await.unwrap();
     }
 }
@@ -35,9 +36,10 @@ async fn whose_lock_was_taken_away_writes_nothing() {
     let scratch = scratch(Kind::Single);
     let store = scratch.store().await;
     let mut session = lock(&store).await;
-    store.unlock(7).await.unwrap();
+    let token = store.holder().await.unwrap().unwrap().token;
+    store.unlock(token + 1).await.unwrap();
     assert!(store.holder().await.unwrap().is_some(), "another token's lock stays");
-    store.unlock(1).await.unwrap();
+    store.unlock(token).await.unwrap();
     let mut step = Step::up(scratch.op("SET ~a 1"), fresh("1"));
     assert_eq!(step.once(&mut session).await.unwrap_err().kind, ErrorKind::LeaseLost);
     let other = lock(&store).await;
@@ -48,12 +50,26 @@ async fn whose_lock_was_taken_away_writes_nothing() {
     session.release().await.unwrap();
     assert_eq!(
         store.holder().await.unwrap().unwrap().token,
-        3,
+        token + 2,
         "releasing what one lost releases nobody else's"
     );
     other.release().await.unwrap();
     assert_eq!(scratch.text("a").await, None);
     assert!(store.history().await.unwrap().records.is_empty());
+}
+
+#[tokio::test]
+async fn a_lock_deleted_by_hand_is_no_way_back_in() {
+    let scratch = scratch(Kind::Single);
+    let store = scratch.store().await;
+    let mut stale = lock(&store).await;
+    let before = store.holder().await.unwrap().unwrap().token;
+    scratch.send::<()>(&format!("DEL {{{}dunlin}}:lock", scratch.prefix)).await.unwrap();
+    let session = lock(&store).await;
+    assert!(store.holder().await.unwrap().unwrap().token > before);
+    let error = stale.note(&fresh("1"), EventKind::Failed, "x").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::LeaseLost);
+    session.release().await.unwrap();
 }
 
 #[tokio::test]
@@ -187,7 +203,8 @@ async fn settings_that_mean_nothing_here_are_refused() {
     let schema = Target { schema: Some("public".to_owned()), ..scratch.target() };
     let database =
         Target { url: StoreUrl::new(format!("{}/4711", scratch.url.expose())), ..scratch.target() };
-    for target in [session, schema, database] {
+    let braces = Target { prefix: Some("{app}:".to_owned()), ..scratch.target() };
+    for target in [session, schema, database, braces] {
         assert_eq!(Redis.connect(&target).await.unwrap_err().kind, ErrorKind::Config);
     }
 }

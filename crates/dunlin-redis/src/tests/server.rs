@@ -89,7 +89,8 @@ fn free_port() -> u16 {
 }
 
 fn spawn(folder: &Path, port: u16, options: &[String]) -> Child {
-    let mut command = Command::new("redis-server");
+    let program = super::support::variable("DUNLIN_TEST_REDIS_SERVER");
+    let mut command = Command::new(program.as_deref().unwrap_or("redis-server"));
     command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
         .arg(folder)

@@ -1,6 +1,8 @@
 //! What the tests on real servers share: a store of one's own on the shared servers, and a run of one step.
 
+use std::fs::File;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -26,6 +28,8 @@ pub(super) struct Scratch {
     pub(super) prefix: String,
     pub(super) kind: Kind,
     pub(super) url: StoreUrl,
+    #[expect(dead_code, reason = "gives up the cluster when dropped")]
+    pub(super) turn: Option<Arc<File>>,
 }
 
 pub(super) fn scratch(kind: Kind) -> Scratch {
@@ -33,8 +37,12 @@ pub(super) fn scratch(kind: Kind) -> Scratch {
         Kind::Single => "DUNLIN_TEST_REDIS_URL",
         Kind::Cluster => "DUNLIN_TEST_REDIS_CLUSTER_URL",
     };
-    let url = std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run dev/servers up"));
-    scratch_at(kind, StoreUrl::new(url))
+    let url = variable(name).unwrap_or_else(|| panic!("{name} is not set: run dev/servers up"));
+    // A number of a database is not ours to choose.
+    let base = url.split_once("://").map_or(0, |(scheme, _)| scheme.len() + 3);
+    let end = url[base..].find('/').map_or(url.len(), |slash| base + slash);
+    let turn = (kind == Kind::Cluster).then(|| Arc::new(turn()));
+    Scratch { turn, ..scratch_at(kind, StoreUrl::new(&url[..end])) }
 }
 
 pub(super) fn scratch_at(kind: Kind, url: StoreUrl) -> Scratch {
@@ -42,7 +50,29 @@ pub(super) fn scratch_at(kind: Kind, url: StoreUrl) -> Scratch {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let prefix = format!("t{}-{}-{number}:", std::process::id(), since.as_millis());
-    Scratch { prefix, kind, url }
+    Scratch { prefix, kind, url, turn: None }
+}
+
+/// Where `dev/servers` keeps its state.
+fn folder() -> PathBuf {
+    let known = std::env::var_os("DUNLIN_SERVERS_DIR").map(PathBuf::from);
+    known.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../dev/.servers")))
+}
+
+/// A setting of the test servers: from the environment, else from what `dev/servers up` wrote.
+pub(super) fn variable(name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(folder().join("env")).unwrap_or_default();
+    let written =
+        || text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(str::to_owned));
+    std::env::var(name).ok().filter(|value| !value.is_empty()).or_else(written)
+}
+
+/// A cluster has no databases, and other tests empty it: everybody waits for their turn.
+fn turn() -> File {
+    std::fs::create_dir_all(folder()).unwrap();
+    let file = File::create(folder().join("redis_cluster.turn")).unwrap();
+    file.lock().unwrap();
+    file
 }
 
 impl Scratch {
