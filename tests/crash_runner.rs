@@ -55,8 +55,8 @@ async fn go(project: &Project, is_up: bool) -> Result<usize, String> {
 
 async fn back(project: &Project, context: &Context) -> Result<(), String> {
     let histories = run::histories(&context.stores).await.map_err(|error| error.to_string())?;
-    let versions = reverse::versions(&histories, &Extent::Count(usize::MAX));
     let (mut loaded, backends) = (project.load(), project.backends());
+    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(usize::MAX));
     let (stores, sources) = ((&context.stores, &backends), &mut loaded.sources);
     let resolved = reverse::resolve(&versions, &loaded.migrations, &histories, stores, sources).await;
     let migrations = resolved.map_err(|error| error.to_string())?.migrations;
