@@ -1,6 +1,11 @@
 //! SQL stores on real servers: what a team's bad day does to them. Each case is written once and runs on every engine
 //! it concerns, through the real program.
 #![allow(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
+#![allow(
+    clippy::format_collect,
+    clippy::unused_async,
+    reason = "texts are small here, and cases are called alike"
+)]
 
 /// One test for each engine out of one case, a function that takes the kind of store.
 macro_rules! over {

@@ -2,6 +2,7 @@
 
 use dunlin_core::StoreUrl;
 use dunlin_testkit::{Kind, process, server};
+use std::path::PathBuf;
 
 use super::{Bench, says};
 
@@ -59,7 +60,7 @@ fn parts(url: &StoreUrl) -> (String, String, String) {
 async fn tls_is_checked_against_a_certificate(kind: Kind) {
     let bench = seeded(kind).await;
     let (login, address, database) = parts(&bench.db.url);
-    let ca = server::program("DUNLIN_TEST_CA");
+    let ca = PathBuf::from(server::variable("DUNLIN_TEST_CA").expect("run dev/servers up"));
     let localhost = address.replace("127.0.0.1", "localhost");
     let url = |address: &str, ca: &str| {
         format!("postgres://{login}@{address}/{database}?sslmode=verify-full&sslrootcert={ca}")
@@ -78,7 +79,8 @@ async fn a_unix_socket_leads_there(kind: Kind) {
     let (login, address, database) = parts(&bench.db.url);
     let port = address.rsplit_once(':').unwrap().1;
     if kind == Kind::Postgres {
-        let folder = server::program("DUNLIN_TEST_POSTGRES_SOCKET");
+        let folder =
+            PathBuf::from(server::variable("DUNLIN_TEST_POSTGRES_SOCKET").expect("run dev/servers up"));
         is_fine(&bench, &format!("postgres://{login}@localhost:{port}/{database}?host={}", folder.display()));
         is_fine(
             &bench,
@@ -88,7 +90,7 @@ async fn a_unix_socket_leads_there(kind: Kind) {
             ),
         );
     } else {
-        let socket = server::program("DUNLIN_TEST_MYSQL_SOCKET");
+        let socket = PathBuf::from(server::variable("DUNLIN_TEST_MYSQL_SOCKET").expect("run dev/servers up"));
         is_fine(&bench, &format!("mysql://{login}@localhost/{database}?socket={}", socket.display()));
     }
     assert_eq!(bench.states().await, ["1 done"]);
