@@ -40,6 +40,9 @@ pub struct Context {
     pub policy: Policy,
     /// Pauses the run at the next safe point.
     pub cancel: CancellationToken,
+    /// What the histories said a moment ago, where they were just read: whether anything is to do at all is decided by
+    /// them. What is done is decided by reading them again under the locks.
+    pub known: Option<Histories>,
 }
 
 /// How a run ended.
@@ -155,7 +158,10 @@ async fn attempt(
     summary: &mut Summary,
     report: Report<'_>,
 ) -> Result<Outcome, Stop> {
-    let plan = planner(&histories(&context.stores).await?, summary)?;
+    let plan = match &context.known {
+        Some(known) => planner(known, summary)?,
+        None => planner(&histories(&context.stores).await?, summary)?,
+    };
     if plan.items.is_empty() {
         return Ok(Outcome::Complete);
     }

@@ -137,6 +137,7 @@ impl Project {
             tries: self.tries,
             policy: self.policy,
             cancel: self.cancel.clone(),
+            known: None,
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(
     config: config::Loaded,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
-    let mut stage = Stage::open(global, config, None)?;
+    let mut stage = Stage::open_connecting(global, config, None)?;
     let extent = extent(args.count, args.to.clone());
     block_on(async {
         if args.dry_run {
@@ -50,7 +50,7 @@ pub(crate) fn redo(
     config: config::Loaded,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
-    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+    let mut stage = Stage::open_connecting(global, config, Some(&args.rules))?;
     block_on(async {
         let (context, back) = Back::find(&mut stage, &Extent::Count(args.count.get() as usize)).await?;
         consent(&back.plan, args.allow_data_loss, global, printer)?;
@@ -72,6 +72,7 @@ pub(crate) fn redo(
             return Ok(stage.finish(undone));
         }
         let goal = Goal { to: newest, ..Goal::default() };
+        let context = Context { known: None, ..context };
         let forward = run::forward(&stage.loaded.migrations, stage.project.policy, &goal);
         let answer = ended(&context, watched(&context, &forward, printer).await, &stage)?;
         let steps = count(back.plan.items.len(), "step");
@@ -114,7 +115,7 @@ struct Back {
 impl Back {
     async fn find(stage: &mut Stage, extent: &Extent) -> Result<(Context, Self), Failure> {
         let context = stage.context().await.map_err(|error| stage.failure(error))?;
-        let histories = run::histories(&context.stores).await.map_err(|error| stage.failure(error))?;
+        let histories = context.known.clone().unwrap_or_default();
         if let Extent::To(version) = extent {
             let is_recorded = histories.values().any(|history| history.records.contains_key(version));
             let is_zero = version.as_str().bytes().all(|digit| digit == b'0');

@@ -23,7 +23,7 @@ pub(crate) fn run(
     config: config::Loaded,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
-    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+    let mut stage = Stage::open_connecting(global, config, Some(&args.rules))?;
     if args.down.is_none() {
         stage.knows(args.to.as_ref())?;
     }
@@ -47,11 +47,7 @@ pub(crate) fn run(
 
 /// What `up` would run now. No lock is taken.
 pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Plan, Summary), Failure> {
-    let histories = match stage.connect().await {
-        Ok(stores) => run::histories(&stores).await,
-        Err(error) => Err(error),
-    };
-    let histories = histories.map_err(|error| stage.failure(error))?;
+    let (_, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
     let mut summary = Summary::default();
     let planned =
         run::forward(&stage.loaded.migrations, stage.project.policy, goal)(&histories, &mut summary);

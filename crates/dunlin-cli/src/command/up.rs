@@ -24,7 +24,7 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let reviewed = args.plan.as_deref().map(plan::reviewed).transpose()?;
-    let stage = Stage::open(global, config, Some(&args.rules))?;
+    let stage = Stage::open_connecting(global, config, Some(&args.rules))?;
     stage.knows(args.to.as_ref())?;
     let goal = match &reviewed {
         Some(reviewed) => reviewed.goal.clone(),
