@@ -19,7 +19,7 @@ use crate::config;
 use crate::exit::Exit;
 use crate::render::color::Style;
 use crate::render::table::{Cell, Side, Table};
-use crate::render::{Printer, Volume};
+use crate::render::{Format, Printer, Volume};
 
 pub(crate) fn run(
     args: &Status,
@@ -33,7 +33,12 @@ pub(crate) fn run(
         let rows = rows(&stage.loaded.migrations, &histories);
         let found = audit::audit(&stage.loaded.migrations, &histories, stage.project.policy);
         let stores: BTreeSet<&StoreName> = histories.keys().collect();
-        let mut answer = Answer::done(data(&rows), text(&rows, &stores, is_refused(&found), printer));
+        // Only one of the two is shown, and with thousands of migrations either takes its time.
+        let (data, text) = match printer.format {
+            Format::Json => (data(&rows), String::new()),
+            Format::Text => (Value::Null, text(&rows, &stores, is_refused(&found), printer)),
+        };
+        let mut answer = Answer::done(data, text);
         answer.faults = found.iter().map(findings::fault).collect();
         if args.exit_code {
             answer.exit = match (is_refused(&found), pending(&rows).is_empty()) {
