@@ -168,7 +168,7 @@ impl Session {
             record,
             files: self.unkept(record, work.files)?,
             kind: if is_done { work.ends_as() } else { EventKind::Begun },
-            step: work.running.steps.len(),
+            step: work.step(),
             detail: record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0),
             is_new: true,
         };

@@ -101,8 +101,7 @@ async fn presence(session: &mut Session, effect: Option<&Effect>) -> Result<Opti
 
 async fn write(session: &mut Session, record: &Record, work: &Work<'_>, kind: EventKind) -> Result<()> {
     let detail = record.checkpoint.as_ref().map(|checkpoint| checkpoint.0.clone());
-    let entry =
-        Entry { record, files: work.files, kind, step: work.running.steps.len(), detail: detail.as_deref() };
+    let entry = Entry { record, files: work.files, kind, step: work.step(), detail: detail.as_deref() };
     session.write_apart(entry).await
 }
 

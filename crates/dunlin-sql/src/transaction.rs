@@ -162,13 +162,8 @@ async fn record(
         if is_last { work.complete(changed) } else { work.partly(Checkpoint::of(&cursor(op, at)), changed) };
     let kind = if is_last { work.ends_as() } else { EventKind::Begun };
     let detail = record.checkpoint.as_ref().map(|checkpoint| checkpoint.0.clone());
-    let entry = Entry {
-        record: &record,
-        files: work.files,
-        kind,
-        step: work.running.steps.len(),
-        detail: detail.as_deref(),
-    };
+    let entry =
+        Entry { record: &record, files: work.files, kind, step: work.step(), detail: detail.as_deref() };
     session.write_here(entry).await?;
     Ok(if is_last { Advance::complete(record, changed) } else { Advance::partly(record, changed) })
 }

@@ -144,7 +144,7 @@ async fn inside(
         record: &record,
         files,
         kind: if is_done { work.ends_as() } else { EventKind::Begun },
-        step: work.running.steps.len(),
+        step: work.step(),
         detail: record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0),
         is_new: true,
     };
