@@ -2,6 +2,7 @@
 
 mod cli;
 mod conformance;
+mod example;
 mod mongo;
 mod readme;
 mod sql;
