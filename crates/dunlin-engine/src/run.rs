@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_core::{
-    AnyStore, Author, Error, ErrorKind, History, Migration, Result, StoreName, Version, Violation,
+    AnyStore, Author, Error, ErrorKind, History, Migration, MigrationId, Result, StoreName, Version,
+    Violation,
 };
 use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +68,8 @@ pub struct Summary {
     pub violations: Vec<Violation>,
     /// What files and histories disagreed on, as far as that did not stop it.
     pub warnings: Vec<Finding>,
+    /// The migrations that wait for a store the run is not about.
+    pub held_back: Vec<MigrationId>,
 }
 
 /// The histories of all stores, read side by side. Nothing is created.
@@ -137,7 +140,9 @@ pub fn forward<'a>(
             return Err(Stop::Refused(refused));
         }
         summary.warnings = warnings;
-        plan::up(migrations, histories, goal).map_err(Stop::Unordered)
+        let plan = plan::up(migrations, histories, goal).map_err(Stop::Unordered)?;
+        summary.held_back.clone_from(&plan.held_back);
+        Ok(plan)
     }
 }
 

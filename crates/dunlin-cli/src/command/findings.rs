@@ -22,6 +22,16 @@ pub(crate) fn fault(finding: &Finding) -> Fault {
     Fault::Diagnostic(diagnostic.help(&*finding.help))
 }
 
+/// What a run left alone, because a store it was not about comes first.
+pub(crate) fn held_back(summary: &Summary) -> Vec<String> {
+    let note = |id: &dunlin_core::MigrationId| {
+        format!(
+            "{id} waits for the stores that `--store` leaves out: no store starts a phase before all have finished the one before"
+        )
+    };
+    summary.held_back.iter().map(note).collect()
+}
+
 /// Why a run stopped, as a failure with its exit code.
 pub(crate) fn failure(stop: Stop, summary: &Summary, sources: SourceMap) -> Failure {
     let (exit, mut faults) = match stop {

@@ -63,6 +63,7 @@ pub(crate) fn shown(stage: &Stage, plan: &Plan, summary: &Summary, printer: &Pri
         if plan.items.is_empty() { "nothing to do\n".to_owned() } else { planned::text(plan, printer.out) };
     let mut answer = Answer::done(planned::data(plan, &stage.loaded.sources), text);
     answer.faults = summary.warnings.iter().map(findings::fault).collect();
+    answer.notes = findings::held_back(summary);
     answer
 }
 

@@ -150,7 +150,8 @@ pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answ
         }
     };
     let faults = summary.warnings.iter().map(findings::fault).collect::<Vec<Fault>>();
-    Ok(Answer { exit, faults, ..Answer::done(data(context, &summary, word), String::new()) })
+    let notes = findings::held_back(&summary);
+    Ok(Answer { exit, faults, notes, ..Answer::done(data(context, &summary, word), String::new()) })
 }
 
 fn data(context: &Context, summary: &Summary, outcome: &str) -> Value {
