@@ -151,7 +151,7 @@ pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answ
     };
     let faults = summary.warnings.iter().map(findings::fault).collect::<Vec<Fault>>();
     let notes = findings::held_back(&summary);
-    Ok(Answer { exit, faults, notes, ..Answer::done(data(context, &summary, word), String::new()) })
+    Ok(Answer { exit, notes, faults, ..Answer::done(data(context, &summary, word), String::new()) })
 }
 
 fn data(context: &Context, summary: &Summary, outcome: &str) -> Value {
