@@ -71,6 +71,17 @@ async fn the_example_expands_contracts_and_comes_back_in_all_three_stores() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+#[test]
+fn an_embedded_directory_is_the_directory() {
+    const EMBEDDED: &[dunlin::File] = dunlin::include_migrations!();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+    let read = dunlin_engine::read_dir(&directory).expect("the example can be read");
+    let pairs = |files: &[dunlin::File]| -> Vec<(String, Vec<u8>)> {
+        files.iter().map(|file| (file.name.to_string(), file.bytes.to_vec())).collect()
+    };
+    assert_eq!(pairs(EMBEDDED), pairs(&read));
+}
+
 async fn back_to_nothing(project: &Project) {
     let mut loaded = project.load();
     let context = project.context(project.connect(&[]).await.expect("the stores can be reached"));

@@ -1,5 +1,6 @@
 //! The one test binary: conformance, crashes, properties, and the command line.
 
+mod architecture;
 mod cli;
 mod conformance;
 mod example;
