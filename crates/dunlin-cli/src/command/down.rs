@@ -34,7 +34,7 @@ pub(crate) fn run(
     let extent = extent(args.count, args.to.clone());
     block_on(async {
         if args.dry_run {
-            let answer = dry(&mut stage, &extent, printer).await?;
+            let (answer, _) = dry(&mut stage, &extent, printer).await?;
             return Ok(stage.finish(answer));
         }
         let (context, back) = Back::find(&mut stage, &extent).await?;
@@ -92,17 +92,15 @@ pub(crate) fn extent(count: Option<NonZeroU32>, to: Option<Version>) -> Extent {
     }
 }
 
-/// What `down` would run now, as an answer.
-pub(crate) async fn dry(stage: &mut Stage, extent: &Extent, printer: &Printer) -> Result<Answer, Failure> {
+/// What `down` would run now, as an answer, and whether that is nothing.
+pub(crate) async fn dry(
+    stage: &mut Stage,
+    extent: &Extent,
+    printer: &Printer,
+) -> Result<(Answer, bool), Failure> {
     let (_, back) = Back::find(stage, extent).await?;
-    let text = if back.plan.items.is_empty() {
-        "nothing to undo\n".to_owned()
-    } else {
-        planned::text(&back.plan, printer.out)
-    };
-    let mut answer = Answer::done(planned::data(&back.plan, &stage.loaded.sources), text);
-    answer.notes = back.notes;
-    Ok(answer)
+    let answer = planned::answer(&back.plan, "nothing to undo", stage, printer.out);
+    Ok((Answer { notes: back.notes, ..answer }, back.plan.items.is_empty()))
 }
 
 /// The way back, found before anything runs.

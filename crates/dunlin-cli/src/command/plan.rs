@@ -29,16 +29,16 @@ pub(crate) fn run(
     }
     block_on(async {
         let goal = Goal { to: args.to.clone(), contract: args.contract, only: None };
-        let mut answer = if let Some(count) = args.down {
+        let (mut answer, is_empty) = if let Some(count) = args.down {
             down::dry(&mut stage, &extent(Some(count), args.to.clone()), printer).await?
         } else {
             let (plan, summary) = forward(&stage, &goal).await?;
             if let Some(path) = &args.out {
                 save(path, &plan, &goal)?;
             }
-            shown(&stage, &plan, &summary, printer)
+            (shown(&stage, &plan, &summary, printer), plan.items.is_empty())
         };
-        if args.exit_code && answer.data["steps"].as_array().is_some_and(|steps| !steps.is_empty()) {
+        if args.exit_code && !is_empty {
             answer.exit = Exit::Pending;
         }
         Ok(stage.finish(answer))
@@ -59,9 +59,7 @@ pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Plan, Summary
 
 /// A plan as an answer.
 pub(crate) fn shown(stage: &Stage, plan: &Plan, summary: &Summary, printer: &Printer) -> Answer {
-    let text =
-        if plan.items.is_empty() { "nothing to do\n".to_owned() } else { planned::text(plan, printer.out) };
-    let mut answer = Answer::done(planned::data(plan, &stage.loaded.sources), text);
+    let mut answer = planned::answer(plan, "nothing to do", stage, printer.out);
     answer.faults = summary.warnings.iter().map(findings::fault).collect();
     answer.notes = findings::held_back(summary);
     answer

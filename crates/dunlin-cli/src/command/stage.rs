@@ -15,6 +15,7 @@ use crate::args::commands::Rules;
 use crate::args::global::Global;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::render::Format;
 
 /// How often a server that is still starting is asked again.
 const POLL: Duration = Duration::from_millis(200);
@@ -32,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) config: Config,
     /// Whether the command is asked what is amiss, and not only to do its work.
     pub(crate) is_inspection: bool,
+    /// Whether the answer is for a program.
+    pub(crate) is_json: bool,
     wait: Duration,
     /// Connections that are being made, and histories being read, while the files are.
     early: Mutex<Option<Early>>,
@@ -98,6 +101,7 @@ impl Stage {
         let diagnostics = stage.loaded.diagnostics;
         stage.loaded = stage.project.load_beside(stage.loaded.sources);
         stage.loaded.diagnostics.splice(0..0, diagnostics);
+        stage.project.forget_files();
         Ok(stage)
     }
 
@@ -115,7 +119,8 @@ impl Stage {
         project.policy = config.policy;
         let loaded = Loaded { diagnostics, sources, ..Loaded::default() };
         let wait = global.wait.unwrap_or_default();
-        Ok(Self { project, loaded, config, is_inspection: false, wait, early: Mutex::default() })
+        let (is_inspection, is_json) = (false, global.format() == Format::Json);
+        Ok(Self { project, loaded, config, is_inspection, is_json, wait, early: Mutex::default() })
     }
 
     /// Refuses a version of which there is no file.

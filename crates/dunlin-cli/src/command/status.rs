@@ -19,7 +19,7 @@ use crate::config;
 use crate::exit::Exit;
 use crate::render::color::Style;
 use crate::render::table::{Cell, Side, Table};
-use crate::render::{Format, Printer, Volume};
+use crate::render::{Printer, Volume};
 
 pub(crate) fn run(
     args: &Status,
@@ -34,9 +34,10 @@ pub(crate) fn run(
         let found = audit::audit(&stage.loaded.migrations, &histories, stage.project.policy);
         let stores: BTreeSet<&StoreName> = histories.keys().collect();
         // Only one of the two is shown, and with thousands of migrations either takes its time.
-        let (data, text) = match printer.format {
-            Format::Json => (data(&rows), String::new()),
-            Format::Text => (Value::Null, text(&rows, &stores, is_refused(&found), printer)),
+        let (data, text) = if stage.is_json {
+            (data(&rows), String::new())
+        } else {
+            (Value::Null, text(&rows, &stores, is_refused(&found), printer))
         };
         let mut answer = Answer::done(data, text);
         answer.faults = found.iter().map(findings::fault).collect();
