@@ -43,7 +43,7 @@ use dunlin_testkit::{Kind, Scratch};
 use crate::cli::Case;
 
 /// The commands that only read.
-const READS: [&str; 2] = ["status", "plan"];
+const READS: [&str; 6] = ["status", "plan", "history", "check", "doctor", "lock status"];
 
 /// The engine of a word.
 fn kind(word: &str) -> Kind {
