@@ -107,7 +107,7 @@ pub(super) async fn run(
             let announcement = work.partly(Checkpoint::of(&open), 0);
             // Where the answer to this is lost, the command was not sent: this session knows when it finds it written.
             session.announced.clone_from(&announcement.checkpoint);
-            running = session.put_step(work, &announcement).await?;
+            running = session.ledger.put_step(&session.store, work, &announcement).await?;
             session.announced = None;
             session.check_lease().await?;
         }
@@ -115,15 +115,27 @@ pub(super) async fn run(
             Ok(sent) => changed = sent,
             Err(failure) => match passed_over(session, command, &failure, work).await? {
                 Some(note) => notes.push(note),
-                None => return Err(close(session, op, at, &seed, (work, failure)).await?),
+                None => return Err(close(session, op, at.at, &seed, (work, failure)).await?),
             },
         }
         look::changed(session, command);
     }
-    let mut record = next(session, op, at.at + 1, &seed, (work, changed)).await?;
+    let mut done = at.at + 1;
+    // Looking tells a collection that was created, and an index is created again without harm: the indexes of a new
+    // collection need no word of their own in the history.
+    while command::name(&command.document) == "create"
+        && let Some([index]) = unit_at(op, done)
+        && command::name(&index.document) == "createIndexes"
+    {
+        if let Err(failure) = send(session, index, &seed, (done, false)).await {
+            return Err(close(session, op, done, &seed, (work, failure)).await?);
+        }
+        done += 1;
+    }
+    let mut record = next(session, op, done, &seed, (work, changed)).await?;
     record.started = running.started.or(record.started);
     session.announced.clone_from(&record.checkpoint);
-    let record = session.put_step(work, &record).await?;
+    let record = session.ledger.put_step(&session.store, work, &record).await?;
     let is_done = record.checkpoint.is_none();
     Ok(Advance { notes, is_done, ..Advance::partly(record, changed) })
 }
@@ -251,14 +263,15 @@ async fn passed_over(
 async fn close(
     session: &mut Session,
     op: &Op,
-    at: &Cursor,
+    at: usize,
     seed: &Seed,
     (work, failure): (&Work<'_>, Error),
 ) -> Result<Error> {
     if matches!(failure.kind, ErrorKind::Connect | ErrorKind::Unexpected) {
         return Ok(failure.help("whether the command took effect is looked up by the next `dunlin up`"));
     }
-    let closed = cursor(op, at.at, Some(seed.clone()), None, false);
-    session.put_step(work, &work.partly(Checkpoint::of(&closed), 0)).await?;
+    let closed = cursor(op, at, Some(seed.clone()), None, false);
+    let record = work.partly(Checkpoint::of(&closed), 0);
+    session.ledger.put_step(&session.store, work, &record).await?;
     Ok(failure)
 }

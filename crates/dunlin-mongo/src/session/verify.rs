@@ -18,7 +18,7 @@ pub(super) async fn run(session: &mut Session, op: &Op, work: &Work<'_>) -> Resu
         violations.extend(found(session, command).await?);
     }
     if violations.is_empty() {
-        let record = session.put_step(work, &work.complete(0)).await?;
+        let record = session.ledger.put_step(&session.store, work, &work.complete(0)).await?;
         return Ok(Advance::complete(record, 0));
     }
     Ok(Advance { violations, ..Advance::partly(work.running.clone(), 0) })
