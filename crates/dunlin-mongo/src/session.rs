@@ -18,14 +18,13 @@ use dunlin_core::{
     Advance, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Op as _, Record, Result,
     Session as CoreSession, StoredFile, Work, async_trait,
 };
-use mongodb::ClientSession;
 use mongodb::error::Error as DriverError;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{self, Class};
 use crate::error;
 use crate::fence::Entry;
-use crate::fill::Seed;
+use crate::fill::{self, Seed};
 use crate::lock::{self, Heartbeat};
 use crate::op::{Command, Op};
 use crate::store::{Store, lost};
@@ -38,8 +37,6 @@ pub(crate) struct Session {
     pub(crate) store: Store,
     heartbeat: Heartbeat,
     ledger: Ledger,
-    /// The driver's session, for transactions; made when one is needed.
-    transactions: Option<ClientSession>,
     /// The command whose intent this very session has just recorded: it was not sent by anybody yet.
     announced: Option<Checkpoint>,
     /// What collections each database has, once that was asked and as far as we changed it.
@@ -60,7 +57,7 @@ struct Before {
 
 impl Session {
     pub(crate) fn new(store: Store, heartbeat: Heartbeat, ledger: Ledger) -> Self {
-        Self { store, heartbeat, ledger, transactions: None, announced: None, names: BTreeMap::new() }
+        Self { store, heartbeat, ledger, announced: None, names: BTreeMap::new() }
     }
 
     fn fail(&self, failure: &DriverError, doing: &str) -> Error {
@@ -78,9 +75,12 @@ impl Session {
         if is_ours { Ok(()) } else { Err(lost()) }
     }
 
-    /// The seed of the placeholders in an op, from its checkpoint or new.
-    fn seed(&self, at: &Cursor) -> Result<Seed> {
-        Ok(before(at)?.seed.unwrap_or_else(|| Seed::new(self.ledger.now().0)))
+    /// The seed of the placeholders in an op, from its checkpoint or new; none where the op has nothing to fill.
+    fn seed(&self, op: &Op, at: &Cursor) -> Result<Option<Seed>> {
+        if !op.commands.iter().any(|command| fill::is_needed(&command.document)) {
+            return Ok(None);
+        }
+        Ok(Some(before(at)?.seed.unwrap_or_else(|| Seed::new(self.ledger.now().0))))
     }
 
     /// Runs the unit at the cursor.
@@ -106,14 +106,14 @@ fn before(at: &Cursor) -> Result<Before> {
 }
 
 /// The position after the first `at` commands, open where `look` is given.
-fn cursor(op: &Op, at: usize, seed: Option<Seed>, look: Option<serde_json::Value>, open: bool) -> Cursor {
+fn cursor(op: &Op, at: usize, seed: Option<&Seed>, look: Option<serde_json::Value>, open: bool) -> Cursor {
     let sum = if at == 0 {
         String::new()
     } else {
         let done = Op { commands: op.commands[..at.min(op.commands.len())].to_vec() };
         Checksum::of([done.canonical()]).to_string()
     };
-    let before = Before { seed, look };
+    let before = Before { seed: seed.cloned(), look };
     let before = (before != Before::default())
         .then(|| serde_json::to_value(before).expect("a seed and a look are plain values"));
     Cursor { at, open, before, sum }

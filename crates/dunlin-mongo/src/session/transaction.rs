@@ -38,18 +38,16 @@ pub(super) async fn run(
     at: &Cursor,
     work: &Work<'_>,
 ) -> Result<Option<Advance>> {
-    let seed = session.seed(at)?;
+    let seed = session.seed(op, at)?;
     let mut tries = 0;
     loop {
         tries += 1;
-        let stop = match attempt(session, op, unit, (at, &seed), work).await {
+        let stop = match attempt(session, op, unit, (at, seed.as_ref()), work).await {
             Ok(advance) => return Ok(Some(advance)),
             Err(Stop::Ours(error)) => return Err(error),
             Err(Stop::Driver(failure, index)) => (failure, index),
         };
         let (failure, index) = stop;
-        // A session whose connection broke in the middle is of no further use.
-        session.transactions = None;
         let is_passing = failure.contains_label(TRANSIENT_TRANSACTION_ERROR);
         if error::is_no_transaction(&failure) && unit.len() == 1 {
             return Ok(None);
@@ -77,13 +75,10 @@ async fn attempt(
     session: &mut Session,
     op: &Op,
     unit: &[Command],
-    (at, seed): (&Cursor, &Seed),
+    (at, seed): (&Cursor, Option<&Seed>),
     work: &Work<'_>,
 ) -> Result<Advance, Stop> {
-    let mut transaction = match session.transactions.take() {
-        Some(transaction) => transaction,
-        None => session.store.client.start_session().await?,
-    };
+    let mut transaction = session.store.client.start_session().await?;
     let is_last = at.at + unit.len() >= op.commands.len();
     let concern = if is_last { lock::for_good() } else { lock::in_order() };
     transaction.start_transaction().write_concern(concern).await?;
@@ -92,9 +87,7 @@ async fn attempt(
         Ok(ran) => ran,
         Err(stop) => {
             // The server ends a transaction nobody commits; that the abort did not reach it changes nothing.
-            if transaction.abort_transaction().await.is_ok() {
-                session.transactions = Some(transaction);
-            }
+            let _ = transaction.abort_transaction().await;
             return Err(stop);
         }
     };
@@ -103,7 +96,6 @@ async fn attempt(
         session.ledger.doubt();
         return Err(failure.into());
     }
-    session.transactions = Some(transaction);
     session.ledger.written(&ledger::step(work, &record, files));
     Ok(if is_last { Advance::complete(record, changed) } else { Advance::partly(record, changed) })
 }
@@ -113,7 +105,7 @@ async fn inside<'a>(
     session: &mut Session,
     op: &Op,
     unit: &[Command],
-    (at, seed): (&Cursor, &Seed),
+    (at, seed): (&Cursor, Option<&Seed>),
     (work, transaction): (&Work<'a>, &mut ClientSession),
 ) -> Result<(Record, &'a [StoredFile], u64), Stop> {
     let mut changed = 0;
@@ -135,7 +127,7 @@ async fn inside<'a>(
     let record = if next >= op.commands.len() {
         work.complete(changed)
     } else {
-        let cursor = cursor(op, next, Some(seed.clone()), None, false);
+        let cursor = cursor(op, next, seed, None, false);
         work.partly(Checkpoint::of(&cursor), changed)
     };
     let record = dated(&record, session.ledger.now());
