@@ -1,7 +1,9 @@
 //! The one test binary: conformance, crashes, properties, and the command line.
 
+mod architecture;
 mod cli;
 mod conformance;
+mod example;
 mod mongo;
 mod readme;
 mod sql;

@@ -40,6 +40,7 @@ fn the_tour_prints_what_the_readme_shows() {
                     shown.command
                 );
             }
+            let output = output.replace(&format!("@{}", host()), "@laptop");
             for line in shown.written.iter().map(String::as_str).chain(output.trim_end().lines()) {
                 seen.push_str(line);
                 seen.push('\n');
@@ -85,14 +86,15 @@ fn run(command: &str, folder: &Path, tools: &Path) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+/// What this machine calls itself.
+fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    name.trim().to_owned()
+}
+
 /// The same text with every time and every machine alike.
 fn steady(text: &str) -> String {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let text = if host.trim().is_empty() {
-        text.to_owned()
-    } else {
-        text.replace(host.trim(), "HOST").replace("laptop", "HOST")
-    };
+    let text = text.replace(&format!("@{}", host()), "@laptop");
     let words: Vec<&str> = text.split_inclusive([' ', '\n', '(', ')', ',']).collect();
     let mut out = String::new();
     for (at, word) in words.iter().enumerate() {

@@ -134,7 +134,7 @@ fn a_migration_that_is_done_in_one_store_only_is_done_in_part() {
       = left behind: nothing of it stayed: the transaction was rolled back
       = store: audit
       = migration: 1_users
-      = already done in: app
+      = steps of it are done in: app
       = help: correct the file, then run `dunlin up` again: it continues where this run stopped
 
     `dunlin explain statement-failed` says more

@@ -12,7 +12,7 @@ over!([postgres, mysql, sqlite]
     tables_dropped_by_hand_are_missed,
 );
 
-const COMMANDS: [&str; 3] = ["status", "plan", "up"];
+const COMMANDS: [&str; 6] = ["status", "plan", "up", "check", "history", "down"];
 
 async fn seeded(kind: Kind) -> Bench {
     let bench = Bench::new(kind).await;

@@ -31,7 +31,7 @@ fn write(bench: &Bench, first: usize) {
     }
 }
 
-async fn all_succeed(bench: &Bench, count: usize) {
+fn all_succeed(bench: &Bench, count: usize) {
     let runners: Vec<Running> = (0..count).map(|_| bench.start("up")).collect();
     let runs: Vec<_> = runners.into_iter().map(Running::wait).collect();
     for run in &runs {
@@ -50,10 +50,10 @@ async fn is_once(bench: &Bench, last: i64) {
 
 async fn fresh_and_warm(bench: &Bench, count: usize) {
     write(bench, 1);
-    all_succeed(bench, count).await;
+    all_succeed(bench, count);
     is_once(bench, 8).await;
     write(bench, 9);
-    all_succeed(bench, count).await;
+    all_succeed(bench, count);
     is_once(bench, 16).await;
 }
 
@@ -66,7 +66,7 @@ async fn runners_on_a_warm_database_apply_each_step_once(kind: Kind) {
     write(&bench, 1);
     bench.up();
     write(&bench, 9);
-    all_succeed(&bench, 2).await;
+    all_succeed(&bench, 2);
     is_once(&bench, 16).await;
 }
 
@@ -87,7 +87,7 @@ async fn runners_with_nothing_to_do_take_no_lock_and_write_nothing(kind: Kind) {
     let token = bench.db.number("select token from dunlin_lock").await;
     // Held by somebody else, the lock is not asked for.
     bench.db.sql("update dunlin_lock set who = 'ann', host = 'h', pid = 1, process = '', run = 'r', expires = '2999-01-01 00:00:00'").await;
-    all_succeed(&bench, 3).await;
+    all_succeed(&bench, 3);
     assert_eq!(bench.db.number("select token from dunlin_lock").await, token);
     write(&bench, 9);
     let run = bench.run("up --lock-wait 1s").expect_code(21);
@@ -98,7 +98,7 @@ async fn runners_that_create_the_schema_at_once_all_succeed(kind: Kind) {
     for _ in 0..3 {
         let bench = Bench::with(kind, "schema = \"own\"").await;
         write(&bench, 1);
-        all_succeed(&bench, TEN).await;
+        all_succeed(&bench, TEN);
         assert_eq!(bench.db.number("select n from own.n where id = 1").await, 4);
     }
 }

@@ -112,12 +112,9 @@ async fn a_dump_applies_whole(kind: Kind) {
         let dump = Command::new(&program).arg(source.db.url.expose()).args(extra).output().unwrap();
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
         // Newer versions frame a dump with a meta command of psql that dunlin refuses by name.
-        let text: String = String::from_utf8(dump.stdout)
-            .unwrap()
-            .lines()
-            .filter(|line| !line.starts_with('\\') || line.starts_with("\\."))
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let text = String::from_utf8(dump.stdout).unwrap();
+        let is_kept = |line: &&str| !line.starts_with('\\') || line.starts_with("\\.");
+        let text = text.lines().filter(is_kept).collect::<Vec<_>>().join("\n");
         let bench = Bench::new(kind).await;
         bench.write("1_dump.sql", &text);
         bench.write("2_b.sql", "insert into b values (2);");

@@ -128,6 +128,11 @@ impl Work<'_> {
         self.done.steps.len() < self.running.steps.len()
     }
 
+    /// The index of the step in its lane, for the journal.
+    pub fn step(&self) -> usize {
+        self.running.steps.len().min(self.done.steps.len())
+    }
+
     /// The journal's word for the completion of this step.
     pub fn ends_as(&self) -> EventKind {
         if self.is_undo() { EventKind::StepUndone } else { EventKind::StepDone }

@@ -183,8 +183,7 @@ fn lane_up<'a>(
             );
             Diagnostic::error("irreversible", message).help("put the way back into the file again")
         })?;
-        let leads_to = if position == 0 { State::Undone } else { lane::state_at(&steps, position) };
-        plan.items.push(Item { leads_to, ..item });
+        plan.items.push(item);
         return Ok(Lane { store, steps, position, is_begun: false });
     }
     Ok(Lane { store, steps, position, is_begun })

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_core::{
-    AnyStore, Author, Error, ErrorKind, History, Migration, Result, StoreName, Version, Violation,
+    AnyStore, Author, Error, ErrorKind, History, Migration, MigrationId, Result, StoreName, Version,
+    Violation,
 };
 use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,9 @@ pub struct Context {
     pub policy: Policy,
     /// Pauses the run at the next safe point.
     pub cancel: CancellationToken,
+    /// What the histories said a moment ago, where they were just read: whether anything is to do at all is decided by
+    /// them. What is done is decided by reading them again under the locks.
+    pub known: Option<Histories>,
 }
 
 /// How a run ended.
@@ -64,6 +68,8 @@ pub struct Summary {
     pub violations: Vec<Violation>,
     /// What files and histories disagreed on, as far as that did not stop it.
     pub warnings: Vec<Finding>,
+    /// The migrations that wait for a store the run is not about.
+    pub held_back: Vec<MigrationId>,
 }
 
 /// The histories of all stores, read side by side. Nothing is created.
@@ -134,7 +140,9 @@ pub fn forward<'a>(
             return Err(Stop::Refused(refused));
         }
         summary.warnings = warnings;
-        plan::up(migrations, histories, goal).map_err(Stop::Unordered)
+        let plan = plan::up(migrations, histories, goal).map_err(Stop::Unordered)?;
+        summary.held_back.clone_from(&plan.held_back);
+        Ok(plan)
     }
 }
 
@@ -155,7 +163,10 @@ async fn attempt(
     summary: &mut Summary,
     report: Report<'_>,
 ) -> Result<Outcome, Stop> {
-    let plan = planner(&histories(&context.stores).await?, summary)?;
+    let plan = match &context.known {
+        Some(known) => planner(known, summary)?,
+        None => planner(&histories(&context.stores).await?, summary)?,
+    };
     if plan.items.is_empty() {
         return Ok(Outcome::Complete);
     }

@@ -23,7 +23,7 @@ pub(crate) async fn run(
     let entries = position::entries(session, op, unit.clone(), at, work).await;
     let whole = Commit {
         about: work.running,
-        step: work.running.steps.len(),
+        step: work.step(),
         rows: work.running.rows,
         files: work.files,
         commands: &op.commands[unit.clone()],

@@ -11,7 +11,11 @@ use crate::session::Session;
 
 /// The position of a record, if the commands before it are still what they were.
 pub(crate) fn of(op: &Op, record: &Record, is_known: bool) -> Result<Cursor> {
-    let at = Cursor::of(record)?;
+    let mut at = Cursor::of(record)?;
+    if at.sum.is_empty() && at.at <= op.commands.len() {
+        // A person said how far it got; only here can be told what that is.
+        at.sum = start(op, at.at).sum;
+    }
     if is_known || (at.at <= op.commands.len() && start(op, at.at).sum == at.sum) {
         return Ok(at);
     }

@@ -81,7 +81,7 @@ impl Session {
     pub(crate) async fn record(&mut self, work: &Work<'_>, entry: Entry, rows: u64) -> Result<Record> {
         let plain = Commit {
             about: work.running,
-            step: work.running.steps.len(),
+            step: work.step(),
             rows,
             files: work.files,
             commands: &[],

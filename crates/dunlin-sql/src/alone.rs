@@ -101,8 +101,7 @@ async fn presence(session: &mut Session, effect: Option<&Effect>) -> Result<Opti
 
 async fn write(session: &mut Session, record: &Record, work: &Work<'_>, kind: EventKind) -> Result<()> {
     let detail = record.checkpoint.as_ref().map(|checkpoint| checkpoint.0.clone());
-    let entry =
-        Entry { record, files: work.files, kind, step: work.running.steps.len(), detail: detail.as_deref() };
+    let entry = Entry { record, files: work.files, kind, step: work.step(), detail: detail.as_deref() };
     session.write_apart(entry).await
 }
 
@@ -160,7 +159,6 @@ fn is_repeatable(canonical: &str) -> bool {
         "pragma ",
         "set ",
         "refresh materialized view",
-        "truncate ",
         "use ",
         "alter system set ",
         "check table",
@@ -177,12 +175,24 @@ fn is_repeatable(canonical: &str) -> bool {
         " comment ",
         " engine",
     ];
+    if canonical.starts_with("alter table ") && has_several_actions(canonical) {
+        return false;
+    }
     // One action that says an end state, rather than a step towards it.
     let states_an_end =
         canonical.starts_with("alter table ") && contains.iter().any(|part| canonical.contains(part));
     starts.iter().any(|start| canonical.starts_with(start))
         || states_an_end
         || contains[..2].iter().any(|part| canonical.contains(part))
+}
+
+/// Whether there is a comma outside of parentheses.
+fn has_several_actions(canonical: &str) -> bool {
+    let mut depth = 0_i32;
+    canonical.chars().any(|letter| {
+        depth += i32::from(letter == '(') - i32::from(letter == ')');
+        letter == ',' && depth == 0
+    })
 }
 
 /// Removes what a concurrent build that failed left behind.

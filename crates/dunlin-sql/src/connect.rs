@@ -35,6 +35,23 @@ pub(crate) fn is_lease(dialect: Dialect, target: &Target) -> bool {
     }
 }
 
+/// The schemas that a PostgreSQL store names, the first of which keeps the history.
+fn schemas(target: &Target) -> impl Iterator<Item = &str> {
+    let entries = target.schema.as_deref().unwrap_or_default().split(',');
+    entries.map(|entry| entry.trim().trim_matches('"')).filter(|entry| !entry.is_empty())
+}
+
+/// The schema that keeps the history, if the store names one.
+pub(crate) fn history_schema(target: &Target) -> Option<&str> {
+    schemas(target).next()
+}
+
+/// The `search_path` that the store asks for.
+pub(crate) fn search_path(target: &Target) -> Option<String> {
+    let quoted: Vec<String> = schemas(target).map(|schema| Dialect::Postgres.quote(schema)).collect();
+    (!quoted.is_empty()).then(|| quoted.join(", "))
+}
+
 /// Whether a SQLite URL names no file.
 pub(crate) fn is_memory(target: &Target) -> bool {
     target.url.expose().contains(":memory:")
@@ -71,8 +88,8 @@ async fn postgres(target: &Target) -> sqlx::Result<Conn> {
             // A runner that was stopped in a transaction must not keep its locks for ever.
             ("idle_in_transaction_session_timeout", millis(target.lease)),
         ]);
-        if let Some(schema) = &target.schema {
-            options = options.options([("search_path", schema)]);
+        if let Some(path) = search_path(target) {
+            options = options.options([("search_path", path)]);
         }
     }
     Ok(Conn::Postgres(options.connect().await?))

@@ -15,11 +15,27 @@ use crate::tables::Tables;
 
 /// Reads all records. Where the tables do not exist nothing was ever run.
 pub(crate) async fn read(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Result<History>> {
-    match conn.rows(&tables.select_history(), &[]).await {
-        Ok(rows) => {
-            Ok(rows.iter().map(|row| record(row).map_err(|error| naming(error, row, tables))).collect())
+    let mut found = select(conn, tables).await?;
+    if matches!(found, Ok(None)) {
+        if !has_events(conn, tables).await? {
+            return Ok(Ok(History::default()));
         }
-        Err(error) if is_missing_table(&error) => missing(conn, tables).await,
+        // Another run may have made the tables between our two looks.
+        found = select(conn, tables).await?;
+    }
+    Ok(found.and_then(|rows| {
+        let rows = rows.ok_or_else(|| gone(tables))?;
+        rows.iter().map(|row| record(row).map_err(|error| naming(error, row, tables))).collect()
+    }))
+}
+
+type Rows = Vec<Vec<Cell>>;
+
+/// The rows of all records; none where there is no such table.
+async fn select(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Result<Option<Rows>>> {
+    match conn.rows(&tables.select_history(), &[]).await {
+        Ok(rows) => Ok(Ok(Some(rows))),
+        Err(error) if is_missing_table(&error) => Ok(Ok(None)),
         Err(error) if is_missing_column(&error) => {
             let message = error.as_database_error().map(DatabaseError::message).unwrap_or_default();
             let message = format!("{} lacks a column that dunlin made: {message}", tables.history());
@@ -30,28 +46,24 @@ pub(crate) async fn read(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Resul
     }
 }
 
+async fn has_events(conn: &mut Conn, tables: &Tables) -> sqlx::Result<bool> {
+    match conn.rows(&tables.select_any_event(), &[]).await {
+        Ok(rows) => Ok(!rows.is_empty()),
+        Err(error) if is_missing_table(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The history was there once: running everything again would be the worst.
+fn gone(tables: &Tables) -> Error {
+    let message = format!("{} is gone, and {} says that migrations ran", tables.history(), tables.journal());
+    let error = Error::new(ErrorKind::Integrity, message);
+    error.help("restore the table from a backup; to forget everything that ran, drop the journal too")
+}
+
 fn naming(error: Error, row: &[Cell], tables: &Tables) -> Error {
     let text = |index: usize| row[index].text().unwrap_or("NULL");
     error.with("row", format!("{}_{} in {}", text(0), text(1), tables.history()))
-}
-
-/// Without the table of histories nothing was ever run, unless the journal says otherwise: then running everything
-/// again would be the worst.
-async fn missing(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Result<History>> {
-    let any = match conn.rows(&tables.select_any_event(), &[]).await {
-        Ok(rows) => !rows.is_empty(),
-        Err(error) if is_missing_table(&error) => false,
-        Err(error) => return Err(error),
-    };
-    if !any {
-        return Ok(Ok(History::default()));
-    }
-    let message = format!("{} is gone, and {} says that migrations ran", tables.history(), tables.journal());
-    let error = Error::new(ErrorKind::Integrity, message);
-    Ok(
-        Err(error
-            .help("restore the table from a backup; to forget everything that ran, drop the journal too")),
-    )
 }
 
 fn is_missing_column(error: &sqlx::Error) -> bool {

@@ -243,7 +243,7 @@ impl Session {
             record: &record,
             files: work.files,
             kind: work.ends_as(),
-            step: work.running.steps.len(),
+            step: work.step(),
             detail: None,
         };
         self.write_apart(entry).await?;

@@ -11,7 +11,7 @@ use dunlin_core::{
 use tokio::sync::Mutex;
 
 use crate::conn::{Conn, Param};
-use crate::connect::{self, is_lease, is_memory, is_pooled};
+use crate::connect::{self, history_schema, is_lease, is_memory, is_pooled};
 use crate::dialect::Dialect;
 use crate::lock::{self, Heartbeat};
 use crate::session::Session;
@@ -40,7 +40,7 @@ impl Store {
 
     /// Our tables as a connection with default settings finds them.
     fn tables(&self) -> Tables {
-        let schema = self.target.schema.as_deref().filter(|_| self.dialect == Dialect::Postgres);
+        let schema = history_schema(&self.target).filter(|_| self.dialect == Dialect::Postgres);
         Tables::new(self.dialect, schema)
     }
 
@@ -79,7 +79,7 @@ impl Store {
             Dialect::MySql => "select database()",
             Dialect::Postgres => "select current_schema()::text",
         };
-        if let (Some(schema), Dialect::Postgres) = (&self.target.schema, self.dialect) {
+        if let (Some(schema), Dialect::Postgres) = (history_schema(&self.target), self.dialect) {
             self.make_schema(conn, schema).await?;
             return Ok(Tables::new(self.dialect, Some(schema)));
         }

@@ -2,7 +2,7 @@
 
 use dunlin_core::{Advance, Checkpoint, Error, ErrorKind, EventKind, Result, Work};
 
-use crate::connect::is_pooled;
+use crate::connect::{is_pooled, search_path};
 use crate::dialect::Dialect;
 use crate::history::Entry;
 use crate::look::look;
@@ -29,10 +29,7 @@ pub(crate) async fn begin(session: &mut Session) -> Result<()> {
 
 fn pooled_begin(session: &Session) -> String {
     let target = &session.store.target;
-    let path = target
-        .schema
-        .as_ref()
-        .map(|schema| format!("; set local search_path = {}", session.tables.dialect.quote(schema)));
+    let path = search_path(target).map(|path| format!("; set local search_path = {path}"));
     format!("begin; set local lock_timeout = {}{}", target.lock_timeout.as_millis(), path.unwrap_or_default())
 }
 
@@ -165,13 +162,8 @@ async fn record(
         if is_last { work.complete(changed) } else { work.partly(Checkpoint::of(&cursor(op, at)), changed) };
     let kind = if is_last { work.ends_as() } else { EventKind::Begun };
     let detail = record.checkpoint.as_ref().map(|checkpoint| checkpoint.0.clone());
-    let entry = Entry {
-        record: &record,
-        files: work.files,
-        kind,
-        step: work.running.steps.len(),
-        detail: detail.as_deref(),
-    };
+    let entry =
+        Entry { record: &record, files: work.files, kind, step: work.step(), detail: detail.as_deref() };
     session.write_here(entry).await?;
     Ok(if is_last { Advance::complete(record, changed) } else { Advance::partly(record, changed) })
 }

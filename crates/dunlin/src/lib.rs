@@ -4,6 +4,8 @@
 //! Migrations from files and migrations written in Rust run side by side in one plan:
 //!
 //! ```
+//! use std::sync::Arc;
+//!
 //! use dunlin::{File, Goal, Migration, MigrationId, Phase, Project, Step, Version, sql};
 //!
 //! #[derive(Debug)]
@@ -14,11 +16,11 @@
 //!
 //! impl AddNotes {
 //!     fn new() -> Self {
-//!         let sql = |text| sql::Op::script(sql::Dialect::Sqlite, text).expect("this is SQL");
-//!         let step = Step::new(Phase::Expand, "app", sql("create table notes (id integer primary key)").into());
+//!         let sql = |text| Arc::new(sql::Op::script(sql::Dialect::Sqlite, text).expect("this is SQL"));
+//!         let step = Step::new(Phase::Expand, "app", sql("create table notes (id integer primary key)"));
 //!         Self {
 //!             id: MigrationId { version: Version::parse("2").expect("digits"), slug: "add_notes".into() },
-//!             steps: vec![step.undo(sql("drop table notes").into())],
+//!             steps: vec![step.undo(sql("drop table notes"))],
 //!         }
 //!     }
 //! }

@@ -128,6 +128,11 @@ impl Project {
         Ok(try_join_all(wanted.map(connect)).await?.into_iter().collect())
     }
 
+    /// Lets go of the files' bytes, once they are loaded.
+    pub fn forget_files(&mut self) {
+        self.files = Vec::new();
+    }
+
     /// What a run over connected stores needs to know. Every call is an invocation of its own.
     pub fn context(&self, stores: Stores) -> Context {
         Context {
@@ -137,6 +142,7 @@ impl Project {
             tries: self.tries,
             policy: self.policy,
             cancel: self.cancel.clone(),
+            known: None,
         }
     }
 }

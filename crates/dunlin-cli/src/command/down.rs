@@ -30,11 +30,11 @@ pub(crate) fn run(
     config: config::Loaded,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
-    let mut stage = Stage::open(global, config, None)?;
+    let mut stage = Stage::open_connecting(global, config, None)?;
     let extent = extent(args.count, args.to.clone());
     block_on(async {
         if args.dry_run {
-            let answer = dry(&mut stage, &extent, printer).await?;
+            let (answer, _) = dry(&mut stage, &extent, printer).await?;
             return Ok(stage.finish(answer));
         }
         let (context, back) = Back::find(&mut stage, &extent).await?;
@@ -50,7 +50,7 @@ pub(crate) fn redo(
     config: config::Loaded,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
-    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+    let mut stage = Stage::open_connecting(global, config, Some(&args.rules))?;
     block_on(async {
         let (context, back) = Back::find(&mut stage, &Extent::Count(args.count.get() as usize)).await?;
         consent(&back.plan, args.allow_data_loss, global, printer)?;
@@ -72,6 +72,7 @@ pub(crate) fn redo(
             return Ok(stage.finish(undone));
         }
         let goal = Goal { to: newest, ..Goal::default() };
+        let context = Context { known: None, ..context };
         let forward = run::forward(&stage.loaded.migrations, stage.project.policy, &goal);
         let answer = ended(&context, watched(&context, &forward, printer).await, &stage)?;
         let steps = count(back.plan.items.len(), "step");
@@ -91,17 +92,15 @@ pub(crate) fn extent(count: Option<NonZeroU32>, to: Option<Version>) -> Extent {
     }
 }
 
-/// What `down` would run now, as an answer.
-pub(crate) async fn dry(stage: &mut Stage, extent: &Extent, printer: &Printer) -> Result<Answer, Failure> {
+/// What `down` would run now, as an answer, and whether that is nothing.
+pub(crate) async fn dry(
+    stage: &mut Stage,
+    extent: &Extent,
+    printer: &Printer,
+) -> Result<(Answer, bool), Failure> {
     let (_, back) = Back::find(stage, extent).await?;
-    let text = if back.plan.items.is_empty() {
-        "nothing to undo\n".to_owned()
-    } else {
-        planned::text(&back.plan, printer.out)
-    };
-    let mut answer = Answer::done(planned::data(&back.plan, &stage.loaded.sources), text);
-    answer.notes = back.notes;
-    Ok(answer)
+    let answer = planned::answer(&back.plan, "nothing to undo", stage, printer.out);
+    Ok((Answer { notes: back.notes, ..answer }, back.plan.items.is_empty()))
 }
 
 /// The way back, found before anything runs.
@@ -114,7 +113,7 @@ struct Back {
 impl Back {
     async fn find(stage: &mut Stage, extent: &Extent) -> Result<(Context, Self), Failure> {
         let context = stage.context().await.map_err(|error| stage.failure(error))?;
-        let histories = run::histories(&context.stores).await.map_err(|error| stage.failure(error))?;
+        let histories = context.known.clone().unwrap_or_default();
         if let Extent::To(version) = extent {
             let is_recorded = histories.values().any(|history| history.records.contains_key(version));
             let is_zero = version.as_str().bytes().all(|digit| digit == b'0');

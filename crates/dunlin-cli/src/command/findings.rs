@@ -1,5 +1,7 @@
 //! What files and histories disagree on, as faults of an answer.
 
+use std::collections::BTreeSet;
+
 use dunlin_core::{Diagnostic, Severity};
 use dunlin_core::{Error, ErrorKind, SourceMap, State};
 use dunlin_engine::run::Stop;
@@ -18,6 +20,16 @@ pub(crate) fn fault(finding: &Finding) -> Fault {
     };
     let diagnostic = Diagnostic { severity, ..Diagnostic::error(finding.kind.code(), message) };
     Fault::Diagnostic(diagnostic.help(&*finding.help))
+}
+
+/// What a run left alone, because a store it was not about comes first.
+pub(crate) fn held_back(summary: &Summary) -> Vec<String> {
+    let note = |id: &dunlin_core::MigrationId| {
+        format!(
+            "{id} waits for the stores that `--store` leaves out: no store starts a phase before all have finished the one before"
+        )
+    };
+    summary.held_back.iter().map(note).collect()
 }
 
 /// Why a run stopped, as a failure with its exit code.
@@ -62,7 +74,7 @@ fn exit_of(error: &Error, summary: &Summary) -> Exit {
 fn explained(error: Error, summary: &Summary) -> Error {
     let version = error.fact("migration").and_then(|id| id.split('_').next()).unwrap_or("VERSION").to_owned();
     let store = error.fact("store").unwrap_or("STORE").to_owned();
-    let others: Vec<&str> = summary
+    let others: BTreeSet<&str> = summary
         .completed
         .iter()
         .filter(|item| {
@@ -71,7 +83,9 @@ fn explained(error: Error, summary: &Summary) -> Error {
         .map(|item| item.store.as_str())
         .filter(|name| *name != store)
         .collect();
-    let error = if others.is_empty() { error } else { error.with("already done in", others.join(", ")) };
+    let others: Vec<&str> = others.into_iter().collect();
+    let error =
+        if others.is_empty() { error } else { error.with("steps of it are done in", others.join(", ")) };
     match error.kind {
         ErrorKind::Ambiguous => {
             let mark =

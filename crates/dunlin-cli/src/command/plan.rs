@@ -23,22 +23,22 @@ pub(crate) fn run(
     config: config::Loaded,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
-    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+    let mut stage = Stage::open_connecting(global, config, Some(&args.rules))?;
     if args.down.is_none() {
         stage.knows(args.to.as_ref())?;
     }
     block_on(async {
         let goal = Goal { to: args.to.clone(), contract: args.contract, only: None };
-        let mut answer = if let Some(count) = args.down {
+        let (mut answer, is_empty) = if let Some(count) = args.down {
             down::dry(&mut stage, &extent(Some(count), args.to.clone()), printer).await?
         } else {
             let (plan, summary) = forward(&stage, &goal).await?;
             if let Some(path) = &args.out {
                 save(path, &plan, &goal)?;
             }
-            shown(&stage, &plan, &summary, printer)
+            (shown(&stage, &plan, &summary, printer), plan.items.is_empty())
         };
-        if args.exit_code && answer.data["steps"].as_array().is_some_and(|steps| !steps.is_empty()) {
+        if args.exit_code && !is_empty {
             answer.exit = Exit::Pending;
         }
         Ok(stage.finish(answer))
@@ -47,11 +47,7 @@ pub(crate) fn run(
 
 /// What `up` would run now. No lock is taken.
 pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Plan, Summary), Failure> {
-    let histories = match stage.connect().await {
-        Ok(stores) => run::histories(&stores).await,
-        Err(error) => Err(error),
-    };
-    let histories = histories.map_err(|error| stage.failure(error))?;
+    let (_, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
     let mut summary = Summary::default();
     let planned =
         run::forward(&stage.loaded.migrations, stage.project.policy, goal)(&histories, &mut summary);
@@ -63,10 +59,9 @@ pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Plan, Summary
 
 /// A plan as an answer.
 pub(crate) fn shown(stage: &Stage, plan: &Plan, summary: &Summary, printer: &Printer) -> Answer {
-    let text =
-        if plan.items.is_empty() { "nothing to do\n".to_owned() } else { planned::text(plan, printer.out) };
-    let mut answer = Answer::done(planned::data(plan, &stage.loaded.sources), text);
+    let mut answer = planned::answer(plan, "nothing to do", stage, printer.out);
     answer.faults = summary.warnings.iter().map(findings::fault).collect();
+    answer.notes = findings::held_back(summary);
     answer
 }
 

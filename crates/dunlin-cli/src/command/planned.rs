@@ -8,10 +8,12 @@ use dunlin_engine::{Item, Plan};
 use serde_json::{Value, json};
 
 use super::running::direction;
+use super::stage::Stage;
+use crate::answer::Answer;
 use crate::render::color::{Paint, Style};
 
 /// The steps under their migrations, with the exact statements.
-pub(crate) fn text(plan: &Plan, paint: Paint) -> String {
+fn text(plan: &Plan, paint: Paint) -> String {
     let mut out = String::new();
     let mut migration = None;
     for item in &plan.items {
@@ -59,8 +61,16 @@ fn statement(out: &mut String, line: &Line, paint: Paint) {
     }
 }
 
+/// A plan as an answer; only the form that is asked for is made.
+pub(crate) fn answer(plan: &Plan, empty: &str, stage: &Stage, paint: Paint) -> Answer {
+    if stage.is_json {
+        return Answer::done(data(plan, &stage.loaded.sources), String::new());
+    }
+    Answer::done(Value::Null, if plan.items.is_empty() { format!("{empty}\n") } else { text(plan, paint) })
+}
+
 /// The same for programs.
-pub(crate) fn data(plan: &Plan, sources: &SourceMap) -> Value {
+fn data(plan: &Plan, sources: &SourceMap) -> Value {
     let items: Vec<Value> = plan.items.iter().map(|item| of_item(item, sources)).collect();
     json!({ "fingerprint": plan.fingerprint().to_string(), "steps": items })
 }

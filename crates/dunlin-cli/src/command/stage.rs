@@ -1,22 +1,30 @@
 //! What every command that needs migrations or stores begins with: settings, files, connections.
 
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use dunlin::{Project, Registry};
 use dunlin_core::{Diagnostic, Error, ErrorKind, SourceMap, StoreName, Version};
+use dunlin_engine::run::{self, Histories};
 use dunlin_engine::{Context, Loaded, Policy, Stores};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use crate::answer::{Answer, Failure, Fault};
 use crate::args::commands::Rules;
 use crate::args::global::Global;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::render::Format;
 
 /// How often a server that is still starting is asked again.
 const POLL: Duration = Duration::from_millis(200);
 
 /// Where nothing better is known about a store that does not answer.
 const HINT: &str = "is the server running there? `--wait 30s` waits for one that is starting, `dunlin doctor` looks at every store";
+
+/// Stores being connected to, and their histories.
+type Early = JoinHandle<Result<(Stores, Histories), Error>>;
 
 /// Settings and files, read; nothing connected yet.
 pub(crate) struct Stage {
@@ -25,23 +33,47 @@ pub(crate) struct Stage {
     pub(crate) config: Config,
     /// Whether the command is asked what is amiss, and not only to do its work.
     pub(crate) is_inspection: bool,
+    /// Whether the answer is for a program.
+    pub(crate) is_json: bool,
     wait: Duration,
+    /// Connections that are being made, and histories being read, while the files are.
+    early: Mutex<Option<Early>>,
 }
 
 impl Stage {
+    /// The same as [`Stage::open`], for a command that will need the stores: they are connected to meanwhile.
+    pub(crate) fn open_connecting(
+        global: &Global,
+        config: config::Loaded,
+        rules: Option<&Rules>,
+    ) -> Result<Self, Failure> {
+        let stage = Self::without_files(global, config)?;
+        let (project, only) = (stage.project.clone(), stage.config.only.clone());
+        let read = async move {
+            let stores = project.connect(&only).await?;
+            let histories = run::histories(&stores).await?;
+            Ok((stores, histories))
+        };
+        *stage.early.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime()?.spawn(read));
+        stage.read_files(rules)?.sound()
+    }
+
     /// Reads the settings and every migration. Faults in either end it, all of them at once.
     pub(crate) fn open(
         global: &Global,
         config: config::Loaded,
         rules: Option<&Rules>,
     ) -> Result<Self, Failure> {
-        let stage = Self::survey(global, config, rules)?;
-        if stage.loaded.has_errors() {
-            let faults = stage.loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
+        Self::survey(global, config, rules)?.sound()
+    }
+
+    fn sound(self) -> Result<Self, Failure> {
+        if self.loaded.has_errors() {
+            let faults = self.loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
             let data = Box::default();
-            return Err(Failure { exit: Exit::Integrity, data, faults, sources: stage.loaded.sources });
+            return Err(Failure { exit: Exit::Integrity, data, faults, sources: self.loaded.sources });
         }
-        Ok(stage)
+        Ok(self)
     }
 
     /// The same, but faults of the migrations are left for the caller to report.
@@ -50,7 +82,11 @@ impl Stage {
         config: config::Loaded,
         rules: Option<&Rules>,
     ) -> Result<Self, Failure> {
-        let mut stage = Self::without_files(global, config)?;
+        Self::without_files(global, config)?.read_files(rules)
+    }
+
+    fn read_files(self, rules: Option<&Rules>) -> Result<Self, Failure> {
+        let mut stage = self;
         stage.project.policy = rules.map_or(stage.config.policy, |rules| rules.over(stage.config.policy));
         let directory = &stage.config.migrations;
         if directory.is_dir() {
@@ -65,6 +101,7 @@ impl Stage {
         let diagnostics = stage.loaded.diagnostics;
         stage.loaded = stage.project.load_beside(stage.loaded.sources);
         stage.loaded.diagnostics.splice(0..0, diagnostics);
+        stage.project.forget_files();
         Ok(stage)
     }
 
@@ -81,7 +118,9 @@ impl Stage {
         project.lock_wait = config.lock_wait;
         project.policy = config.policy;
         let loaded = Loaded { diagnostics, sources, ..Loaded::default() };
-        Ok(Self { project, loaded, config, is_inspection: false, wait: global.wait.unwrap_or_default() })
+        let wait = global.wait.unwrap_or_default();
+        let (is_inspection, is_json) = (false, global.format() == Format::Json);
+        Ok(Self { project, loaded, config, is_inspection, is_json, wait, early: Mutex::default() })
     }
 
     /// Refuses a version of which there is no file.
@@ -120,7 +159,26 @@ impl Stage {
 
     /// Connects, and makes an invocation of it.
     pub(crate) async fn context(&self) -> Result<Context, Error> {
-        Ok(self.project.context(self.connect().await?))
+        let (stores, known) = self.connect_and_read().await?;
+        Ok(Context { known: Some(known), ..self.project.context(stores) })
+    }
+
+    /// Connects to the stores the command is about, and reads their histories.
+    pub(crate) async fn connect_and_read(&self) -> Result<(Stores, Histories), Error> {
+        let early = self.early.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(early) = early {
+            match early.await {
+                Ok(Ok(read)) => return Ok(read),
+                Ok(Err(error)) if error.kind == ErrorKind::Connect && !self.wait.is_zero() => {}
+                Ok(Err(error)) => return Err(error),
+                Err(error) => {
+                    return Err(Error::unexpected("reading the histories was cut off").caused_by(error));
+                }
+            }
+        }
+        let stores = self.connect().await?;
+        let histories = run::histories(&stores).await?;
+        Ok((stores, histories))
     }
 
     /// Warnings of the files, for the answer. A password in the configuration is a matter of its own: who asks what is
@@ -163,10 +221,18 @@ impl Rules {
     }
 }
 
-/// Runs a future to its end on this thread.
+/// The runtime of this process: a thread beside this one, so that servers are talked to while files are read.
+fn runtime() -> Result<&'static Runtime, Failure> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let made = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let made = made.map_err(|error| Error::unexpected("no async runtime can be started").caused_by(error))?;
+    Ok(RUNTIME.get_or_init(|| made))
+}
+
+/// Runs a future to its end.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Error::unexpected("no async runtime can be started").caused_by(error))?;
-    runtime.block_on(future)
+    runtime()?.block_on(future)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use dunlin_core::{Origin, State, StoreName};
 use dunlin_engine::status::{Row, Standing, pending, rows};
-use dunlin_engine::{Finding, Reaction, audit, run};
+use dunlin_engine::{Finding, Reaction, audit};
 use serde_json::{Value, json};
 
 use super::check::count;
@@ -27,17 +27,19 @@ pub(crate) fn run(
     config: config::Loaded,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
-    let stage = Stage::open(global, config, Some(&args.rules))?;
+    let stage = Stage::open_connecting(global, config, Some(&args.rules))?;
     block_on(async {
-        let histories = match stage.connect().await {
-            Ok(stores) => run::histories(&stores).await,
-            Err(error) => Err(error),
-        };
-        let histories = histories.map_err(|error| stage.failure(error))?;
+        let (_, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
         let rows = rows(&stage.loaded.migrations, &histories);
         let found = audit::audit(&stage.loaded.migrations, &histories, stage.project.policy);
         let stores: BTreeSet<&StoreName> = histories.keys().collect();
-        let mut answer = Answer::done(data(&rows), text(&rows, &stores, is_refused(&found), printer));
+        // Only one of the two is shown, and with thousands of migrations either takes its time.
+        let (data, text) = if stage.is_json {
+            (data(&rows), String::new())
+        } else {
+            (Value::Null, text(&rows, &stores, is_refused(&found), printer))
+        };
+        let mut answer = Answer::done(data, text);
         answer.faults = found.iter().map(findings::fault).collect();
         if args.exit_code {
             answer.exit = match (is_refused(&found), pending(&rows).is_empty()) {

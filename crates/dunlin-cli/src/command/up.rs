@@ -24,7 +24,7 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let reviewed = args.plan.as_deref().map(plan::reviewed).transpose()?;
-    let stage = Stage::open(global, config, Some(&args.rules))?;
+    let stage = Stage::open_connecting(global, config, Some(&args.rules))?;
     stage.knows(args.to.as_ref())?;
     let goal = match &reviewed {
         Some(reviewed) => reviewed.goal.clone(),
@@ -145,12 +145,16 @@ pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answ
             let mut failure = findings::failure(stop, &summary, stage.sources());
             // A lock that was given up because of a signal is no lock that could not be had.
             failure.exit = stopped_by.unwrap_or(failure.exit);
-            failure.data = Box::new(data(context, &summary, "failed"));
+            if stage.is_json {
+                failure.data = Box::new(data(context, &summary, "failed"));
+            }
             return Err(failure);
         }
     };
     let faults = summary.warnings.iter().map(findings::fault).collect::<Vec<Fault>>();
-    Ok(Answer { exit, faults, ..Answer::done(data(context, &summary, word), String::new()) })
+    let notes = findings::held_back(&summary);
+    let data = if stage.is_json { data(context, &summary, word) } else { Value::Null };
+    Ok(Answer { exit, notes, faults, ..Answer::done(data, String::new()) })
 }
 
 fn data(context: &Context, summary: &Summary, outcome: &str) -> Value {

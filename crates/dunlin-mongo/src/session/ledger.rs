@@ -195,7 +195,7 @@ pub(super) fn step<'a>(work: &Work<'_>, record: &'a Record, files: &'a [StoredFi
         record,
         files,
         kind: if is_done { work.ends_as() } else { EventKind::Begun },
-        step: work.running.steps.len(),
+        step: work.step(),
         detail: record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0),
         is_new: true,
     }

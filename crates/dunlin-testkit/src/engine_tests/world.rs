@@ -89,6 +89,7 @@ impl World {
             tries: self.tries,
             policy: self.policy,
             cancel: self.cancel.clone(),
+            known: None,
         }
     }
 

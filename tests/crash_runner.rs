@@ -1,0 +1,68 @@
+//! `crash-runner up|down URL DIRECTORY`: runs over one store, `app`, that ends this process before or after its k-th
+//! call, as the environment says. For the tests of crashes alone.
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "what a test reads")]
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+use dunlin::Project;
+use dunlin_engine::run::{self, Histories};
+use dunlin_engine::{Context, Extent, Goal, Summary, plan, reverse};
+use dunlin_testkit::fault::Fuse;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [direction, url, directory] = &arguments[..] else {
+        eprintln!("usage: crash-runner up|down URL DIRECTORY");
+        return ExitCode::from(2);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+        runtime.block_on(async {
+            let project = Project::default().store("app", url.as_str()).map_err(|error| error.to_string())?;
+            let project = project.directory(Path::new(directory)).map_err(|error| error.to_string())?;
+            go(&project, direction == "up").await
+        })
+    });
+    match done {
+        Ok(calls) => {
+            println!("{calls} calls");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn go(project: &Project, is_up: bool) -> Result<usize, String> {
+    let fuse = Fuse::from_env();
+    let stores = project.connect(&[]).await.map_err(|error| error.to_string())?;
+    let stores = stores.into_iter().map(|(name, store)| (name, fuse.around(store))).collect();
+    let context = project.context(stores);
+    if is_up {
+        let (loaded, goal) = (project.load(), Goal::default());
+        let planner = run::forward(&loaded.migrations, project.policy, &goal);
+        let (_, result) = run::run(&context, &planner, &mut |_| {}).await;
+        result.map_err(|stop| stop.to_string())?;
+    } else {
+        back(project, &context).await?;
+    }
+    Ok(fuse.calls().len())
+}
+
+async fn back(project: &Project, context: &Context) -> Result<(), String> {
+    let histories = run::histories(&context.stores).await.map_err(|error| error.to_string())?;
+    let (mut loaded, backends) = (project.load(), project.backends());
+    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(usize::MAX));
+    let (stores, sources) = ((&context.stores, &backends), &mut loaded.sources);
+    let resolved = reverse::resolve(&versions, &loaded.migrations, &histories, stores, sources).await;
+    let migrations = resolved.map_err(|error| error.to_string())?.migrations;
+    let planner = |histories: &Histories, _: &mut Summary| {
+        plan::down(&migrations, histories).map_err(run::Stop::Failed)
+    };
+    let (_, result) = run::run(context, &planner, &mut |_| {}).await;
+    result.map(drop).map_err(|stop| stop.to_string())
+}
