@@ -40,10 +40,9 @@ pub(crate) fn class(command: &Document) -> Class {
         "delete" => one(command, "deletes")
             .filter(|delete| is_repeatable_delete(delete))
             .map_or(Class::Documents, repeatable),
-        "create" | "dropIndexes" | "deleteIndexes" | "renameCollection" | "createUser" | "dropUser"
-        | "createRole" | "dropRole" => Class::Shape,
+        "create" | "drop" | "dropIndexes" | "deleteIndexes" | "renameCollection" | "createUser"
+        | "dropUser" | "createRole" | "dropRole" => Class::Shape,
         "createIndexes"
-        | "drop"
         | "collMod"
         | "convertToCapped"
         | "updateUser"

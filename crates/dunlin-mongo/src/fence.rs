@@ -14,7 +14,7 @@ use dunlin_core::history::{encode_files, readable};
 use dunlin_core::{Error, Event, EventKind, History, Record, Result, StoredFile, Timestamp, Version};
 use futures_util::TryStreamExt as _;
 use mongodb::error::Error as DriverError;
-use mongodb::options::{ReadConcern, ReturnDocument, WriteConcern};
+use mongodb::options::ReadConcern;
 use mongodb::{ClientSession, Collection, Database};
 
 use crate::history::{self, Fields, HISTORY, JOURNAL, key};
@@ -33,80 +33,88 @@ pub(crate) struct Entry<'a> {
     pub(crate) is_new: bool,
 }
 
+/// The fence as its holder knows it. A write that finds it otherwise changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) token: i64,
+    /// The number of the last event.
+    pub(crate) sequence: i64,
+}
+
 impl Entry<'_> {
     /// The change of the fence document that this is.
-    fn update(&self) -> Vec<Document> {
+    fn update(&self, mark: Mark, at: Timestamp) -> Document {
         let place = format!("v{}", key(&self.record.id.version));
-        let event = history::event_document(self.record, self.kind, self.step, self.detail);
-        let event = doc! { "$mergeObjects": [
-            { "_id": "$sequence" }, { "$literal": event }, { "at": "$$NOW" },
-        ] };
-        let mut set = doc! { "events": { "$concatArrays": [{ "$ifNull": ["$events", []] }, [event]] } };
-        let mut stages = vec![doc! { "$set": { "sequence": { "$add": ["$sequence", 1_i64] } } }];
+        let sequence = mark.sequence + 1;
+        let mut event = doc! { "_id": sequence, "at": history::date(at) };
+        event.extend(history::event_document(self.record, self.kind, self.step, self.detail));
+        let mut set = doc! { "sequence": sequence };
         if self.is_new {
-            let times = doc! {
-                "seq": "$sequence",
-                "started": history::started(self.record),
-                "finished": history::finished(self.record),
-            };
-            let fields = doc! { "$literal": history::record_document(self.record) };
-            set.insert(format!("records.{place}"), doc! { "$mergeObjects": [fields, times] });
-            // `$set` of a document would merge it into the one that is there.
-            stages.push(doc! { "$unset": format!("records.{place}") });
+            let mut record = history::record_document(self.record);
+            record.insert("seq", sequence);
+            set.insert(format!("records.{place}"), record);
         }
         if !self.files.is_empty() {
-            set.insert(format!("files.{place}"), doc! { "$literal": encode_files(self.files) });
+            set.insert(format!("files.{place}"), encode_files(self.files));
         }
-        stages.push(doc! { "$set": set });
-        stages
+        doc! {
+            "q": { "_id": "fence", "token": mark.token, "sequence": mark.sequence },
+            "u": { "$set": set, "$push": { "events": event } },
+        }
     }
 }
 
-/// The times a record was written with.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Written {
-    pub(crate) started: Option<Timestamp>,
-    pub(crate) finished: Option<Timestamp>,
+/// Writes an entry, in a transaction if there is one; whether the fence was as `mark` says. Not retried by the driver:
+/// a second try finds another sequence, and so never counts twice.
+pub(crate) async fn write(
+    db: &Database,
+    (mark, at): (Mark, Timestamp),
+    entry: &Entry<'_>,
+    is_final: bool,
+    transaction: Option<&mut ClientSession>,
+) -> Result<Result<bool>, DriverError> {
+    let mut command = doc! { "update": LOCK, "updates": [entry.update(mark, at)] };
+    let response = match transaction {
+        Some(session) => db.run_command(command).session(session).await?,
+        None => {
+            // The last write of a step outlives any failover, and with it all that is before it in the log.
+            let concern = if is_final {
+                doc! { "w": "majority" }
+            } else {
+                doc! { "w": 1 }
+            };
+            command.insert("writeConcern", concern);
+            db.run_command(command).await?
+        }
+    };
+    if let Some(Bson::Document(error)) =
+        response.get_array("writeErrors").ok().and_then(|errors| errors.first())
+    {
+        let reason = error.get_str("errmsg").unwrap_or("no reason given");
+        return Ok(Err(Error::unexpected(format!("cannot write the history: {reason}"))));
+    }
+    Ok(Ok(response.get_i32("n").unwrap_or_default() == 1))
+}
+
+/// What the fence says now; nothing where it is gone.
+pub(crate) async fn mark(db: &Database) -> Result<Result<Option<Mark>>, DriverError> {
+    let only = doc! { "token": 1, "sequence": 1 };
+    let found = fence(db).find_one(doc! { "_id": "fence" }).projection(only).await?;
+    let read = |found: RawDocumentBuf| {
+        let fields = Fields(&found);
+        Ok(Mark { token: fields.whole("token")?, sequence: fields.whole("sequence")? })
+    };
+    Ok(found.map(read).transpose())
 }
 
 fn fence(db: &Database) -> Collection<RawDocumentBuf> {
     db.collection(LOCK)
 }
 
-/// Writes an entry, in a transaction if there is one; `None` where the fence has another token.
-pub(crate) async fn write(
-    db: &Database,
-    token: i64,
-    entry: &Entry<'_>,
-    concern: WriteConcern,
-    transaction: Option<&mut ClientSession>,
-) -> Result<Result<Option<Written>>, DriverError> {
-    let place = format!("v{}", key(&entry.record.id.version));
-    let times = doc! { format!("records.{place}.started"): 1, format!("records.{place}.finished"): 1 };
-    let fence = fence(db);
-    let change = fence
-        .find_one_and_update(doc! { "_id": "fence", "token": token }, entry.update())
-        .projection(times)
-        .return_document(ReturnDocument::After);
-    let found = match transaction {
-        Some(session) => change.session(session).await?,
-        None => change.write_concern(concern).await?,
-    };
-    Ok(found.map(|found| written(&found, &place)).transpose())
-}
-
-fn written(found: &RawDocument, place: &str) -> Result<Written> {
-    let Some(record) = found.get_document("records").ok().and_then(|all| all.get_document(place).ok()) else {
-        return Ok(Written::default());
-    };
-    let fields = Fields(record);
-    Ok(Written { started: fields.time("started")?, finished: fields.time("finished")? })
-}
-
 /// What was written and not carried over yet.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    sequence: i64,
+    pub(crate) sequence: i64,
     records: Vec<RawDocumentBuf>,
     events: Vec<RawDocumentBuf>,
     files: BTreeMap<String, String>,

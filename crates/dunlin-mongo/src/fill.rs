@@ -37,6 +37,23 @@ pub(crate) fn written(document: &Document) -> Option<&'static str> {
     }
 }
 
+/// Whether a command has anything to fill: a placeholder, or a document to insert.
+pub(crate) fn is_needed(command: &Document) -> bool {
+    command.contains_key("insert") || has_placeholder(command)
+}
+
+fn has_placeholder(document: &Document) -> bool {
+    document.contains_key(MARK) || document.values().any(holds_placeholder)
+}
+
+fn holds_placeholder(value: &Bson) -> bool {
+    match value {
+        Bson::Document(inner) => has_placeholder(inner),
+        Bson::Array(items) => items.iter().any(holds_placeholder),
+        _ => false,
+    }
+}
+
 /// What decides the values of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

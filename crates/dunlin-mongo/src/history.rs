@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bson::raw::RawDocument;
-use bson::{Bson, DateTime, Document, doc};
+use bson::{DateTime, Document, doc};
 use dunlin_core::history::{FORMAT, damaged, decode_steps, encode_steps, readable};
 use dunlin_core::{
     Author, Checkpoint, Checksum, Event, EventKind, MigrationId, Origin, Phase, Record, Result, RunId, State,
@@ -22,11 +22,12 @@ pub(crate) fn key(version: &Version) -> String {
     if significant.is_empty() { "0".to_owned() } else { significant.to_owned() }
 }
 
-fn date(at: Timestamp) -> DateTime {
+/// A time as it is stored.
+pub(crate) fn date(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.0)
 }
 
-/// A record without its files, its sequence, and the times that the server sets.
+/// A record without its files and its sequence.
 pub(crate) fn record_document(record: &Record) -> Document {
     let mut document = doc! {
         "_id": key(&record.id.version),
@@ -50,24 +51,22 @@ pub(crate) fn record_document(record: &Record) -> Document {
     if let Some(note) = &record.note {
         document.insert("note", note);
     }
+    for (name, time) in [("started", record.started), ("finished", record.finished)] {
+        if let Some(time) = time {
+            document.insert(name, date(time));
+        }
+    }
     document
 }
 
-/// When a record's first step began: as known, else now by the server's clock.
-pub(crate) fn started(record: &Record) -> Bson {
-    record.started.map_or_else(|| "$$NOW".into(), |at| Bson::DateTime(date(at)))
+/// A record with the times that a write at `now` gives it. The time is the server's: what its clock said when the lock
+/// was taken, and what went by since.
+pub(crate) fn dated(record: &Record, now: Timestamp) -> Record {
+    let finished = record.finished.or(record.state.is_settled().then_some(now));
+    Record { started: record.started.or(Some(now)), finished, ..record.clone() }
 }
 
-/// When a record's last step ended; `$$REMOVE` while something is under way.
-pub(crate) fn finished(record: &Record) -> Bson {
-    match record.finished {
-        Some(at) => Bson::DateTime(date(at)),
-        None if record.state.is_settled() => "$$NOW".into(),
-        None => "$$REMOVE".into(),
-    }
-}
-
-/// An event without its place in the journal and its time, which the server sets.
+/// An event without its place in the journal and its time.
 pub(crate) fn event_document(
     record: &Record,
     kind: EventKind,
@@ -200,6 +199,7 @@ pub(crate) fn event(document: &RawDocument) -> Result<Event> {
 
 #[cfg(test)]
 mod tests {
+    use bson::Bson;
     use dunlin_core::ErrorKind;
 
     use super::*;
@@ -223,7 +223,7 @@ mod tests {
 
     fn stored() -> Document {
         let mut document = record_document(&sample());
-        document.extend(doc! { "seq": 9_i64, "started": DateTime::from_millis(5) });
+        document.insert("seq", 9_i64);
         document
     }
 

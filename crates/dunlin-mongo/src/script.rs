@@ -4,34 +4,19 @@
 //! One engine per thread, its globals filled once: a thousand small files would pay a millisecond each for a context
 //! of their own. A script that reaches for prototypes or the global object gets an engine that nobody uses after it.
 
+mod hooks;
+mod module;
 mod value;
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bson::{Bson, Document};
 use rquickjs::context::EvalOptions;
-use rquickjs::function::This;
-use rquickjs::{Context, Ctx, Function, Module, Object, Runtime, Value};
+use rquickjs::{Context, Ctx, Function, Object, Runtime, Value};
 
-const BSON: &str = include_str!("script/bson.js");
-const COLLECTION: &str = include_str!("script/collection.js");
-const SHELL: &str = include_str!("script/shell.js");
-/// What the hooks add to every call: where in the script it stands.
-const HOOKS: &str = "(function (native) {
-  Error.stackTraceLimit = 30;
-  const nothing = (value) => value === undefined ? null : value;
-  return {
-    emit: (database, command, group, stack) => native.emit(nothing(database), command, nothing(group), stack ?? new Error().stack),
-    fault(message, help) { native.fault(message, nothing(help), new Error().stack); throw new Error(message); },
-    help: native.help,
-    note(text) { native.note(text, new Error().stack); },
-  };
-})";
-
-use crate::command::{self, Class};
+use hooks::{State, place};
 
 /// The name under which scripts appear in stacks; every other frame is ours.
 const SCRIPT: &str = "migration.js";
@@ -174,14 +159,6 @@ fn with_engine<T>(text: &str, work: impl FnOnce(&Engine) -> T) -> T {
     result
 }
 
-/// What the hooks write to.
-#[derive(Debug, Default)]
-struct State {
-    commands: Vec<Recorded>,
-    notes: Vec<(String, Option<Place>)>,
-    faults: Vec<Fault>,
-}
-
 struct Engine {
     context: Context,
     state: Rc<RefCell<State>>,
@@ -202,7 +179,7 @@ impl Engine {
         })));
         let context = Context::full(&runtime)?;
         let state = Rc::new(RefCell::new(State::default()));
-        context.with(|ctx| fill(&ctx, &state))?;
+        context.with(|ctx| hooks::fill(&ctx, &state))?;
         let (is_sound, modules) = (Cell::new(true), Cell::new(0));
         Ok(Self { context, state, deadline, is_sound, modules })
     }
@@ -310,62 +287,6 @@ impl Engine {
         fault.place = place(&text("stack"));
         Thrown { fault, is_own: name == "Error" }
     }
-
-    fn module<'n>(
-        &self,
-        text: &str,
-        kind: Exports,
-        names: &[(&'n str, Mode)],
-    ) -> Result<Vec<(&'n str, Recording)>, Recording> {
-        self.context.with(|ctx| {
-            let api = fresh(&ctx);
-            let (exports, loaded) = self.in_mode(&ctx, &api, None, |ctx| match kind {
-                Exports::Common => common(ctx, text),
-                Exports::Module => self.declared(ctx, text),
-            });
-            let Some(exports) = exports.filter(|_| loaded.faults.is_empty()) else { return Err(loaded) };
-            let exports = match exports.as_object().map(|object| object.get::<_, Value>("default")) {
-                Some(Ok(inner)) if inner.is_object() => inner,
-                _ => exports,
-            };
-            let mut recordings = Vec::new();
-            for (name, mode) in names {
-                let Some(function) = exports.as_object().and_then(|all| all.get::<_, Function>(*name).ok())
-                else {
-                    continue;
-                };
-                let (_, recording) = self.in_mode(&ctx, &api, Some(*mode), |_| {
-                    let db: Value = api.get::<_, Function>("database")?.call(())?;
-                    function.call((This(exports.clone()), db, api.get::<_, Value>("client")?))
-                });
-                recordings.push((*name, recording));
-            }
-            Ok(recordings)
-        })
-    }
-
-    /// The namespace of an ES module.
-    fn declared<'js>(&self, ctx: &Ctx<'js>, text: &str) -> rquickjs::Result<Value<'js>> {
-        let number = self.modules.get();
-        self.modules.set(number + 1);
-        if number == 0 {
-            let types: Object = ctx.globals().get::<_, Object>("__dunlin")?.get("types")?;
-            for name in ["mongodb", "bson"] {
-                let mut source =
-                    String::from("const types = globalThis.__dunlin.types; export default types;");
-                for key in types.keys::<String>() {
-                    let key = key?;
-                    let _ = write!(source, "export const {key} = types.{key};");
-                }
-                Module::evaluate(ctx.clone(), name, source)?.finish::<()>()?;
-            }
-        }
-        // Stacks name the module; the number keeps the engine from taking the next file for this one.
-        let declared = Module::declare(ctx.clone(), format!("{number}/{SCRIPT}"), text)?;
-        let (module, promise) = declared.eval()?;
-        promise.finish::<Value>()?;
-        Ok(module.namespace()?.into_value())
-    }
 }
 
 /// What the prelude left for us, its counters at zero and its globals as they were.
@@ -379,15 +300,6 @@ fn fresh<'js>(ctx: &Ctx<'js>) -> Object<'js> {
     api
 }
 
-/// What a CommonJS module exports.
-fn common<'js>(ctx: &Ctx<'js>, text: &str) -> rquickjs::Result<Value<'js>> {
-    let body: Function = evaluate(ctx, format!("(function (module, exports) {{\n{text}\n}})"))?;
-    let (module, exports) = (Object::new(ctx.clone())?, Object::new(ctx.clone())?);
-    module.set("exports", exports.clone())?;
-    body.call::<_, Value>((This(exports.clone()), module.clone(), exports))?;
-    module.get("exports")
-}
-
 struct Thrown {
     fault: Fault,
     /// Whether the script threw it, rather than the engine.
@@ -396,73 +308,4 @@ struct Thrown {
 
 fn call<'js>(api: &Object<'js>, name: &str, argument: impl rquickjs::IntoJs<'js>) -> rquickjs::Result<()> {
     api.get::<_, Function>(name)?.call((argument,))
-}
-
-/// Puts the types, `db` and the hooks into an empty context.
-fn fill(ctx: &Ctx<'_>, state: &Rc<RefCell<State>>) -> rquickjs::Result<()> {
-    let native = Object::new(ctx.clone())?;
-    let to = Rc::clone(state);
-    let emit = move |ctx: Ctx<'_>,
-                     database: Option<String>,
-                     command: Value<'_>,
-                     group: Option<u32>,
-                     stack: String| { emit(&to, &ctx, (database, &command, group), &stack) };
-    native.set("emit", Function::new(ctx.clone(), emit)?)?;
-    let to = Rc::clone(state);
-    let fault = move |message: String, help: Option<String>, stack: String| {
-        let place = place(&stack);
-        to.borrow_mut().faults.push(Fault { code: "js-unrecordable", message, help, place });
-    };
-    native.set("fault", Function::new(ctx.clone(), fault)?)?;
-    let to = Rc::clone(state);
-    let note = move |text: String, stack: String| to.borrow_mut().notes.push((text, place(&stack)));
-    native.set("note", Function::new(ctx.clone(), note)?)?;
-    let help = |word: String, known: Vec<String>| {
-        dunlin_core::suggest::help(&word, known.iter().map(String::as_str))
-    };
-    native.set("help", Function::new(ctx.clone(), help)?)?;
-
-    let part = |text: &str| evaluate_as::<Function>(ctx, text, "dunlin.js");
-    let hooks: Object = part(HOOKS)?.call((native,))?;
-    let bson: Object = part(BSON)?.call((hooks.clone(),))?;
-    let types: Object = bson.get("types")?;
-    let api: Object = part(SHELL)?.call((hooks, types.clone(), part(COLLECTION)?))?;
-    api.set("types", types)?;
-    api.set("restart", bson.get::<_, Value>("restart")?)?;
-    ctx.globals().set("__dunlin", api)
-}
-
-/// Keeps a command. It is converted at once: the script may change the object afterwards.
-fn emit(
-    state: &Rc<RefCell<State>>,
-    ctx: &Ctx<'_>,
-    (database, command, group): (Option<String>, &Value<'_>, Option<u32>),
-    stack: &str,
-) -> rquickjs::Result<()> {
-    let place = place(stack);
-    let said = match value::bson(command) {
-        Ok(Bson::Document(document)) => {
-            // What changes the shape of the database is no part of a transaction, whatever session it was given.
-            let is_shape = !matches!(command::class(&document), Class::Documents | Class::Repeatable);
-            let group = group.filter(|_| !is_shape);
-            state.borrow_mut().commands.push(Recorded { database, document, group, place });
-            return Ok(());
-        }
-        Ok(_) => "the command is no document".to_owned(),
-        Err(value::Bad::Thrown(error)) => return Err(error),
-        Err(value::Bad::Said(said)) => said,
-    };
-    state.borrow_mut().faults.push(Fault { place, ..Fault::new("js-value", &*said) });
-    Err(rquickjs::Exception::throw_type(ctx, &said))
-}
-
-/// The innermost place in the script that a stack names.
-fn place(stack: &str) -> Option<Place> {
-    let frame = stack.lines().find(|line| line.contains(SCRIPT))?;
-    let mut numbers = frame.split(&format!("{SCRIPT}:")).nth(1)?.trim_end_matches(')').split(':');
-    let mut number = || numbers.next()?.trim().parse().ok();
-    let (line, column): (usize, usize) = (number()?, number()?);
-    // What we wrap around a section or a CommonJS module ends with its first line.
-    let is_wrapped = !frame.contains(&format!("/{SCRIPT}"));
-    Some(Place { line: if is_wrapped { line.saturating_sub(1).max(1) } else { line }, column })
 }

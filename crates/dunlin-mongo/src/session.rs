@@ -6,72 +6,41 @@
 //! and one that loses a part loses the end: the history then says less than was done, never more than is there.
 
 mod apart;
+mod ledger;
 mod look;
 mod transaction;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use bson::{Bson, Document};
 use dunlin_core::{
     Advance, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Op as _, Record, Result,
-    Session as CoreSession, StoredFile, Timestamp, Work, async_trait,
+    Session as CoreSession, StoredFile, Work, async_trait,
 };
-use mongodb::ClientSession;
 use mongodb::error::Error as DriverError;
-use mongodb::options::WriteConcern;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{self, Class};
 use crate::error;
-use crate::fence::{self, Entry, Written};
-use crate::fill::Seed;
-use crate::history::key;
+use crate::fence::Entry;
+use crate::fill::{self, Seed};
 use crate::lock::{self, Heartbeat};
 use crate::op::{Command, Op};
 use crate::store::{Store, lost};
 
-/// The fence is emptied when it holds so many events, or texts of so many bytes.
-const EVENTS: usize = 16;
-const BYTES: usize = 256 << 10;
-/// The server's limit for one document is 16 MB; our fields need little.
-const FILES: usize = 15 << 20;
-
-/// The server's clock, from what it said once and the time that went by since.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
-    then: Timestamp,
-    since: Instant,
-}
-
-impl Clock {
-    pub(crate) fn new(then: Timestamp) -> Self {
-        Self { then, since: Instant::now() }
-    }
-
-    fn now(&self) -> i64 {
-        self.then.0.saturating_add(i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX))
-    }
-}
+pub(crate) use ledger::Ledger;
 
 /// A session.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) store: Store,
-    token: i64,
     heartbeat: Heartbeat,
-    clock: Clock,
-    /// The driver's session, for transactions; made when one is needed.
-    transactions: Option<ClientSession>,
+    ledger: Ledger,
     /// The command whose intent this very session has just recorded: it was not sent by anybody yet.
     announced: Option<Checkpoint>,
-    /// The versions whose files this session has kept.
-    kept: BTreeSet<String>,
     /// What collections each database has, once that was asked and as far as we changed it.
     names: BTreeMap<String, BTreeSet<String>>,
-    /// How much waits in the fence.
-    waiting: (usize, usize),
 }
 
 /// What a checkpoint of ours holds besides the position.
@@ -87,18 +56,8 @@ struct Before {
 }
 
 impl Session {
-    pub(crate) fn new(store: Store, token: i64, heartbeat: Heartbeat, clock: Clock) -> Self {
-        Self {
-            store,
-            token,
-            heartbeat,
-            clock,
-            transactions: None,
-            announced: None,
-            kept: BTreeSet::new(),
-            names: BTreeMap::new(),
-            waiting: (0, 0),
-        }
+    pub(crate) fn new(store: Store, heartbeat: Heartbeat, ledger: Ledger) -> Self {
+        Self { store, heartbeat, ledger, announced: None, names: BTreeMap::new() }
     }
 
     fn fail(&self, failure: &DriverError, doing: &str) -> Error {
@@ -116,74 +75,18 @@ impl Session {
         if is_ours { Ok(()) } else { Err(lost()) }
     }
 
-    /// The files that are not kept yet, as the entry of a record has them.
-    fn unkept<'a>(&self, record: &Record, files: &'a [StoredFile]) -> Result<&'a [StoredFile]> {
-        if self.kept.contains(&key(&record.id.version)) {
-            return Ok(&[]);
+    /// The seed of the placeholders in an op, from its checkpoint or new; none where the op has nothing to fill.
+    fn seed(&self, op: &Op, at: &Cursor) -> Result<Option<Seed>> {
+        if !op.commands.iter().any(|command| fill::is_needed(&command.document)) {
+            return Ok(None);
         }
-        let size: usize = files.iter().map(|file| file.text.len()).sum();
-        if size > FILES {
-            let message = format!(
-                "the files of {} have {size} bytes, and one document can keep 16 MB at most",
-                record.id
-            );
-            let error = Error::new(ErrorKind::Unsupported, message);
-            return Err(error.help("load large data with mongoimport, or split the migration"));
-        }
-        Ok(files)
-    }
-
-    /// Writes an entry outside of a transaction. The record as it was written.
-    async fn put(&mut self, entry: Entry<'_>, concern: WriteConcern) -> Result<Record> {
-        let doing = "cannot write the history";
-        let written = fence::write(&self.store.db, self.token, &entry, concern, None).await;
-        let written = written.map_err(|failure| self.fail(&failure, doing))??.ok_or_else(lost)?;
-        self.count(&entry);
-        Ok(dated(entry.record, written))
-    }
-
-    fn count(&mut self, entry: &Entry<'_>) {
-        let bytes: usize = entry.files.iter().map(|file| file.text.len()).sum();
-        self.waiting = (self.waiting.0 + 1, self.waiting.1 + bytes);
-        if entry.is_new && !entry.files.is_empty() {
-            self.kept.insert(key(&entry.record.id.version));
-        }
-    }
-
-    /// Empties the fence when it holds enough.
-    async fn carry_over(&mut self, is_last: bool) -> Result<()> {
-        if self.waiting.0 == 0 || !is_last && self.waiting.0 < EVENTS && self.waiting.1 < BYTES {
-            return Ok(());
-        }
-        let carried = fence::carry_over(&self.store.db, self.token).await;
-        carried.map_err(|failure| self.fail(&failure, "cannot write the history"))??;
-        self.waiting = (0, 0);
-        Ok(())
-    }
-
-    /// The record of a step, written with its event.
-    async fn put_step(&mut self, work: &Work<'_>, record: &Record) -> Result<Record> {
-        let is_done = record.checkpoint.is_none();
-        let entry = Entry {
-            record,
-            files: self.unkept(record, work.files)?,
-            kind: if is_done { work.ends_as() } else { EventKind::Begun },
-            step: work.step(),
-            detail: record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0),
-            is_new: true,
-        };
-        self.put(entry, if is_done { lock::for_good() } else { lock::in_order() }).await
-    }
-
-    /// The seed of the placeholders in an op, from its checkpoint or new.
-    fn seed(&self, at: &Cursor) -> Result<Seed> {
-        Ok(before(at)?.seed.unwrap_or_else(|| Seed::new(self.clock.now())))
+        Ok(Some(before(at)?.seed.unwrap_or_else(|| Seed::new(self.ledger.now().0))))
     }
 
     /// Runs the unit at the cursor.
     async fn run(&mut self, op: &Op, at: &Cursor, work: &Work<'_>) -> Result<Advance> {
         let Some(unit) = unit_at(op, at.at) else {
-            let record = self.put_step(work, &work.complete(0)).await?;
+            let record = self.ledger.put_step(&self.store, work, &work.complete(0)).await?;
             return Ok(Advance::complete(record, 0));
         };
         if is_transactional(&self.store, unit)? {
@@ -196,15 +99,6 @@ impl Session {
     }
 }
 
-/// A record with the times the server set.
-fn dated(record: &Record, written: Written) -> Record {
-    Record {
-        started: written.started.or(record.started),
-        finished: written.finished.or(record.finished),
-        ..record.clone()
-    }
-}
-
 fn before(at: &Cursor) -> Result<Before> {
     let Some(value) = &at.before else { return Ok(Before::default()) };
     serde_json::from_value(value.clone())
@@ -212,14 +106,14 @@ fn before(at: &Cursor) -> Result<Before> {
 }
 
 /// The position after the first `at` commands, open where `look` is given.
-fn cursor(op: &Op, at: usize, seed: Option<Seed>, look: Option<serde_json::Value>, open: bool) -> Cursor {
+fn cursor(op: &Op, at: usize, seed: Option<&Seed>, look: Option<serde_json::Value>, open: bool) -> Cursor {
     let sum = if at == 0 {
         String::new()
     } else {
         let done = Op { commands: op.commands[..at.min(op.commands.len())].to_vec() };
         Checksum::of([done.canonical()]).to_string()
     };
-    let before = Before { seed, look };
+    let before = Before { seed: seed.cloned(), look };
     let before = (before != Before::default())
         .then(|| serde_json::to_value(before).expect("a seed and a look are plain values"));
     Cursor { at, open, before, sum }
@@ -318,6 +212,9 @@ impl CoreSession for Session {
 
     async fn advance(&mut self, work: &Work<'_>) -> Result<Advance> {
         self.check_lease().await?;
+        if let Some(advance) = self.ledger.found_written(&self.store, work).await? {
+            return Ok(advance);
+        }
         let op: &Op = work.op.own()?;
         let at = Cursor::of(work.running)?;
         // A person who settles a command moves the position on without a sum.
@@ -327,31 +224,30 @@ impl CoreSession for Session {
         }
         let advance =
             if work.is_verify { verify::run(self, op, work).await } else { self.run(op, &at, work).await }?;
-        self.carry_over(false).await?;
+        self.ledger.carry_over(&self.store, false).await?;
         Ok(advance)
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
-        let detail = record.note.clone();
-        self.kept.remove(&key(&record.id.version));
-        let files = self.unkept(record, files)?;
+        self.ledger.forget_files(record);
+        let files = self.ledger.unkept(record, files)?;
         let step = record.steps.len();
-        let entry = Entry { record, files, kind, step, detail: detail.as_deref(), is_new: true };
-        self.put(entry, lock::for_good()).await?;
-        self.carry_over(false).await
+        let entry = Entry { record, files, kind, step, detail: record.note.as_deref(), is_new: true };
+        self.ledger.put(&self.store, entry, true).await?;
+        self.ledger.carry_over(&self.store, false).await
     }
 
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
         let step = record.steps.len();
         let entry = Entry { record, files: &[], kind, step, detail: Some(detail), is_new: false };
-        self.put(entry, lock::for_good()).await?;
-        self.carry_over(false).await
+        self.ledger.put(&self.store, entry, true).await?;
+        self.ledger.carry_over(&self.store, false).await
     }
 
     async fn release(mut self: Box<Self>) -> Result<()> {
         // What cannot be carried over now waits in the fence, where readers and the next holder find it.
-        let carried = self.carry_over(true).await;
-        let left = lock::leave(&self.store.db, self.token).await;
+        let carried = self.ledger.carry_over(&self.store, true).await;
+        let left = lock::leave(&self.store.db, self.ledger.token()).await;
         left.map_err(|failure| self.fail(&failure, "cannot release the lock"))?;
         carried
     }

@@ -12,9 +12,9 @@ use mongodb::error::Error as DriverError;
 use mongodb::{Client, Database};
 
 use crate::connect::Topology;
-use crate::fence::{self, Pending};
+use crate::fence::{self, Mark, Pending};
 use crate::lock::{self, Asked, Heartbeat};
-use crate::session::{Clock, Session};
+use crate::session::{Ledger, Session};
 use crate::{error, examine};
 
 /// A connected MongoDB database.
@@ -86,16 +86,17 @@ impl CoreStore for Store {
         }
         let Some(found) = raised else { return Ok(Attempt::Held(None)) };
         let heartbeat = Heartbeat::start(self.db.clone(), token, self.target.lease, sent);
-        let session = Session::new(self.clone(), token, heartbeat, Clock::new(since));
         let opened = async {
             let pending = Pending::read(&found)?;
+            let mark = Mark { token, sequence: pending.sequence };
             let carried = fence::carry(&self.db, token, pending).await;
-            carried.map_err(|failure| self.fail(&failure, "cannot write the history"))?
+            carried.map_err(|failure| self.fail(&failure, "cannot write the history"))??;
+            Ok(Ledger::new(mark, since))
         };
         match opened.await {
-            Ok(()) => Ok(Attempt::Taken(Box::new(session))),
+            Ok(ledger) => Ok(Attempt::Taken(Box::new(Session::new(self.clone(), heartbeat, ledger)))),
             Err(error) => {
-                drop(session);
+                drop(heartbeat);
                 // The failure itself is what the caller must see; a lease that stays runs out.
                 let _ = lock::leave(&self.db, token).await;
                 Err(error)

@@ -45,8 +45,8 @@ pub(super) fn database(session: &Session, command: &Command) -> Database {
 }
 
 /// The documents to send for a command, its placeholders filled: several where an insert is too large for one.
-pub(super) fn filled(command: &Command, seed: &Seed, place: usize) -> Vec<Document> {
-    let document = seed.fill(&command.document, place);
+pub(super) fn filled(command: &Command, seed: Option<&Seed>, place: usize) -> Vec<Document> {
+    let document = seed.map_or_else(|| command.document.clone(), |seed| seed.fill(&command.document, place));
     let Ok(all) = document.get_array("documents") else { return vec![document] };
     if command::name(&document) != "insert" || all.len() <= BATCH && size(all) <= BATCH_BYTES {
         return vec![document];
@@ -93,7 +93,8 @@ pub(super) async fn run(
     let command = &unit[0];
     let announced = session.announced.take();
     let is_resumed = at.open && announced.as_ref() != work.running.checkpoint.as_ref();
-    let seed = session.seed(at)?;
+    let seed = session.seed(op, at)?;
+    let seed = seed.as_ref();
     let mut running = work.running.clone();
     let mut notes = Vec::new();
     let mut changed = 0;
@@ -103,27 +104,39 @@ pub(super) async fn run(
     } else {
         if !at.open {
             let look = look(session, command).await?;
-            let open = cursor(op, at.at, Some(seed.clone()), look, true);
+            let open = cursor(op, at.at, seed, look, true);
             let announcement = work.partly(Checkpoint::of(&open), 0);
             // Where the answer to this is lost, the command was not sent: this session knows when it finds it written.
             session.announced.clone_from(&announcement.checkpoint);
-            running = session.put_step(work, &announcement).await?;
+            running = session.ledger.put_step(&session.store, work, &announcement).await?;
             session.announced = None;
             session.check_lease().await?;
         }
-        match send(session, command, &seed, (at.at, is_resumed)).await {
+        match send(session, command, seed, (at.at, is_resumed)).await {
             Ok(sent) => changed = sent,
             Err(failure) => match passed_over(session, command, &failure, work).await? {
                 Some(note) => notes.push(note),
-                None => return Err(close(session, op, at, &seed, (work, failure)).await?),
+                None => return Err(close(session, op, at.at, seed, (work, failure)).await?),
             },
         }
         look::changed(session, command);
     }
-    let mut record = next(session, op, at.at + 1, &seed, (work, changed)).await?;
+    let mut done = at.at + 1;
+    // Looking tells a collection that was created, and an index is created again without harm: the indexes of a new
+    // collection need no word of their own in the history.
+    while command::name(&command.document) == "create"
+        && let Some([index]) = unit_at(op, done)
+        && command::name(&index.document) == "createIndexes"
+    {
+        if let Err(failure) = send(session, index, seed, (done, false)).await {
+            return Err(close(session, op, done, seed, (work, failure)).await?);
+        }
+        done += 1;
+    }
+    let mut record = next(session, op, done, seed, (work, changed)).await?;
     record.started = running.started.or(record.started);
     session.announced.clone_from(&record.checkpoint);
-    let record = session.put_step(work, &record).await?;
+    let record = session.ledger.put_step(&session.store, work, &record).await?;
     let is_done = record.checkpoint.is_none();
     Ok(Advance { notes, is_done, ..Advance::partly(record, changed) })
 }
@@ -133,13 +146,13 @@ async fn next(
     session: &mut Session,
     op: &Op,
     at: usize,
-    seed: &Seed,
+    seed: Option<&Seed>,
     (work, changed): (&Work<'_>, u64),
 ) -> Result<Record> {
     let Some(unit) = unit_at(op, at) else { return Ok(work.complete(changed)) };
     let is_apart = !is_transactional(&session.store, unit)?;
     let look = if is_apart { look(session, &unit[0]).await? } else { None };
-    let cursor = cursor(op, at, Some(seed.clone()), look, is_apart);
+    let cursor = cursor(op, at, seed, look, is_apart);
     Ok(work.partly(Checkpoint::of(&cursor), changed))
 }
 
@@ -152,7 +165,7 @@ fn words(command: &Command) -> String {
 async fn send(
     session: &Session,
     command: &Command,
-    seed: &Seed,
+    seed: Option<&Seed>,
     (place, is_resumed): (usize, bool),
 ) -> Result<u64> {
     let db = database(session, command);
@@ -251,14 +264,15 @@ async fn passed_over(
 async fn close(
     session: &mut Session,
     op: &Op,
-    at: &Cursor,
-    seed: &Seed,
+    at: usize,
+    seed: Option<&Seed>,
     (work, failure): (&Work<'_>, Error),
 ) -> Result<Error> {
     if matches!(failure.kind, ErrorKind::Connect | ErrorKind::Unexpected) {
         return Ok(failure.help("whether the command took effect is looked up by the next `dunlin up`"));
     }
-    let closed = cursor(op, at.at, Some(seed.clone()), None, false);
-    session.put_step(work, &work.partly(Checkpoint::of(&closed), 0)).await?;
+    let closed = cursor(op, at, seed, None, false);
+    let record = work.partly(Checkpoint::of(&closed), 0);
+    session.ledger.put_step(&session.store, work, &record).await?;
     Ok(failure)
 }

@@ -30,6 +30,7 @@ async fn at(session: &mut Session, db: &Database, document: &Document) -> Result
         "dropIndexes" | "deleteIndexes" => {
             has_index(db, target, document.get("index")).await?.map(|has| json!(has))
         }
+        "drop" => Some(json!(uuid(db, target).await?)),
         "renameCollection" => {
             let to = document.get_str("to").unwrap_or_default();
             Some(json!({ "from": uuid(db, target).await?, "to": uuid(db, to).await? }))
@@ -116,6 +117,8 @@ pub(super) fn took_effect(document: &Document, before: &Value, now: &Value) -> O
                 (now["from"].is_null() && from == to).then_some(true)
             }
         }
+        // A collection of the same name that is another one was made since, and is not ours to drop.
+        "drop" => Some(!before.is_null() && before != now),
         // What held before it was announced says nothing about it: sent again, it fails or does nothing.
         _ => Some(holds(document, now) && !holds(document, before)),
     }
@@ -126,6 +129,7 @@ pub(super) fn holds(document: &Document, now: &Value) -> bool {
     match command::name(document) {
         "create" | "createUser" | "createRole" => *now == json!(true),
         "renameCollection" => now["from"].is_null() && !now["to"].is_null(),
+        "drop" => now.is_null(),
         _ => *now == json!(false),
     }
 }
@@ -148,6 +152,10 @@ mod tests {
         let create = doc! { "create": "a" };
         assert_eq!(took_effect(&create, &json!(false), &json!(true)), Some(true));
         assert_eq!(took_effect(&create, &json!(true), &json!(true)), Some(false));
+        let collection = doc! { "drop": "a" };
+        assert_eq!(took_effect(&collection, &json!("1"), &json!("1")), Some(false));
+        assert_eq!(took_effect(&collection, &json!("1"), &json!(null)), Some(true));
+        assert_eq!(took_effect(&collection, &json!("1"), &json!("2")), Some(true), "made anew since");
         let drop = doc! { "dropIndexes": "a", "index": "x" };
         assert_eq!(took_effect(&drop, &json!(true), &json!(false)), Some(true));
         assert_eq!(took_effect(&drop, &json!(true), &json!(true)), Some(false));

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use dunlin_core::{Advance, Checkpoint, Cursor, Error, EventKind, Record, Result, Work};
+use dunlin_core::{Advance, Checkpoint, Cursor, Error, Record, Result, StoredFile, Work};
 use mongodb::ClientSession;
 use mongodb::error::{Error as DriverError, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 
-use super::{Session, apart, cursor, dated, outcome};
+use super::{Session, apart, cursor, ledger, outcome};
 use crate::error;
-use crate::fence::{self, Entry};
 use crate::fill::Seed;
+use crate::history::dated;
 use crate::lock;
 use crate::op::{Command, Op};
-use crate::store::lost;
 
 /// How often a transaction that met another one is tried.
 const TRIES: u32 = 5;
@@ -39,21 +38,22 @@ pub(super) async fn run(
     at: &Cursor,
     work: &Work<'_>,
 ) -> Result<Option<Advance>> {
-    let seed = session.seed(at)?;
+    let seed = session.seed(op, at)?;
     let mut tries = 0;
     loop {
         tries += 1;
-        let stop = match attempt(session, op, unit, (at, &seed), work).await {
+        let stop = match attempt(session, op, unit, (at, seed.as_ref()), work).await {
             Ok(advance) => return Ok(Some(advance)),
             Err(Stop::Ours(error)) => return Err(error),
             Err(Stop::Driver(failure, index)) => (failure, index),
         };
         let (failure, index) = stop;
-        // A session whose connection broke in the middle is of no further use.
-        session.transactions = None;
         let is_passing = failure.contains_label(TRANSIENT_TRANSACTION_ERROR);
         if error::is_no_transaction(&failure) && unit.len() == 1 {
             return Ok(None);
+        }
+        if let Some(advance) = session.ledger.found_written(&session.store, work).await? {
+            return Ok(Some(advance));
         }
         if !is_passing || error::is_too_much(&failure) || tries == TRIES {
             let command = index.and_then(|index| unit.get(index)).or_else(|| unit.first());
@@ -75,13 +75,10 @@ async fn attempt(
     session: &mut Session,
     op: &Op,
     unit: &[Command],
-    (at, seed): (&Cursor, &Seed),
+    (at, seed): (&Cursor, Option<&Seed>),
     work: &Work<'_>,
 ) -> Result<Advance, Stop> {
-    let mut transaction = match session.transactions.take() {
-        Some(transaction) => transaction,
-        None => session.store.client.start_session().await?,
-    };
+    let mut transaction = session.store.client.start_session().await?;
     let is_last = at.at + unit.len() >= op.commands.len();
     let concern = if is_last { lock::for_good() } else { lock::in_order() };
     transaction.start_transaction().write_concern(concern).await?;
@@ -90,32 +87,27 @@ async fn attempt(
         Ok(ran) => ran,
         Err(stop) => {
             // The server ends a transaction nobody commits; that the abort did not reach it changes nothing.
-            if transaction.abort_transaction().await.is_ok() {
-                session.transactions = Some(transaction);
-            }
+            let _ = transaction.abort_transaction().await;
             return Err(stop);
         }
     };
-    commit(&mut transaction).await?;
-    session.transactions = Some(transaction);
-    session.waiting = (session.waiting.0 + 1, session.waiting.1 + files);
-    if files > 0 {
-        session.kept.insert(crate::history::key(&record.id.version));
+    if let Err(failure) = commit(&mut transaction).await {
+        // Whether it is there is found out before anything else is written.
+        session.ledger.doubt();
+        return Err(failure.into());
     }
-    if is_last {
-        return Ok(Advance::complete(record, changed));
-    }
-    Ok(Advance::partly(record, changed))
+    session.ledger.written(&ledger::step(work, &record, files));
+    Ok(if is_last { Advance::complete(record, changed) } else { Advance::partly(record, changed) })
 }
 
 /// The commands and the record, before the commit.
-async fn inside(
-    session: &Session,
+async fn inside<'a>(
+    session: &mut Session,
     op: &Op,
     unit: &[Command],
-    (at, seed): (&Cursor, &Seed),
-    (work, transaction): (&Work<'_>, &mut ClientSession),
-) -> Result<(Record, usize, u64), Stop> {
+    (at, seed): (&Cursor, Option<&Seed>),
+    (work, transaction): (&Work<'a>, &mut ClientSession),
+) -> Result<(Record, &'a [StoredFile], u64), Stop> {
     let mut changed = 0;
     for (index, command) in unit.iter().enumerate() {
         let db = apart::database(session, command);
@@ -135,24 +127,17 @@ async fn inside(
     let record = if next >= op.commands.len() {
         work.complete(changed)
     } else {
-        let cursor = cursor(op, next, Some(seed.clone()), None, false);
+        let cursor = cursor(op, next, seed, None, false);
         work.partly(Checkpoint::of(&cursor), changed)
     };
-    let files = session.unkept(&record, work.files).map_err(Stop::Ours)?;
-    let is_done = record.checkpoint.is_none();
-    let entry = Entry {
-        record: &record,
-        files,
-        kind: if is_done { work.ends_as() } else { EventKind::Begun },
-        step: work.step(),
-        detail: record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0),
-        is_new: true,
-    };
-    let written =
-        fence::write(&session.store.db, session.token, &entry, lock::in_order(), Some(transaction)).await?;
-    let written = written.map_err(Stop::Ours)?.ok_or_else(|| Stop::Ours(lost()))?;
-    let size = files.iter().map(|file| file.text.len()).sum();
-    Ok((dated(&record, written), size, changed))
+    let record = dated(&record, session.ledger.now());
+    let files = session.ledger.unkept(&record, work.files).map_err(Stop::Ours)?;
+    let entry = ledger::step(work, &record, files);
+    let written = session.ledger.put_inside(&session.store, &entry, transaction).await?;
+    if !written.map_err(Stop::Ours)? {
+        return Err(Stop::Ours(session.ledger.refused(&session.store).await));
+    }
+    Ok((record, files, changed))
 }
 
 /// Commits. Where the answer is lost, asking again tells: a commit is done once however often it is asked for.

@@ -1,7 +1,7 @@
 //! Verify steps: whatever a read finds must not be there.
 
 use bson::{Bson, Document, doc};
-use dunlin_core::{Advance, Result, Violation, Work};
+use dunlin_core::{Advance, Cursor, Result, Violation, Work};
 
 use super::{Session, apart};
 use crate::command;
@@ -15,18 +15,19 @@ const SHOWN: i32 = 20;
 pub(super) async fn run(session: &mut Session, op: &Op, work: &Work<'_>) -> Result<Advance> {
     let mut violations = Vec::new();
     for command in &op.commands {
-        violations.extend(found(session, command).await?);
+        violations.extend(found(session, op, command).await?);
     }
     if violations.is_empty() {
-        let record = session.put_step(work, &work.complete(0)).await?;
+        let record = session.ledger.put_step(&session.store, work, &work.complete(0)).await?;
         return Ok(Advance::complete(record, 0));
     }
     Ok(Advance { violations, ..Advance::partly(work.running.clone(), 0) })
 }
 
-async fn found(session: &Session, command: &Command) -> Result<Vec<Violation>> {
+async fn found(session: &Session, op: &Op, command: &Command) -> Result<Vec<Violation>> {
     let db = apart::database(session, command);
-    let mut document = session.seed(&dunlin_core::Cursor::default())?.fill(&command.document, 0);
+    let seed = session.seed(op, &Cursor::default())?;
+    let mut document = seed.map_or_else(|| command.document.clone(), |seed| seed.fill(&command.document, 0));
     match command::name(&document) {
         "find" => {
             document.insert("batchSize", SHOWN);
