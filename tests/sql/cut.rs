@@ -129,7 +129,12 @@ async fn a_statement_nobody_can_look_up_asks_for_a_person(kind: Kind) {
     application.sql("commit").await.unwrap();
     for _ in 0..2 {
         let run = bench.run("up").expect_code(1);
-        says(&run, &["2_i.sql:1:1", "cannot tell whether it took effect", "dunlin mark"]);
+        says(&run, &["2_i.sql:1:1", "cannot tell whether it took effect", "dunlin mark 2 statement-done"]);
     }
     assert_eq!(bench.db.number("select count(*) from log").await, 0);
+    // The person looked, and the run goes on behind the statement.
+    bench.run("mark 2 statement-done --store app --reason looked").expect_code(0);
+    bench.up();
+    assert_eq!(bench.db.number("select count(*) from log").await, 1);
+    bench.run("mark 2 statement-done --store app --reason again").expect_code(2);
 }
