@@ -3,11 +3,13 @@
 //! known here.
 
 pub mod audit;
+mod drive;
 pub mod event;
 pub mod lane;
 pub mod load;
 pub mod lock;
 pub mod mark;
+mod pace;
 pub mod plan;
 pub mod reverse;
 pub mod run;

@@ -36,6 +36,7 @@ mod tables;
 mod text;
 mod transaction;
 mod units;
+mod verify;
 
 pub use backend::Sql;
 pub use decode::decode;

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunlin_core::{
-    Author, Backend, Error, ErrorKind, Migration, Result, RunId, SourceMap, StoreName, StoreUrl, Target,
+    Author, Backend, Error, ErrorKind, Migration, Pace, Result, RunId, SourceMap, StoreName, StoreUrl, Target,
 };
 use dunlin_engine::load::Backends;
 use dunlin_engine::{Context, File, Loaded, Policy, Stores, load, lock, read_dir};
@@ -31,6 +31,10 @@ pub struct Project {
     pub policy: Policy,
     /// Pauses a run at its next safe point.
     pub cancel: CancellationToken,
+    /// When a run stops moving data; it pauses then.
+    pub until: Option<Instant>,
+    /// How data is moved, store by store; in the usual way where nothing is said.
+    pub paces: BTreeMap<StoreName, Pace>,
 }
 
 impl Default for Project {
@@ -51,6 +55,8 @@ impl Project {
             tries: 20,
             policy: Policy::default(),
             cancel: CancellationToken::new(),
+            until: None,
+            paces: BTreeMap::new(),
         }
     }
 
@@ -142,6 +148,8 @@ impl Project {
             tries: self.tries,
             policy: self.policy,
             cancel: self.cancel.clone(),
+            until: self.until,
+            paces: self.paces.clone(),
             known: None,
         }
     }

@@ -113,7 +113,10 @@ fn violated(summary: &Summary) -> Fault {
         .as_ref()
         .map(|item| format!("{} in `{}`", item.migration.id(), item.store))
         .unwrap_or_default();
-    let found: Vec<&str> = summary.violations.iter().map(|violation| &*violation.record).collect();
+    let mut found: Vec<String> = summary.violations.iter().map(ToString::to_string).collect();
+    if summary.unlisted > 0 {
+        found.push(format!("… and {} more", summary.unlisted));
+    }
     let mut diagnostic = Diagnostic::error(
         "verify-failed",
         format!("{what}: a verify step found what must not be there:\n{}", found.join("\n")),

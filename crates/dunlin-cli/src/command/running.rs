@@ -114,7 +114,7 @@ impl<'a> Show<'a> {
                     self.line(&format!("{} {}: goes on where an earlier run stopped", step.store, step.id));
                 }
             }
-            Event::Advanced { step, changed } => {
+            Event::Advanced { step, changed, .. } => {
                 if let Some(bar) = &self.bar {
                     bar.set_message(format!(
                         "{} {} {} {} · {}",
@@ -244,7 +244,10 @@ fn as_json(event: &Event<'_>) -> Value {
         Event::Waiting { store, holder: who } => holder("waiting", store, *who),
         Event::TakenOver { store, holder: who } => holder("taken-over", store, Some(who)),
         Event::Started(step) => with(of_step("started", *step), "resumed", json!(step.is_resumed)),
-        Event::Advanced { step, changed } => with(of_step("advanced", *step), "rows", json!(changed)),
+        Event::Advanced { step, changed, seen } => {
+            with(with(of_step("advanced", *step), "rows", json!(changed)), "seen", json!(seen))
+        }
+        Event::Throttled { step, reason } => with(of_step("throttled", *step), "reason", json!(reason)),
         Event::Noted { step, note } => with(of_step("noted", *step), "note", json!(note)),
         Event::Retrying { step, error, delay } => {
             with(with(of_step("retrying", *step), "message", json!(error.message)), "delay_ms", millis(delay))

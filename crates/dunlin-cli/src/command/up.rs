@@ -171,7 +171,8 @@ fn data(context: &Context, summary: &Summary, outcome: &str) -> Value {
         "run": context.author.run.to_string(),
         "outcome": outcome,
         "completed": summary.completed.iter().map(step).collect::<Vec<_>>(),
-        "violations": summary.violations.iter().map(|violation| &*violation.record).collect::<Vec<_>>(),
+        "violations": summary.violations,
+        "violations_unlisted": summary.unlisted,
         "remaining": summary.stopped_in.iter().chain(&summary.remaining).map(step).collect::<Vec<_>>(),
     })
 }

@@ -1,0 +1,134 @@
+//! Runs the items of a plan: one after the other, but for those of several stores that move or compare data in the
+//! same phase, which need not wait for one another.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::sync::{Mutex, PoisonError};
+
+use dunlin_core::{History, Phase, Result, Session, StoreName};
+use futures_util::future::join_all;
+
+use crate::event::{Event, Report};
+use crate::lock::Sessions;
+use crate::plan::{Direction, Item};
+use crate::run::{Context, Histories, Outcome, Stop, Summary};
+use crate::step::{self, End};
+
+/// Runs all of them, or as many as it can.
+pub(crate) async fn drive(
+    context: &Context,
+    items: Vec<Item>,
+    sessions: &mut Sessions,
+    histories: &mut Histories,
+    (summary, report): (&mut Summary, Report<'_>),
+) -> Result<Outcome, Stop> {
+    let mut items = items.into_iter().peekable();
+    while items.peek().is_some() {
+        let ended = side_by_side(context, next(&mut items), sessions, histories, report).await;
+        match settle(ended, summary) {
+            Ok(Outcome::Complete) => {}
+            stopped => {
+                summary.remaining.extend(items);
+                return stopped;
+            }
+        }
+    }
+    Ok(Outcome::Complete)
+}
+
+/// What runs next, by store, in order.
+fn next(items: &mut Peekable<impl Iterator<Item = Item>>) -> BTreeMap<StoreName, Vec<Item>> {
+    let mut lanes = BTreeMap::<StoreName, Vec<Item>>::new();
+    let group = |item: &Item| (item.migration.id().version.clone(), item.phase, item.direction);
+    let Some(first) = items.next() else { return lanes };
+    let (of_first, store) = (group(&first), first.store.clone());
+    let is_wide = matches!(first.phase, Phase::Backfill | Phase::Verify) && first.direction == Direction::Up;
+    lanes.entry(store).or_default().push(first);
+    while let Some(item) = items.next_if(|item| is_wide && group(item) == of_first) {
+        lanes.entry(item.store.clone()).or_default().push(item);
+    }
+    lanes
+}
+
+/// How the items of one store ended.
+struct Ended {
+    completed: Vec<Item>,
+    /// The step it stopped in, and why.
+    stopped: Option<(Item, Result<End>)>,
+    remaining: Vec<Item>,
+}
+
+/// Runs lanes at the same time. When one stops, the others stop at their next safe point.
+async fn side_by_side(
+    context: &Context,
+    mut lanes: BTreeMap<StoreName, Vec<Item>>,
+    sessions: &mut Sessions,
+    histories: &mut Histories,
+    report: Report<'_>,
+) -> Vec<Ended> {
+    let context = Context { cancel: context.cancel.child_token(), ..context.clone() };
+    for name in lanes.keys() {
+        histories.entry(name.clone()).or_default();
+    }
+    let mut histories: BTreeMap<&StoreName, &mut History> = histories.iter_mut().collect();
+    let report = Mutex::new(report);
+    let lanes = sessions.iter_mut().filter_map(|(name, session)| {
+        let (items, history) = (lanes.remove(name)?, histories.remove(name)?);
+        Some(lane(&context, items, session, history, &report))
+    });
+    join_all(lanes).await
+}
+
+async fn lane(
+    context: &Context,
+    items: Vec<Item>,
+    session: &mut Box<dyn Session>,
+    history: &mut History,
+    report: &Mutex<Report<'_>>,
+) -> Ended {
+    let mut report = |event: Event<'_>| report.lock().unwrap_or_else(PoisonError::into_inner)(event);
+    let mut ended = Ended { completed: Vec::new(), stopped: None, remaining: Vec::new() };
+    let mut items = items.into_iter();
+    while let Some(item) = items.next() {
+        match step::run(context, &item, session, history, &mut report).await {
+            Ok(End::Complete) => ended.completed.push(item),
+            stopped => {
+                context.cancel.cancel();
+                ended.stopped = Some((item, stopped));
+                ended.remaining = items.collect();
+                break;
+            }
+        }
+    }
+    ended
+}
+
+/// Puts what the lanes did into the summary. Of several that stopped, the one that says most is told of: a pause is
+/// what the others did because of it.
+fn settle(lanes: Vec<Ended>, summary: &mut Summary) -> Result<Outcome, Stop> {
+    let mut first = Ok(Outcome::Complete);
+    for Ended { completed, stopped, remaining } in lanes {
+        summary.completed.extend(completed);
+        summary.remaining.extend(remaining);
+        let Some((item, end)) = stopped else { continue };
+        let says_less = match first {
+            Ok(Outcome::Complete) => false,
+            Ok(Outcome::Paused) => matches!(end, Ok(End::Paused)),
+            Err(_) => true,
+        };
+        if says_less {
+            summary.remaining.push(item);
+            continue;
+        }
+        summary.remaining.extend(summary.stopped_in.replace(item));
+        first = match end {
+            Ok(End::Violated { violations, unlisted }) => {
+                (summary.violations, summary.unlisted) = (violations, unlisted);
+                Err(Stop::Violated)
+            }
+            Ok(_) => Ok(Outcome::Paused),
+            Err(error) => Err(error.into()),
+        };
+    }
+    first
+}
