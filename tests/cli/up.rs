@@ -49,7 +49,7 @@ fn programs_get_a_line_for_each_event_and_the_answer_last() {
     exit 0
     ---- stdout
     {"schema":"dunlin.event/1","event":"started","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","resumed":false}
-    {"schema":"dunlin.event/1","event":"finished","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","rows":0,"elapsed_ms":N}
+    {"schema":"dunlin.event/1","event":"finished","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","rows":0,"compared":0,"elapsed_ms":N}
     {"schema":"dunlin.up/1","ok":true,"data":{"run":"RUN","outcome":"complete","completed":[{"version":"1","slug":"users","store":"app","phase":"expand","direction":"up"}],"violations":[],"violations_unlisted":0,"remaining":[]},"diagnostics":[]}
     "#);
 }
@@ -99,7 +99,7 @@ fn a_failure_is_json_with_what_was_done_before() {
     exit 1
     ---- stdout
     {"schema":"dunlin.event/1","event":"started","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","resumed":false}
-    {"schema":"dunlin.event/1","event":"finished","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","rows":0,"elapsed_ms":N}
+    {"schema":"dunlin.event/1","event":"finished","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","rows":0,"compared":0,"elapsed_ms":N}
     {"schema":"dunlin.event/1","event":"started","store":"app","version":"2","slug":"broken","phase":"expand","direction":"up","summary":"create table fine … and 1 more","resumed":false}
     {"schema":"dunlin.up/1","ok":false,"data":{"run":"RUN","outcome":"failed","completed":[{"version":"1","slug":"users","store":"app","phase":"expand","direction":"up"}],"violations":[],"violations_unlisted":0,"remaining":[{"version":"2","slug":"broken","store":"app","phase":"expand","direction":"up"}]},"diagnostics":[{"code":"statement-failed","severity":"error","message":"near \"tabel\": syntax error","file":"migrations/2_broken.sql","line":3,"column":8,"end_line":3,"end_column":13,"labels":[],"help":"correct the file, then run `dunlin up` again: it continues where this run stopped","causes":[],"facts":{"code":"1","left behind":"nothing of it stayed: the transaction was rolled back","store":"app","migration":"2_broken"}}]}
     ---- stderr

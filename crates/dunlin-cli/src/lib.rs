@@ -10,6 +10,7 @@ pub mod explain;
 mod file;
 pub mod kind;
 mod panic;
+mod progress;
 pub mod render;
 
 use std::ffi::OsString;

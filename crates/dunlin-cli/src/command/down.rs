@@ -9,8 +9,7 @@ use dunlin_core::{Diagnostic, Migration, Version};
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Extent, Goal, Plan, Summary, plan, reverse};
 
-use super::check::count;
-use super::running::{span, watched};
+use super::running::watched;
 use super::stage::{Stage, block_on};
 use super::up::ended;
 use super::{findings, planned};
@@ -19,6 +18,8 @@ use crate::args::commands::{Down, Redo};
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
+use crate::render::words::count;
+use crate::render::words::span;
 use crate::render::{Printer, complain};
 
 /// How many losses are named.

@@ -7,7 +7,7 @@ use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Goal, Outcome, Plan, Summary};
 use serde_json::{Value, json};
 
-use super::running::{Ended, span, watched};
+use super::running::{Ended, watched};
 use super::stage::{Stage, block_on};
 use super::{findings, plan};
 use crate::answer::{Answer, Failure, Fault};
@@ -16,6 +16,7 @@ use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
 use crate::render::Printer;
+use crate::render::words::span;
 
 pub(crate) fn run(
     args: &Up,
@@ -164,7 +165,7 @@ fn data(context: &Context, summary: &Summary, outcome: &str) -> Value {
             "slug": &*item.migration.id().slug,
             "store": item.store.as_str(),
             "phase": item.phase.word(),
-            "direction": super::running::direction(item.direction),
+            "direction": crate::progress::json::direction(item.direction),
         })
     };
     json!({
