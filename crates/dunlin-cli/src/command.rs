@@ -21,4 +21,5 @@ mod stage;
 pub(crate) mod status;
 mod story;
 pub(crate) mod up;
+pub(crate) mod verify;
 mod when;

@@ -32,6 +32,7 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let mut stage = Stage::open_connecting(global, config, None)?;
+    stage.pace(&args.pacing);
     let extent = extent(args.count, args.to.clone());
     block_on(async {
         if args.dry_run {
@@ -52,6 +53,7 @@ pub(crate) fn redo(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let mut stage = Stage::open_connecting(global, config, Some(&args.rules))?;
+    stage.pace(&args.pacing);
     block_on(async {
         let (context, back) = Back::find(&mut stage, &Extent::Count(args.count.get() as usize)).await?;
         consent(&back.plan, args.allow_data_loss, global, printer)?;

@@ -1,14 +1,16 @@
 //! What files and histories disagree on, as faults of an answer.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
-use dunlin_core::{Diagnostic, Severity};
-use dunlin_core::{Error, ErrorKind, SourceMap, State};
+use dunlin_core::{Diagnostic, Error, ErrorKind, Severity, SourceMap, Span, State, Violation};
 use dunlin_engine::run::Stop;
+use dunlin_engine::verify::Proof;
 use dunlin_engine::{Finding, Item, Reaction, Summary};
 
 use crate::answer::{Failure, Fault};
 use crate::exit::Exit;
+use crate::render::words::grouped;
 
 /// A finding as a fault: an error where the policy refuses, else a warning.
 pub(crate) fn fault(finding: &Finding) -> Fault {
@@ -108,21 +110,31 @@ fn explained(error: Error, summary: &Summary) -> Error {
 }
 
 fn violated(summary: &Summary) -> Fault {
-    let what = summary
-        .stopped_in
-        .as_ref()
-        .map(|item| format!("{} in `{}`", item.migration.id(), item.store))
-        .unwrap_or_default();
-    let mut found: Vec<String> = summary.violations.iter().map(ToString::to_string).collect();
-    if summary.unlisted > 0 {
-        found.push(format!("… and {} more", summary.unlisted));
+    let item = summary.stopped_in.as_ref();
+    let place = item.map(|item| format!("{} in `{}`", item.migration.id(), item.store)).unwrap_or_default();
+    let found = (summary.violations.as_slice(), summary.unlisted);
+    let help = "nothing was removed: the old shape still holds; correct the data or the step, then run `dunlin up` again";
+    Fault::Diagnostic(listed(&place, found, item.and_then(|item| item.span)).help(help))
+}
+
+/// What a verify step found when it was asked again.
+pub(super) fn broken(proof: &Proof) -> Fault {
+    let place = format!("{} in `{}`", proof.id, proof.store);
+    let help = "contract waits for this; correct the data, then run `dunlin verify` again";
+    Fault::Diagnostic(listed(&place, (&proof.violations, proof.unlisted), proof.span).help(help))
+}
+
+fn listed(place: &str, (violations, unlisted): (&[Violation], u64), span: Option<Span>) -> Diagnostic {
+    let mut message = format!("{place}: a verify step found what must not be there:");
+    for violation in violations {
+        let _ = write!(message, "\n{violation}");
     }
-    let mut diagnostic = Diagnostic::error(
-        "verify-failed",
-        format!("{what}: a verify step found what must not be there:\n{}", found.join("\n")),
-    );
-    if let Some(span) = summary.stopped_in.as_ref().and_then(|item| item.span) {
-        diagnostic = diagnostic.at(span, "this step");
+    if unlisted > 0 {
+        let _ = write!(message, "\n… and {} more", grouped(unlisted));
     }
-    Fault::Diagnostic(diagnostic.help("nothing was removed: the old shape still holds; correct the data or the step, then run `dunlin up` again"))
+    let diagnostic = Diagnostic::error("verify-failed", message);
+    match span {
+        Some(span) => diagnostic.at(span, "this step"),
+        None => diagnostic,
+    }
 }

@@ -25,7 +25,8 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let reviewed = args.plan.as_deref().map(plan::reviewed).transpose()?;
-    let stage = Stage::open_connecting(global, config, Some(&args.rules))?;
+    let mut stage = Stage::open_connecting(global, config, Some(&args.rules))?;
+    stage.pace(&args.pacing);
     stage.knows(args.to.as_ref())?;
     let goal = match &reviewed {
         Some(reviewed) => reviewed.goal.clone(),
@@ -47,7 +48,8 @@ pub(crate) fn contract(
     config: config::Loaded,
     printer: &Printer,
 ) -> Result<Answer, Failure> {
-    let stage = Stage::open(global, config, Some(&args.rules))?;
+    let mut stage = Stage::open(global, config, Some(&args.rules))?;
+    stage.pace(&args.pacing);
     stage.knows(Some(&args.version))?;
     let goal = Goal { to: None, contract: true, only: Some(args.version.clone()) };
     block_on(async {
