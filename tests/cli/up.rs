@@ -267,3 +267,65 @@ fn contract_waits_for_every_store() {
     `dunlin explain unknown-version` says more
     "#);
 }
+
+#[test]
+fn all_or_nothing_takes_every_store_back() {
+    let case = shop().file(
+        "migrations/3_audit.toml",
+        "[[expand]]\nstore = \"app\"\nsql = \"create table a (id integer primary key)\"\nundo = \"drop table a\"\n\
+         [[backfill]]\nstore = \"audit\"\nsql = \"insert into nowhere values (1)\"\nno_op = \"a test\"\n",
+    );
+    assert_snapshot!(case.said("up --atomic"), @r#"
+    exit 1
+    ---- stderr
+    ↑ app 1_users expand: create table users … and 1 more (TOOK, 1 row)
+    ↑ audit 1_users expand: create table log (TOOK)
+    ↑ app 2_orders expand: create table orders (TOOK)
+    ↑ app 3_audit expand: create table a (TOOK)
+    takes everything of this run back
+    ↓ app 3_audit expand: drop table a (TOOK)
+    ↓ app 2_orders expand: drop table orders (TOOK)
+    ↓ audit 1_users expand: drop table log (TOOK)
+    ↓ app 1_users expand: drop table users (TOOK)
+    error[statement-failed]: no such table: nowhere
+     --> migrations/3_audit.toml:7:20
+      |
+    7 | sql = "insert into nowhere values (1)"
+      |                    ^^^^^^^
+      = code: 1
+      = left behind: nothing of it stayed: the transaction was rolled back
+      = store: audit
+      = migration: 3_audit
+      = help: correct the file, then run `dunlin up` again: it begins anew
+
+    warning[taken-back]: taken back in every store: 4 steps undone, TOOK
+
+    `dunlin explain CODE` says more about each
+    "#);
+    assert_snapshot!(case.said("status"), @"
+    exit 0
+    ---- stdout
+    version  name  app  audit
+    1  users  pending  pending
+    2  orders  pending  ·
+    3  audit  pending  pending
+    3 pending; `dunlin up` applies them
+    ");
+    let case = case
+        .file("migrations/3_audit.toml", "[[expand]]\nstore = \"app\"\nsql = \"create table a (id int)\"\n");
+    assert_snapshot!(case.said("up --atomic"), @"
+    exit 1
+    ---- stderr
+    error[irreversible]: there is no way back:
+      3_audit in `app`: nothing to undo is written here
+      = help: nothing was changed. Three ways out: write the way back into the file's Down section (the file of an applied migration may gain one), go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark 3 undone --reason …`
+
+    `dunlin explain irreversible` says more
+    ");
+    case.done("up");
+    assert_snapshot!(case.said("up --atomic"), @"
+    exit 0
+    ---- stdout
+    nothing to do
+    ");
+}

@@ -1,5 +1,6 @@
 //! The commands: each takes what was said and gives an answer; how that is shown is decided elsewhere.
 
+mod back;
 pub(crate) mod baseline;
 pub(crate) mod check;
 pub(crate) mod completions;

@@ -189,6 +189,9 @@ pub struct Up {
     /// Go on to the contract steps, which remove the old shape
     #[arg(long)]
     pub contract: bool,
+    /// All or nothing: where a step fails, take the migrations of this run back in every store
+    #[arg(long, conflicts_with_all = ["plan", "dry_run"])]
+    pub atomic: bool,
     /// How data is moved.
     #[command(flatten)]
     pub pacing: Pacing,

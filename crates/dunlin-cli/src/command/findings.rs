@@ -12,6 +12,9 @@ use crate::answer::{Failure, Fault};
 use crate::exit::Exit;
 use crate::render::words::grouped;
 
+/// The fact that says where a migration that failed has done steps.
+pub(crate) const DONE_IN: &str = "steps of it are done in";
+
 /// A finding as a fault: an error where the policy refuses, else a warning.
 pub(crate) fn fault(finding: &Finding) -> Fault {
     let severity = if finding.reaction == Reaction::Refuse { Severity::Error } else { Severity::Warning };
@@ -86,8 +89,7 @@ fn explained(error: Error, summary: &Summary) -> Error {
         .filter(|name| *name != store)
         .collect();
     let others: Vec<&str> = others.into_iter().collect();
-    let error =
-        if others.is_empty() { error } else { error.with("steps of it are done in", others.join(", ")) };
+    let error = if others.is_empty() { error } else { error.with(DONE_IN, others.join(", ")) };
     match error.kind {
         ErrorKind::Ambiguous => {
             let mark =

@@ -1,12 +1,14 @@
 //! `dunlin up` and `dunlin contract`: run what is pending.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use dunlin_core::{Diagnostic, State};
+use dunlin_core::{Diagnostic, State, Version};
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Goal, Outcome, Plan, Summary};
 use serde_json::{Value, json};
 
+use super::back::Back;
 use super::running::{Ended, watched};
 use super::stage::{Stage, block_on};
 use super::{findings, plan};
@@ -15,8 +17,8 @@ use crate::args::commands::{Contract, Up};
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
-use crate::render::Printer;
 use crate::render::words::span;
+use crate::render::{Printer, complain};
 
 pub(crate) fn run(
     args: &Up,
@@ -39,7 +41,51 @@ pub(crate) fn run(
             Ok(stage.finish(answer))
         });
     }
-    block_on(apply(&stage, &goal, reviewed.as_ref(), printer))
+    if args.atomic {
+        return block_on(all_or_nothing(&mut stage, &goal, printer));
+    }
+    block_on(async {
+        let (run, context, began) =
+            apply(&stage, &goal, |plan| may_run(reviewed.as_ref(), plan), printer).await?;
+        told(&stage, &context, run, began)
+    })
+}
+
+fn may_run(reviewed: Option<&plan::Reviewed>, plan: &Plan) -> Result<(), Stop> {
+    match reviewed {
+        Some(reviewed) if !reviewed.covers(plan) => Err(Stop::Stale),
+        _ => Ok(()),
+    }
+}
+
+/// Runs what can be taken back, and takes it back where it fails. What earlier runs had begun of the same migrations
+/// goes with it.
+async fn all_or_nothing(stage: &mut Stage, goal: &Goal, printer: &Printer) -> Result<Answer, Failure> {
+    let (run, context, began) =
+        apply(stage, goal, |plan| Ok(dunlin_engine::plan::reversible(plan)?), printer).await?;
+    let items = run.summary.completed.iter().chain(&run.summary.stopped_in);
+    let touched: BTreeSet<Version> = items.map(|item| item.migration.id().version.clone()).collect();
+    let has_failed = matches!(run.result, Some(Err(_))) && run.stopped_by.is_none();
+    let told = told(stage, &context, run, began);
+    let Err(mut failure) = told else { return told };
+    if !has_failed || touched.is_empty() {
+        return Err(failure);
+    }
+    complain("takes everything of this run back\n");
+    let histories = run::histories(&context.stores).await.map_err(|error| stage.failure(error))?;
+    let newest_first: Vec<Version> = touched.into_iter().rev().collect();
+    let back = Back::of(stage, &context, &histories, &newest_first).await?;
+    let context = Context { known: None, ..context };
+    match back.go(stage, &context, printer).await {
+        Ok(answer) => {
+            failure = undone(failure);
+            let message = format!("taken back in every store: {}", answer.text.trim_end());
+            failure.faults.push(Fault::Diagnostic(Diagnostic::warning("taken-back", message)));
+        }
+        Err(second) => failure.faults.extend(second.faults),
+    }
+    failure.sources = stage.sources();
+    Err(failure)
 }
 
 pub(crate) fn contract(
@@ -70,7 +116,8 @@ pub(crate) fn contract(
             let answer = plan::shown(&stage, &plan, &summary, printer);
             return Ok(stage.finish(answer));
         }
-        apply(&stage, &goal, None, printer).await
+        let (run, context, began) = apply(&stage, &goal, |_| Ok(()), printer).await?;
+        told(&stage, &context, run, began)
     })
 }
 
@@ -98,26 +145,43 @@ fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<
     stores.filter(is_behind).map(|store| format!("`{store}`")).collect()
 }
 
+/// A failure of which nothing is left in any store.
+fn undone(mut failure: Failure) -> Failure {
+    if failure.exit == Exit::Partial {
+        failure.exit = Exit::Failed;
+    }
+    for fault in &mut failure.faults {
+        if let Fault::Error(error) = fault {
+            error.context.retain(|(what, _)| *what != findings::DONE_IN);
+            error.help = Some("correct the file, then run `dunlin up` again: it begins anew".to_owned());
+        }
+    }
+    failure
+}
+
 async fn apply(
     stage: &Stage,
     goal: &Goal,
-    reviewed: Option<&plan::Reviewed>,
+    may_run: impl Fn(&Plan) -> Result<(), Stop> + Sync,
     printer: &Printer,
-) -> Result<Answer, Failure> {
+) -> Result<(Ended, Context, Instant), Failure> {
     let context = stage.context().await.map_err(|error| stage.failure(error))?;
     let began = Instant::now();
     let forward = run::forward(&stage.loaded.migrations, stage.project.policy, goal);
     let planner = |histories: &Histories, summary: &mut Summary| -> Result<Plan, Stop> {
         let plan = forward(histories, summary)?;
-        match reviewed {
-            Some(reviewed) if !reviewed.covers(&plan) => Err(Stop::Stale),
-            _ => Ok(plan),
-        }
+        may_run(&plan)?;
+        Ok(plan)
     };
     let run = watched(&context, &planner, printer).await;
+    Ok((run, context, began))
+}
+
+/// A run as an answer or a failure.
+fn told(stage: &Stage, context: &Context, run: Ended, began: Instant) -> Result<Answer, Failure> {
     let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
     let done = count(&run.summary, steps);
-    let answer = ended(&context, run, stage)?;
+    let answer = ended(context, run, stage)?;
     let took = span(began.elapsed());
     let text = match (steps, answer.exit) {
         _ if is_cut => {
