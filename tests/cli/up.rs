@@ -147,7 +147,7 @@ fn a_verify_section_that_finds_something_stops_the_migration() {
         "migrations/2_copy.sql",
         "-- Up\ncreate table copy (id int);\ninsert into copy values (1), (2);\n-- Verify\nselect id from copy where id > 1;\n-- Down\ndrop table copy;\n",
     );
-    assert_snapshot!(case.said("up"), @r#"
+    assert_snapshot!(case.said("up"), @"
     exit 14
     ---- stderr
     ↑ app 1_users expand: create table users (TOOK)
@@ -158,10 +158,10 @@ fn a_verify_section_that_finds_something_stops_the_migration() {
       |
     4 | -- Verify
       | ^^^^^^^^^ this step
-      = help: nothing was removed: the old shape still holds; correct the data or the step, then run `dunlin up` again
+      = help: nothing was removed: the old shape still holds; correct the data or the step, then run this again
 
     `dunlin explain verify-failed` says more
-    "#);
+    ");
     assert_snapshot!(case.said("status"), @r#"
     exit 0
     ---- stdout

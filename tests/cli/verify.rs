@@ -59,7 +59,7 @@ fn what_waits_for_its_contract_is_asked_again() {
        |
     11 | [[verify]]
        | ^^^^^^^^^^ this step
-      = help: contract waits for this; correct the data, then run `dunlin verify` again
+      = help: nothing was removed: the old shape still holds; correct the data or the step, then run this again
 
     `dunlin explain verify-failed` says more
     ");
@@ -67,7 +67,7 @@ fn what_waits_for_its_contract_is_asked_again() {
     exit 14
     ---- stdout
     {"schema":"dunlin.event/1","event":"started","store":"app","version":"2","slug":"rename","phase":"verify","direction":"up","summary":"select id,email from people where","resumed":false}
-    {"schema":"dunlin.verify/1","ok":false,"data":{"steps":[{"version":"2","slug":"rename","store":"app","summary":"select id,email from people where","compared":0,"violations":[{"record":"id=2 email=carol"}],"violations_unlisted":0}]},"diagnostics":[{"code":"verify-failed","severity":"error","message":"2_rename in `app`: a verify step found what must not be there:\nid=2 email=carol","file":"migrations/2_rename.toml","line":11,"column":1,"end_line":11,"end_column":11,"labels":[{"file":"migrations/2_rename.toml","line":11,"column":1,"end_line":11,"end_column":11,"message":"this step"}],"help":"contract waits for this; correct the data, then run `dunlin verify` again","causes":[],"facts":{}}]}
+    {"schema":"dunlin.verify/1","ok":false,"data":{"steps":[{"version":"2","slug":"rename","store":"app","summary":"select id,email from people where","compared":0,"violations":[{"record":"id=2 email=carol"}],"violations_unlisted":0}]},"diagnostics":[{"code":"verify-failed","severity":"error","message":"2_rename in `app`: a verify step found what must not be there:\nid=2 email=carol","file":"migrations/2_rename.toml","line":11,"column":1,"end_line":11,"end_column":11,"labels":[{"file":"migrations/2_rename.toml","line":11,"column":1,"end_line":11,"end_column":11,"message":"this step"}],"help":"nothing was removed: the old shape still holds; correct the data or the step, then run this again","causes":[],"facts":{}}]}
     ---- stderr
     error[verify-failed]: 2_rename in `app`: a verify step found what must not be there:
     id=2 email=carol
@@ -75,11 +75,41 @@ fn what_waits_for_its_contract_is_asked_again() {
        |
     11 | [[verify]]
        | ^^^^^^^^^^ this step
-      = help: contract waits for this; correct the data, then run `dunlin verify` again
+      = help: nothing was removed: the old shape still holds; correct the data or the step, then run this again
 
     `dunlin explain verify-failed` says more
     "#);
-    case.done("contract 2 --yes");
+    assert_snapshot!(case.said("contract 2"), @"
+    exit 3
+    ---- stderr
+    error[not-confirmed]: contract removes the old shape of 2_rename
+      = help: nothing was changed; `--dry-run` shows what goes, `--yes` says that it may
+
+    `dunlin explain not-confirmed` says more
+    ");
+    assert_snapshot!(case.said("contract 2 --yes"), @"
+    exit 14
+    ---- stderr
+    error[verify-failed]: 2_rename in `app`: a verify step found what must not be there:
+    id=2 email=carol
+      --> migrations/2_rename.toml:11:1
+       |
+    11 | [[verify]]
+       | ^^^^^^^^^^ this step
+      = help: nothing was removed: the old shape still holds; correct the data or the step, then run this again
+
+    `dunlin explain verify-failed` says more
+    ");
+    let case = case.file("migrations/4_mended.sql", "update people set email_address = email");
+    case.done("up");
+    assert_snapshot!(case.said("contract 2 --yes"), @"
+    exit 0
+    ---- stdout
+    1 migration, 1 step, TOOK
+    ---- stderr
+    ↑ app 2_rename verify: select id,email from people where (TOOK)
+    ↑ app 2_rename contract: alter table people drop column (TOOK)
+    ");
     assert_snapshot!(case.said("verify"), @"
     exit 0
     ---- stdout

@@ -4,6 +4,7 @@ mod back;
 pub(crate) mod baseline;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod contract;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod explain;

@@ -80,7 +80,7 @@ fn perform(args: &Args, printer: &Printer) -> Result<Answer, Failure> {
         Command::Plan(plan) => command::plan::run(plan, &args.global, settings(args, printer)?, printer),
         Command::Up(up) => command::up::run(up, &args.global, settings(args, printer)?, printer),
         Command::Contract(contract) => {
-            command::up::contract(contract, &args.global, settings(args, printer)?, printer)
+            command::contract::run(contract, &args.global, settings(args, printer)?, printer)
         }
         Command::Down(down) => command::down::run(down, &args.global, settings(args, printer)?, printer),
         Command::Redo(redo) => command::down::redo(redo, &args.global, settings(args, printer)?, printer),

@@ -18,6 +18,7 @@ use crate::drive;
 use crate::event::Report;
 use crate::lock::{self, Sessions};
 use crate::plan::{self, Goal, Item, Plan};
+use crate::verify::Proof;
 
 /// Connected stores, by name.
 pub type Stores = BTreeMap<StoreName, AnyStore>;
@@ -68,10 +69,8 @@ pub struct Summary {
     pub stopped_in: Option<Item>,
     /// The steps it did not come to.
     pub remaining: Vec<Item>,
-    /// What a verify step found.
-    pub violations: Vec<Violation>,
-    /// How much more it found.
-    pub unlisted: u64,
+    /// The verify step that found what must not be there, if one did.
+    pub broken: Option<Proof>,
     /// What files and histories disagreed on, as far as that did not stop it.
     pub warnings: Vec<Finding>,
     /// The migrations that wait for a store the run is not about.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dunlin_core::{
-    AnyStore, Check, Checked, History, Migration, MigrationId, Pace, Phase, Result, Seen, Span, Step,
-    StoreName, Violation,
+    AnyStore, Check, Checked, History, Migration, MigrationId, Pace, Phase, Result, Seen, Session, Span,
+    Step, StoreName, Violation,
 };
 
 use crate::event::{Event, Report, StepLabel};
 use crate::lane;
-use crate::plan::Direction;
+use crate::lock::Sessions;
+use crate::plan::{Direction, Item};
 use crate::run::{Context, Histories};
 
 /// What came of one verify step.
@@ -30,6 +31,21 @@ pub struct Proof {
     pub violations: Vec<Violation>,
     /// How much more of it there is.
     pub unlisted: u64,
+}
+
+impl Proof {
+    /// Of a step that found something.
+    pub(crate) fn of(item: &Item, violations: Vec<Violation>, unlisted: u64) -> Self {
+        Self {
+            id: item.migration.id().clone(),
+            store: item.store.clone(),
+            summary: item.op.as_ref().map(|op| op.summary()).unwrap_or_default(),
+            span: item.span,
+            compared: 0,
+            violations,
+            unlisted,
+        }
+    }
 }
 
 /// Where a migration stands with regard to its verify steps.
@@ -68,17 +84,23 @@ fn standing_in(migration: &dyn Migration, store: &StoreName, history: &History) 
     }
 }
 
-/// Runs the verify steps of a migration in all stores of the context. Nothing comes back where the run was cancelled.
+/// Runs the verify steps of a migration in all stores of the context: by the sessions that are held, else by reading
+/// beside whoever holds them. Nothing comes back where the run was cancelled.
 pub async fn verify(
     context: &Context,
     migration: &Arc<dyn Migration>,
+    sessions: &mut Sessions,
     report: Report<'_>,
 ) -> Result<Option<Vec<Proof>>> {
     let mut proofs = Vec::new();
     for (name, store) in &context.stores {
         let steps = lane::steps(&**migration, name);
         for step in steps.into_iter().filter(|step| step.phase == Phase::Verify) {
-            let asked = ask(context, migration, (name, store), step, report).await;
+            let place = match sessions.get_mut(name) {
+                Some(session) => Place::Session(session),
+                None => Place::Store(store),
+            };
+            let asked = ask(context, migration, (step, place), report).await;
             let asked = asked
                 .map_err(|error| error.at(step.span).with("store", name).with("migration", migration.id()))?;
             let Some(proof) = asked else { return Ok(None) };
@@ -88,18 +110,32 @@ pub async fn verify(
     Ok(Some(proofs))
 }
 
+/// Where a question is put.
+enum Place<'a> {
+    Store(&'a AnyStore),
+    Session(&'a mut Box<dyn Session>),
+}
+
+impl Place<'_> {
+    async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
+        match self {
+            Self::Store(store) => store.verify(check).await,
+            Self::Session(session) => session.verify(check).await,
+        }
+    }
+}
+
 async fn ask(
     context: &Context,
     migration: &Arc<dyn Migration>,
-    (name, store): (&StoreName, &AnyStore),
-    step: &Step,
+    (step, mut source): (&Step, Place<'_>),
     report: Report<'_>,
 ) -> Result<Option<Proof>> {
     let (began, usual, summary) = (Instant::now(), Pace::default(), step.op.summary());
-    let pace = context.paces.get(name).unwrap_or(&usual);
+    let pace = context.paces.get(&step.store).unwrap_or(&usual);
     let label = StepLabel {
         id: migration.id(),
-        store: name,
+        store: &step.store,
         phase: step.phase,
         direction: Direction::Up,
         summary: &summary,
@@ -113,7 +149,7 @@ async fn ask(
             return Ok(None);
         }
         let check = Check { op: &*step.op, from: from.as_ref(), pace };
-        match store.verify(&check).await? {
+        match source.verify(&check).await? {
             Checked::Partly(checkpoint) => {
                 let seen = Seen::at(&checkpoint);
                 report(Event::Advanced { step: label, changed: 0, seen });
@@ -123,7 +159,7 @@ async fn ask(
                 if violations.is_empty() {
                     report(Event::Finished { step: label, changed: 0, compared, elapsed: began.elapsed() });
                 }
-                let (id, store, span) = (migration.id().clone(), name.clone(), step.span);
+                let (id, store, span) = (migration.id().clone(), step.store.clone(), step.span);
                 return Ok(Some(Proof { id, store, summary, span, compared, violations, unlisted }));
             }
         }

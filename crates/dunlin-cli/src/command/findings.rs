@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use dunlin_core::{Diagnostic, Error, ErrorKind, Severity, SourceMap, Span, State, Violation};
+use dunlin_core::{Diagnostic, Error, ErrorKind, Severity, SourceMap, State};
 use dunlin_engine::run::Stop;
 use dunlin_engine::verify::Proof;
 use dunlin_engine::{Finding, Item, Reaction, Summary};
@@ -43,7 +43,7 @@ pub(crate) fn failure(stop: Stop, summary: &Summary, sources: SourceMap) -> Fail
         Stop::Failed(error) => (exit_of(&error, summary), vec![Fault::Error(explained(error, summary))]),
         Stop::Refused(findings) => (Exit::Integrity, findings.iter().map(fault).collect()),
         Stop::Unordered(faults) => (Exit::Integrity, faults.into_iter().map(Fault::Diagnostic).collect()),
-        Stop::Violated => (Exit::Verification, vec![violated(summary)]),
+        Stop::Violated => (Exit::Verification, summary.broken.iter().map(broken).collect()),
         Stop::Stale => {
             let fault = Diagnostic::error(
                 "stale-plan",
@@ -111,32 +111,22 @@ fn explained(error: Error, summary: &Summary) -> Error {
     }
 }
 
-fn violated(summary: &Summary) -> Fault {
-    let item = summary.stopped_in.as_ref();
-    let place = item.map(|item| format!("{} in `{}`", item.migration.id(), item.store)).unwrap_or_default();
-    let found = (summary.violations.as_slice(), summary.unlisted);
-    let help = "nothing was removed: the old shape still holds; correct the data or the step, then run `dunlin up` again";
-    Fault::Diagnostic(listed(&place, found, item.and_then(|item| item.span)).help(help))
-}
-
-/// What a verify step found when it was asked again.
+/// What a verify step found.
 pub(super) fn broken(proof: &Proof) -> Fault {
-    let place = format!("{} in `{}`", proof.id, proof.store);
-    let help = "contract waits for this; correct the data, then run `dunlin verify` again";
-    Fault::Diagnostic(listed(&place, (&proof.violations, proof.unlisted), proof.span).help(help))
-}
-
-fn listed(place: &str, (violations, unlisted): (&[Violation], u64), span: Option<Span>) -> Diagnostic {
-    let mut message = format!("{place}: a verify step found what must not be there:");
-    for violation in violations {
+    let mut message =
+        format!("{} in `{}`: a verify step found what must not be there:", proof.id, proof.store);
+    for violation in &proof.violations {
         let _ = write!(message, "\n{violation}");
     }
-    if unlisted > 0 {
-        let _ = write!(message, "\n… and {} more", grouped(unlisted));
+    if proof.unlisted > 0 {
+        let _ = write!(message, "\n… and {} more", grouped(proof.unlisted));
     }
-    let diagnostic = Diagnostic::error("verify-failed", message);
-    match span {
-        Some(span) => diagnostic.at(span, "this step"),
-        None => diagnostic,
-    }
+    let fault = Diagnostic::error("verify-failed", message);
+    let fault = match proof.span {
+        Some(span) => fault.at(span, "this step"),
+        None => fault,
+    };
+    let help =
+        "nothing was removed: the old shape still holds; correct the data or the step, then run this again";
+    Fault::Diagnostic(fault.help(help))
 }

@@ -1,9 +1,9 @@
-//! `dunlin up` and `dunlin contract`: run what is pending.
+//! `dunlin up`: run what is pending.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use dunlin_core::{Diagnostic, State, Version};
+use dunlin_core::{Diagnostic, Version};
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Goal, Outcome, Plan, Summary};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use super::running::{Ended, watched};
 use super::stage::{Stage, block_on};
 use super::{findings, plan};
 use crate::answer::{Answer, Failure, Fault};
-use crate::args::commands::{Contract, Up};
+use crate::args::commands::Up;
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
@@ -88,63 +88,6 @@ async fn all_or_nothing(stage: &mut Stage, goal: &Goal, printer: &Printer) -> Re
     Err(failure)
 }
 
-pub(crate) fn contract(
-    args: &Contract,
-    global: &Global,
-    config: config::Loaded,
-    printer: &Printer,
-) -> Result<Answer, Failure> {
-    let mut stage = Stage::open(global, config, Some(&args.rules))?;
-    stage.pace(&args.pacing);
-    stage.knows(Some(&args.version))?;
-    let goal = Goal { to: None, contract: true, only: Some(args.version.clone()) };
-    block_on(async {
-        // Every store it names must have come that far, also those that `--store` leaves out.
-        let stores = stage.connect_to(&[]).await.map_err(|error| stage.failure(error))?;
-        let histories = run::histories(&stores).await.map_err(|error| stage.failure(error))?;
-        let migration = &stage.loaded.migrations[&args.version];
-        let behind = behind(&histories, &**migration);
-        if !behind.is_empty() {
-            let message =
-                format!("{} is not expanded and verified yet in {}", migration.id(), behind.join(", "));
-            let fault = Diagnostic::error("not-expanded", message);
-            let fault = fault.help("`dunlin up` goes that far; contract comes after it. Nothing was changed");
-            return Err(Failure::of_work(fault));
-        }
-        if args.dry_run {
-            let (plan, summary) = plan::forward(&stage, &goal).await?;
-            let answer = plan::shown(&stage, &plan, &summary, printer);
-            return Ok(stage.finish(answer));
-        }
-        let (run, context, began) = apply(&stage, &goal, |_| Ok(()), printer).await?;
-        told(&stage, &context, run, began)
-    })
-}
-
-/// The stores in which a migration has not come as far as contract.
-fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<String> {
-    let stands = |store: &dunlin_core::StoreName| {
-        histories
-            .get(store)
-            .and_then(|history| history.live(&migration.id().version))
-            .map(|record| record.state)
-    };
-    let stores = dunlin_engine::lane::stores(migration).into_iter();
-    let is_behind = |store: &&dunlin_core::StoreName| {
-        let has_contract = migration
-            .steps()
-            .iter()
-            .any(|step| step.store == **store && step.phase == dunlin_core::Phase::Contract);
-        match stands(store) {
-            Some(State::Done | State::Expanded) => false,
-            // A contract that was interrupted, or is being taken back: it was expanded once.
-            Some(State::Applying) => !has_contract,
-            _ => true,
-        }
-    };
-    stores.filter(is_behind).map(|store| format!("`{store}`")).collect()
-}
-
 /// A failure of which nothing is left in any store.
 fn undone(mut failure: Failure) -> Failure {
     if failure.exit == Exit::Partial {
@@ -159,7 +102,8 @@ fn undone(mut failure: Failure) -> Failure {
     failure
 }
 
-async fn apply(
+/// Runs what leads to a goal, if the plan may run.
+pub(super) async fn apply(
     stage: &Stage,
     goal: &Goal,
     may_run: impl Fn(&Plan) -> Result<(), Stop> + Sync,
@@ -178,7 +122,7 @@ async fn apply(
 }
 
 /// A run as an answer or a failure.
-fn told(stage: &Stage, context: &Context, run: Ended, began: Instant) -> Result<Answer, Failure> {
+pub(super) fn told(stage: &Stage, context: &Context, run: Ended, began: Instant) -> Result<Answer, Failure> {
     let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
     let done = count(&run.summary, steps);
     let answer = ended(context, run, stage)?;
@@ -238,8 +182,8 @@ fn data(context: &Context, summary: &Summary, outcome: &str) -> Value {
         "run": context.author.run.to_string(),
         "outcome": outcome,
         "completed": summary.completed.iter().map(step).collect::<Vec<_>>(),
-        "violations": summary.violations,
-        "violations_unlisted": summary.unlisted,
+        "violations": summary.broken.as_ref().map_or(&[][..], |proof| &proof.violations),
+        "violations_unlisted": summary.broken.as_ref().map_or(0, |proof| proof.unlisted),
         "remaining": summary.stopped_in.iter().chain(&summary.remaining).map(step).collect::<Vec<_>>(),
     })
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use dunlin_core::{Diagnostic, Migration};
 use dunlin_engine::Context;
+use dunlin_engine::lock::Sessions;
 use dunlin_engine::verify::{Proof, Standing, standing, verify};
 use serde_json::{Value, json};
 
@@ -34,7 +35,7 @@ pub(crate) fn run(
         let (ended, stopped_by) = shown(&context.cancel, printer, async |report| {
             let mut proofs = Vec::new();
             for migration in &migrations {
-                match verify(&context, migration, report).await? {
+                match verify(&context, migration, &mut Sessions::new(), report).await? {
                     Some(more) => proofs.extend(more),
                     None => return Ok(None),
                 }
