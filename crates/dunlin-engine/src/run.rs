@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use dunlin_core::{
     AnyStore, Author, Error, ErrorKind, History, Migration, MigrationId, Pace, Result, StoreName, Version,
-    Violation,
 };
 use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
