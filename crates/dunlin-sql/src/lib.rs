@@ -28,6 +28,7 @@ mod query;
 pub mod read;
 mod rebuild;
 pub mod script;
+mod send;
 mod session;
 mod settings;
 mod split;

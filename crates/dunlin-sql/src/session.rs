@@ -9,7 +9,7 @@ use crate::conn::{Conn, Param};
 use crate::dialect::Dialect;
 use crate::history::{self, Entry};
 use crate::lock::{self, Heartbeat};
-use crate::op::Op;
+use crate::op::{Op, Statement};
 use crate::store::Store;
 use crate::tables::Tables;
 use crate::{alone, error, settings, transaction};
@@ -77,15 +77,15 @@ impl Session {
 
     async fn write_suspended(&mut self, entry: Entry<'_>) -> Result<()> {
         let doing = "cannot write the history";
-        if self.tables.dialect == Dialect::Postgres {
+        if let Some(write_all) = self.tables.write_all() {
             let mut params: Vec<Param> = vec![self.token.into()];
             params.extend(entry.record_params());
             params.extend([entry.kind.word().into(), entry.detail.into(), entry.step_param()]);
-            let written = self
-                .conn
-                .run(&self.tables.write_all(), &params)
-                .await
-                .map_err(|failure| self.fail(&failure, doing))?;
+            if self.tables.dialect == Dialect::Sqlite {
+                params.push(lock::millis(self.store.target.lease));
+            }
+            let written =
+                self.conn.run(&write_all, &params).await.map_err(|failure| self.fail(&failure, doing))?;
             return if written == 0 { Err(Self::lost()) } else { Ok(()) };
         }
         self.check_fence().await?;
@@ -113,8 +113,8 @@ impl Session {
         let doing = "cannot check the migration lock";
         let fence = self.tables.fence();
         let holds = if self.tables.dialect == Dialect::Sqlite {
-            let lease = i64::try_from(self.store.target.lease.as_millis()).unwrap_or(i64::MAX);
-            self.conn.run(&fence, &[self.token.into(), lease.into()]).await.map(|changed| changed == 1)
+            let lease = lock::millis(self.store.target.lease);
+            self.conn.run(&fence, &[self.token.into(), lease]).await.map(|changed| changed == 1)
         } else {
             self.conn.rows(&fence, &[self.token.into()]).await.map(|rows| rows.len() == 1)
         };
@@ -138,7 +138,7 @@ pub(crate) fn cursor(op: &Op, at: usize) -> Cursor {
     let sum = if at == 0 {
         String::new()
     } else {
-        Checksum::of(op.statements().take(at).map(|statement| &*statement.canonical)).to_string()
+        Checksum::of(op.statements().take(at).map(Statement::canonical)).to_string()
     };
     Cursor { at, open: false, before: None, sum }
 }
@@ -255,8 +255,8 @@ impl Session {
         let mut violations = Vec::new();
         for statement in op.statements() {
             let found = self.conn.sample(&statement.text, SHOWN).await;
-            let found =
-                found.map_err(|failure| error::of_statement(&failure, statement, &self.store.target.url))?;
+            let found = found
+                .map_err(|failure| error::of_statement(&failure, statement, 0, &self.store.target.url))?;
             violations.extend(found.into_iter().map(|record| Violation { record }));
         }
         if violations.is_empty() {

@@ -157,7 +157,7 @@ impl Tables {
         match self.dialect {
             // A write takes SQLite's one write lock anyway, so it may as well renew the lease.
             Dialect::Sqlite => {
-                format!("update {lock} set expires = {} where id = 1 and token = ?1", self.now_plus(2))
+                format!("update {lock} set expires = {} where id = 1 and token = $1", self.now_plus(2))
             }
             Dialect::Postgres | Dialect::MySql => {
                 format!("select token from {lock} where id = 1 and token = {token} for update")
@@ -195,36 +195,64 @@ impl Tables {
         )
     }
 
-    /// PostgreSQL only: fence, journal and history in one statement, so that a migration costs one round trip more
-    /// than its own statements. Bound: the token; the record's columns, the rows, whether it is settled; kind, detail
-    /// and step of the journal row. Changes no row if the token is not the lock's.
-    pub(crate) fn write_all(&self) -> String {
+    /// Fence, journal and history at once, where the dialect can say that: one statement of PostgreSQL, one request to
+    /// SQLite. Bound: the token; the record's columns, the rows, whether it is settled; kind, detail and step of the
+    /// journal row; for SQLite the lease. Changes no row if the token is not the lock's.
+    pub(crate) fn write_all(&self) -> Option<String> {
+        let lock = self.lock();
         let first = 2;
-        let (rows, settled, kind) =
-            (first + RECORD.len(), first + RECORD.len() + 1, first + RECORD.len() + 2);
-        let of = |name: &str| {
-            format!("${}::text", first + RECORD.iter().position(|column| *column == name).unwrap_or(0))
+        let kind = first + RECORD.len() + 2;
+        match self.dialect {
+            Dialect::Postgres => Some(format!(
+                "with fence as (select token from {lock} where id = 1 and token = $1::bigint for update), journal as ({}) {}",
+                self.append_from("fence", first, kind),
+                self.upsert_from("fence", first),
+            )),
+            // A write takes SQLite's one write lock anyway, so it may as well renew the lease.
+            Dialect::Sqlite => {
+                let (ours, expires) =
+                    (format!("{lock} where id = 1 and token = $1"), self.now_plus(kind + 3));
+                Some(format!(
+                    "update {lock} set expires = {expires} where id = 1 and token = $1; {}; {}",
+                    self.append_from(&ours, first, kind),
+                    self.upsert_from(&ours, first),
+                ))
+            }
+            Dialect::MySql => None,
+        }
+    }
+
+    /// Appends a journal row to a record whose columns are bound from `first` on, if `fence` has a row.
+    fn append_from(&self, fence: &str, first: usize, kind: usize) -> String {
+        let of = |name: &str| match name {
+            "kind" => kind,
+            "detail" => kind + 1,
+            name => first + RECORD.iter().position(|column| *column == name).unwrap_or(0),
         };
-        let event = EVENT.map(|name| match name {
-            "kind" => format!("${kind}::text"),
-            "detail" => format!("${}::text", kind + 1),
-            name => of(name),
-        });
+        let values: Vec<String> = EVENT.into_iter().map(|name| self.texts(of(name), 1)).collect();
         format!(
-            "with fence as (select token from {} where id = 1 and token = $1::bigint for update), \
-             journal as (insert into {} ({}, step, token, at, format) select {}, ${}::bigint, $1::bigint, {now}, 1 from fence) \
-             insert into {} ({}, started, finished, rows_changed, format) select {}, now(), {}, ${rows}::bigint, 1 from fence {}",
-            self.lock(),
+            "insert into {} ({}, step, token, at, format) select {}, {}, {}, {}, 1 from {fence}",
             self.journal(),
             EVENT.join(", "),
-            event.join(", "),
-            kind + 2,
+            values.join(", "),
+            self.number(kind + 2),
+            self.number(1),
+            self.now(),
+        )
+    }
+
+    /// Inserts or replaces a record whose columns are bound from `first` on, if `fence` has a row.
+    fn upsert_from(&self, fence: &str, first: usize) -> String {
+        let rows = first + RECORD.len();
+        format!(
+            "insert into {} ({}, started, rows_changed, finished, format) select {}, {}, {}, {}, 1 from {fence} {}",
             self.history(),
             RECORD.join(", "),
             self.texts(first, RECORD.len()),
-            self.finished(settled),
+            self.began(),
+            self.number(rows),
+            self.finished(rows + 1),
             self.on_conflict(),
-            now = self.now(),
         )
     }
 
@@ -284,13 +312,18 @@ impl Tables {
         }
     }
 
+    /// When what a record is about began, as far as the server knows: with its transaction.
+    fn began(&self) -> &'static str {
+        if self.dialect == Dialect::Postgres { "now()" } else { self.now() }
+    }
+
     /// The server's clock, that many milliseconds from now; bound.
     pub(crate) fn now_plus(&self, index: usize) -> String {
         match self.dialect {
             Dialect::Postgres => format!("clock_timestamp() + ${index}::bigint * interval '1 millisecond'"),
             Dialect::MySql => "utc_timestamp(6) + interval (? * 1000) microsecond".to_owned(),
             Dialect::Sqlite => {
-                format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', (?{index} / 1000.0) || ' seconds')")
+                format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', (${index} / 1000.0) || ' seconds')")
             }
         }
     }
