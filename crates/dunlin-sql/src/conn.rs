@@ -250,7 +250,7 @@ where
     Ok(arguments)
 }
 
-fn cells<R>(row: &R) -> sqlx::Result<Vec<Cell>>
+pub(crate) fn cells<R>(row: &R) -> sqlx::Result<Vec<Cell>>
 where
     R: Row,
     usize: sqlx::ColumnIndex<R>,

@@ -6,6 +6,7 @@
 mod alone;
 mod backend;
 mod blocker;
+mod bulk;
 mod canonical;
 mod classify;
 mod conn;

@@ -103,14 +103,11 @@ impl Tables {
         ]
     }
 
-    /// Everything of every record but its files.
-    pub(crate) fn select_history(&self) -> String {
-        let (started, finished) = (self.millis("started"), self.millis("finished"));
-        format!(
-            "select {}, {started}, {finished}, rows_changed, format from {}",
-            RECORD[..13].join(", "),
-            self.history()
-        )
+    /// The columns of a record without its files, as [`crate::history`] reads them.
+    pub(crate) fn record_columns(&self) -> Vec<String> {
+        let times = [self.millis("started"), self.millis("finished")];
+        let numbers = ["rows_changed", "format"].map(str::to_owned);
+        RECORD[..13].iter().map(|name| (*name).to_owned()).chain(times).chain(numbers).collect()
     }
 
     pub(crate) fn select_files(&self) -> String {
