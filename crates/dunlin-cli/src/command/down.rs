@@ -123,12 +123,13 @@ impl Back {
         }
         let versions = reverse::versions(&stage.loaded.migrations, &histories, extent);
         let backends = stage.project.backends();
+        let loaded = &mut *stage.loaded;
         let resolved = reverse::resolve(
             &versions,
-            &stage.loaded.migrations,
+            &loaded.migrations,
             &histories,
             (&context.stores, &backends),
-            &mut stage.loaded.sources,
+            &mut loaded.sources,
         )
         .await;
         let reversal = resolved.map_err(|error| stage.failure(error))?;
