@@ -11,15 +11,15 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone)]
 pub struct Version {
     text: Arc<str>,
-    /// Nothing where it is too large, which is more than every number.
-    value: Option<u64>,
+    /// The largest there is where it is larger.
+    value: u64,
 }
 
 impl Version {
     /// Digits only; anything else is no version.
     pub fn parse(text: &str) -> Option<Self> {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| Self { text: text.into(), value: text.parse().ok() })
+        is_number.then(|| Self { text: text.into(), value: text.parse().unwrap_or(u64::MAX) })
     }
 
     /// As the user wrote it.
@@ -48,15 +48,12 @@ impl PartialOrd for Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        match (self.value, other.value) {
-            (Some(left), Some(right)) => left.cmp(&right),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => {
-                let (left, right) = (self.significant(), other.significant());
-                left.len().cmp(&right.len()).then_with(|| left.cmp(right))
-            }
-        }
+        let by_text = || {
+            let (left, right) = (self.significant(), other.significant());
+            left.len().cmp(&right.len()).then_with(|| left.cmp(right))
+        };
+        let is_large = self.value == u64::MAX;
+        self.value.cmp(&other.value).then_with(|| if is_large { by_text() } else { Ordering::Equal })
     }
 }
 

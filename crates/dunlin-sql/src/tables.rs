@@ -1,7 +1,11 @@
 //! dunlin's own tables, as text: how they are made, read and written in each dialect. Times are the server's, stored
 //! in its own type for people who look, and read as milliseconds.
 
+mod write;
+
 use crate::dialect::Dialect;
+
+pub(crate) use write::is_without_token;
 
 /// The names of our tables, in one dialect and schema.
 #[derive(Debug, Clone)]
@@ -148,158 +152,6 @@ impl Tables {
         format!("select sequence from {} limit 1", self.journal())
     }
 
-    /// Checks the fencing token and keeps it from changing until the transaction ends.
-    pub(crate) fn fence(&self) -> String {
-        let (lock, token) = (self.lock(), self.dialect.placeholder(1));
-        match self.dialect {
-            // A write takes SQLite's one write lock anyway, so it may as well renew the lease.
-            Dialect::Sqlite => {
-                format!("update {lock} set expires = {} where id = 1 and token = $1", self.now_plus(2))
-            }
-            Dialect::Postgres | Dialect::MySql => {
-                format!("select token from {lock} where id = 1 and token = {token} for update")
-            }
-        }
-    }
-
-    /// Inserts or replaces a record. Bound: the record's columns, the rows, whether it is settled.
-    pub(crate) fn upsert(&self) -> String {
-        let names: Vec<&str> =
-            RECORD.into_iter().chain(["started", "rows_changed", "finished", "format"]).collect();
-        format!(
-            "insert into {} ({}) values ({}, {}, {}, {}, 1) {}",
-            self.history(),
-            names.join(", "),
-            self.texts(1, RECORD.len()),
-            self.now(),
-            self.number(RECORD.len() + 1),
-            self.finished(RECORD.len() + 2),
-            self.on_conflict(),
-        )
-    }
-
-    /// Appends a journal row. Bound: the event's columns, the step, the token.
-    pub(crate) fn append(&self) -> String {
-        let count = EVENT.len();
-        format!(
-            "insert into {} ({}, step, token, at, format) values ({}, {}, {}, {}, 1)",
-            self.journal(),
-            EVENT.join(", "),
-            self.texts(1, count),
-            self.number(count + 1),
-            self.number(count + 2),
-            self.now(),
-        )
-    }
-
-    /// Fence, journal and history at once, where the dialect can say that: one statement of PostgreSQL, one request to
-    /// SQLite. Bound: the token; the record's columns, the rows, whether it is settled; kind, detail and step of the
-    /// journal row; for SQLite the lease. Changes no row if the token is not the lock's.
-    pub(crate) fn write_all(&self) -> Option<String> {
-        let lock = self.lock();
-        let first = 2;
-        let kind = first + RECORD.len() + 2;
-        match self.dialect {
-            Dialect::Postgres => Some(format!(
-                "with fence as (select token from {lock} where id = 1 and token = $1::bigint for update), journal as ({}) {}",
-                self.append_from("fence", first, kind),
-                self.upsert_from("fence", first),
-            )),
-            // A write takes SQLite's one write lock anyway, so it may as well renew the lease.
-            Dialect::Sqlite => {
-                let (ours, expires) =
-                    (format!("{lock} where id = 1 and token = $1"), self.now_plus(kind + 3));
-                Some(format!(
-                    "update {lock} set expires = {expires} where id = 1 and token = $1; {}; {}",
-                    self.append_from(&ours, first, kind),
-                    self.upsert_from(&ours, first),
-                ))
-            }
-            Dialect::MySql => None,
-        }
-    }
-
-    /// Appends a journal row to a record whose columns are bound from `first` on, if `fence` has a row.
-    fn append_from(&self, fence: &str, first: usize, kind: usize) -> String {
-        let of = |name: &str| match name {
-            "kind" => kind,
-            "detail" => kind + 1,
-            name => first + RECORD.iter().position(|column| *column == name).unwrap_or(0),
-        };
-        let values: Vec<String> = EVENT.into_iter().map(|name| self.texts(of(name), 1)).collect();
-        format!(
-            "insert into {} ({}, step, token, at, format) select {}, {}, {}, {}, 1 from {fence}",
-            self.journal(),
-            EVENT.join(", "),
-            values.join(", "),
-            self.number(kind + 2),
-            self.number(1),
-            self.now(),
-        )
-    }
-
-    /// Inserts or replaces a record whose columns are bound from `first` on, if `fence` has a row.
-    fn upsert_from(&self, fence: &str, first: usize) -> String {
-        let rows = first + RECORD.len();
-        format!(
-            "insert into {} ({}, started, rows_changed, finished, format) select {}, {}, {}, {}, 1 from {fence} {}",
-            self.history(),
-            RECORD.join(", "),
-            self.texts(first, RECORD.len()),
-            self.began(),
-            self.number(rows),
-            self.finished(rows + 1),
-            self.on_conflict(),
-        )
-    }
-
-    fn on_conflict(&self) -> String {
-        let table = self.history();
-        let new = |name: &str| match self.dialect {
-            Dialect::MySql => format!("values({name})"),
-            Dialect::Postgres | Dialect::Sqlite => format!("excluded.{name}"),
-        };
-        let old = |name: &str| {
-            if self.dialect == Dialect::Postgres { format!("{table}.{name}") } else { name.to_owned() }
-        };
-        // MySQL assigns from left to right, so `started`, which looks at the old state, comes first.
-        let started = format!(
-            "started = case when {} = 'undone' then {} else coalesce({}, {}) end",
-            old("state"),
-            new("started"),
-            old("started"),
-            new("started")
-        );
-        let others = RECORD[1..]
-            .iter()
-            .chain(&["finished", "rows_changed", "format"])
-            .map(|name| format!("{name} = {}", new(name)));
-        let sets: Vec<String> = std::iter::once(started).chain(others).collect();
-        match self.dialect {
-            Dialect::MySql => format!("on duplicate key update {}", sets.join(", ")),
-            Dialect::Postgres | Dialect::Sqlite => {
-                format!("on conflict (version) do update set {}", sets.join(", "))
-            }
-        }
-    }
-
-    fn texts(&self, first: usize, count: usize) -> String {
-        let cast = if self.dialect == Dialect::Postgres { "::text" } else { "" };
-        (first..first + count)
-            .map(|index| self.dialect.placeholder(index) + cast)
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    fn number(&self, index: usize) -> String {
-        let cast = if self.dialect == Dialect::Postgres { "::bigint" } else { "" };
-        self.dialect.placeholder(index) + cast
-    }
-
-    fn finished(&self, index: usize) -> String {
-        format!("case when {} = 1 then {} end", self.number(index), self.now())
-    }
-
     /// The server's clock, now: not the start of the transaction.
     pub(crate) fn now(&self) -> &'static str {
         match self.dialect {
@@ -307,11 +159,6 @@ impl Tables {
             Dialect::MySql => "utc_timestamp(6)",
             Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
         }
-    }
-
-    /// When what a record is about began, as far as the server knows: with its transaction.
-    fn began(&self) -> &'static str {
-        if self.dialect == Dialect::Postgres { "now()" } else { self.now() }
     }
 
     /// The server's clock, that many milliseconds from now; bound.

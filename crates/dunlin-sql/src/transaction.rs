@@ -31,23 +31,19 @@ fn opening(session: &Session) -> Vec<String> {
     }
 }
 
-/// Commits what went well and rolls back what did not; the first failure is returned.
-pub(crate) async fn end<T>(session: &mut Session, result: Result<T>) -> Result<T> {
-    match result {
-        Ok(value) => match session.conn.execute("commit").await {
-            Ok(_) => Ok(value),
-            Err(failure) => {
-                let failed = session.fail(&failure, "cannot commit");
-                let _ = session.conn.execute("rollback").await;
-                Err(failed)
-            }
-        },
-        Err(first) => {
-            // On a connection that is gone the server rolls back by itself.
-            let _ = session.conn.execute("rollback").await;
-            Err(first)
-        }
+/// Commits.
+pub(crate) async fn commit(session: &mut Session) -> Result<()> {
+    let committed = session.conn.execute("commit").await;
+    committed.map(drop).map_err(|failure| session.fail(&failure, "cannot commit"))
+}
+
+/// Rolls back what went wrong, or could not be committed.
+pub(crate) async fn settle<T>(session: &mut Session, result: Result<T>) -> Result<T> {
+    if result.is_err() {
+        // On a connection that is gone the server rolls back by itself.
+        let _ = session.conn.execute("rollback").await;
     }
+    result
 }
 
 /// Runs one unit of a script. Statements of a way back that fail although their effect already holds are left out.
@@ -124,7 +120,7 @@ async fn attempt(
         (Ok(changed), Ok(())) => record(session, op, (unit, first), work, changed).await,
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
-    end(session, result).await.map_err(|error| Failed { error, index, is_broken })
+    settle(session, result).await.map_err(|error| Failed { error, index, is_broken })
 }
 
 /// Sends the statements of a unit, at the head of a transaction; the rows they changed. A failure knows its statement.
@@ -140,7 +136,7 @@ async fn statements(
     sent.map_err(|failed| send::Failed { index: failed.index.map(|index| indexes[index]), ..failed })
 }
 
-/// Writes down that a unit is complete.
+/// Writes down that a unit is complete, and commits both.
 async fn record(
     session: &mut Session,
     op: &Op,
@@ -156,7 +152,7 @@ async fn record(
     let detail = record.checkpoint.as_ref().map(|checkpoint| checkpoint.0.clone());
     let entry =
         Entry { record: &record, files: work.files, kind, step: work.step(), detail: detail.as_deref() };
-    session.write_here(entry).await?;
+    session.write_and_commit(entry).await?;
     Ok(if is_last { Advance::complete(record, changed) } else { Advance::partly(record, changed) })
 }
 
