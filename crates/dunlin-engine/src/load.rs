@@ -105,14 +105,16 @@ pub fn load_stored(
 }
 
 fn load_all(mut loaded: Loaded, files: &[File], scope: &Scope<'_>) -> Loaded {
-    let mut groups: BTreeMap<Version, Vec<Named<'_>>> = BTreeMap::new();
+    let mut named: Vec<Named<'_>> = Vec::with_capacity(files.len());
     for file in files {
         match open(file, &mut loaded.sources) {
-            Ok(named) => groups.entry(named.name.version.clone()).or_default().push(named),
+            Ok(one) => named.push(one),
             Err(fault) => loaded.diagnostics.push(fault),
         }
     }
-    let groups: Vec<Vec<Named<'_>>> = groups.into_values().collect();
+    named.sort_by(|left, right| left.name.version.cmp(&right.name.version));
+    let groups: Vec<&[Named<'_>]> =
+        named.chunk_by(|left, right| left.name.version == right.name.version).collect();
     for (migration, faults) in side::by_side(&groups, |group| Reader::new(scope, group).read(group)) {
         loaded.diagnostics.extend(faults);
         loaded.migrations.insert(migration.id.version.clone(), Arc::new(migration));
@@ -191,6 +193,9 @@ impl<'a> Reader<'a> {
                 self.read_native(file, group);
             }
         }
+        // Thousands of these are kept, and most have one of each.
+        self.migration.steps.shrink_to_fit();
+        self.migration.files.shrink_to_fit();
         (self.migration, self.faults)
     }
 

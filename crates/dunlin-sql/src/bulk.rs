@@ -1,16 +1,19 @@
-//! Whole tables of ours, row by row. SQLite's come as one JSON text: each row by itself would be allocated column by
-//! column on the thread of its library, and cross to ours alone.
+//! Whole tables of ours, row by row. SQLite's come as JSON texts of many rows: each row by itself would be allocated
+//! column by column on the thread of its library, and cross to ours alone.
 
 use std::fmt;
 
 use futures_util::TryStreamExt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, SeqAccess, Visitor};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use crate::conn::{Cell, Conn, cells};
 
+/// So many of SQLite's rows are one text.
+const PAGE: usize = 1000;
+
 impl Conn {
-    /// Hands over every row of a table of ours. The columns are whole numbers and texts.
+    /// Hands over every row of a table of ours. The columns are whole numbers and texts, the first is the key, a text that is not empty.
     pub(crate) async fn each(
         &mut self,
         columns: &[String],
@@ -33,14 +36,45 @@ impl Conn {
                 }
             }
             Self::Sqlite(conn) => {
-                let select = format!("select json_group_array(json_array({columns})) from {table}");
-                let all = sqlx::query(AssertSqlSafe(select)).fetch_one(conn).await?;
-                let mut json = serde_json::Deserializer::from_str(all.try_get_unchecked(0)?);
-                let read = Rows(&mut row).deserialize(&mut json);
-                read.map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+                // One look at the whole, so that no page tells of a later moment than another.
+                let read = pages(conn, &columns, table, &mut row).await;
+                let ended = sqlx::raw_sql("commit").execute(conn).await;
+                read?;
+                ended?;
             }
         }
         Ok(())
+    }
+}
+
+async fn pages(
+    conn: &mut SqliteConnection,
+    columns: &str,
+    table: &str,
+    row: &mut (impl FnMut(&[Cell]) + Send),
+) -> sqlx::Result<()> {
+    let (key, _) = columns.split_once(", ").unwrap_or((columns, ""));
+    let select = format!(
+        "select json_group_array(json_array({columns})) from (select * from {table} where {key} > $1 order by {key} limit {PAGE})"
+    );
+    let first = format!("begin; {select}");
+    let mut last = String::new();
+    loop {
+        let text = if last.is_empty() { &first } else { &select };
+        let page = sqlx::query(AssertSqlSafe(&**text)).bind(last.clone()).fetch_one(&mut *conn).await?;
+        let mut count = 0;
+        let mut json = serde_json::Deserializer::from_str(page.try_get_unchecked(0)?);
+        let read = Rows(&mut |cells: &[Cell]| {
+            row(cells);
+            count += 1;
+            if let Some(key) = cells[0].text().filter(|key| **key > *last) {
+                key.clone_into(&mut last);
+            }
+        });
+        read.deserialize(&mut json).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        if count < PAGE {
+            return Ok(());
+        }
     }
 }
 

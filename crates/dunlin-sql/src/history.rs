@@ -29,14 +29,18 @@ pub(crate) async fn read(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Resul
 /// All records; none where there is no such table.
 async fn select(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Result<Option<History>>> {
     let (columns, table) = (tables.record_columns(), tables.history());
-    let mut records: Vec<Record> = Vec::new();
+    let mut history = History::default();
+    let mut last = None;
     let mut wrong = None;
-    let keep = |row: &[Cell]| match record(row, records.last()) {
-        Ok(record) => records.push(record),
+    let keep = |row: &[Cell]| match record(row, last.as_ref()) {
+        Ok(record) => {
+            last = Some(record.author.clone());
+            history.records.insert(record.id.version.clone(), record);
+        }
         Err(error) => wrong = wrong.take().or_else(|| Some(naming(error, row, tables))),
     };
     match conn.each(&columns, &table, keep).await {
-        Ok(()) => Ok(wrong.map_or_else(|| Ok(Some(records.into_iter().collect())), Err)),
+        Ok(()) => Ok(wrong.map_or(Ok(Some(history)), Err)),
         Err(error) if is_missing_table(&error) => Ok(Ok(None)),
         Err(error) if is_missing_column(&error) => {
             let message = error.as_database_error().map(DatabaseError::message).unwrap_or_default();
@@ -83,8 +87,8 @@ pub(crate) fn is_missing_table(error: &sqlx::Error) -> bool {
     matches!(&*code, "42P01" | "3F000" | "42S02") || error.message().starts_with("no such table: dunlin_")
 }
 
-/// A record; the one before it may well have been written by the same run.
-fn record(row: &[Cell], before: Option<&Record>) -> Result<Record> {
+/// A record. What was written before it may well be by the same author.
+fn record(row: &[Cell], before: Option<&Author>) -> Result<Record> {
     let text = |index: usize, what: &str| row[index].text().ok_or_else(|| damaged(what, "nothing"));
     readable(row[16].int().unwrap_or_default())?;
     Ok(Record {
@@ -95,7 +99,7 @@ fn record(row: &[Cell], before: Option<&Record>) -> Result<Record> {
         steps: decode_steps(text(5, "steps")?),
         checkpoint: row[6].text().map(|text| Checkpoint(text.into())),
         text: Checksum(text(7, "text_sum")?.into()),
-        author: author(&row[8..12], before.map(|before| &before.author))?,
+        author: author(&row[8..12], before)?,
         note: row[12].text().map(str::to_owned),
         started: row[13].int().map(Timestamp),
         finished: row[14].int().map(Timestamp),

@@ -45,6 +45,7 @@ pub(crate) fn group(
         grouping.add(next);
     }
     grouping.flush();
+    grouping.units.shrink_to_fit();
     Op { dialect, units: grouping.units, foreign_keys }
 }
 
@@ -170,7 +171,9 @@ impl Grouping<'_> {
 
     fn flush(&mut self) {
         if !self.open.is_empty() {
-            self.units.push(Unit { alone: None, statements: std::mem::take(&mut self.open) });
+            let mut statements = std::mem::take(&mut self.open);
+            statements.shrink_to_fit();
+            self.units.push(Unit { alone: None, statements });
         }
     }
 
