@@ -24,6 +24,17 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether it goes through records of the store, however many there are: it runs in chunks then, and waits while the
+    /// store is under strain.
+    fn moves(&self) -> bool {
+        false
+    }
+
+    /// The way back, where the op itself knows it. What the author writes goes before this.
+    fn undo(&self) -> Option<AnyOp> {
+        None
+    }
+
     /// Whether there is nothing to do: an empty file, a section of comments.
     fn is_empty(&self) -> bool {
         false
@@ -34,9 +45,14 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
 pub type AnyOp = Arc<dyn Op>;
 
 impl dyn Op {
+    /// This op, if it is of that kind.
+    pub fn kind<T: Op>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
+
     /// This op as the type of the backend that must run it.
     pub fn own<T: Op>(&self) -> Result<&T> {
-        (self as &dyn Any).downcast_ref().ok_or_else(|| {
+        self.kind().ok_or_else(|| {
             Error::new(
                 ErrorKind::Unsupported,
                 format!("`{}` belongs to another kind of store", self.summary()),

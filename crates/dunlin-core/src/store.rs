@@ -1,7 +1,6 @@
 //! A store, and a store whose migration lock we hold. Reading needs a [`Store`]; every write needs a [`Session`].
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +9,7 @@ use crate::error::Result;
 use crate::history::{Checkpoint, Event, EventKind, History, Record, StoredFile, Timestamp};
 use crate::id::{RunId, Version};
 use crate::op::Op;
+use crate::pace::Pace;
 
 /// A database we can read. Nothing here creates or changes anything but [`Store::try_lock`] and [`Store::unlock`].
 #[async_trait]
@@ -34,6 +34,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Takes the lock away from the holder with this token, and makes sure that it can write no more.
     async fn unlock(&self, token: i64) -> Result<()>;
+
+    /// Runs a verify op on from a checkpoint, for one bout. Reads only, so that anybody may ask at any time.
+    async fn verify(&self, check: &Check<'_>) -> Result<Checked>;
 
     /// Facts about the server and the login, as `(what, finding)`, for `dunlin doctor`.
     async fn examine(&self) -> Result<Vec<(String, String)>>;
@@ -84,8 +87,18 @@ pub trait Session: fmt::Debug + Send {
     /// recorded together with the work where the store has transactions, after it where it has not.
     async fn advance(&mut self, work: &Work<'_>) -> Result<Advance>;
 
+    /// Runs a verify op on from a checkpoint, for one bout. Records nothing.
+    async fn verify(&mut self, check: &Check<'_>) -> Result<Checked>;
+
+    /// Writes how far a record got, without a journal line.
+    async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()>;
+
     /// Writes a record and a journal line without running anything.
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()>;
+
+    /// Why moving data should wait just now: a replica lags, others queue for locks. What cannot be read is an error:
+    /// nobody moves data blindly.
+    async fn strain(&mut self, pace: &Pace) -> Result<Option<String>>;
 
     /// Appends a journal line about a record that stays as it is.
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()>;
@@ -105,10 +118,8 @@ pub struct Work<'a> {
     pub done: &'a Record,
     /// The files to keep with the record.
     pub files: &'a [StoredFile],
-    /// Whether the op only looks: any row, document or value it finds is a violation.
-    pub is_verify: bool,
-    /// At most so many rows, documents or keys in one go, where an op moves data.
-    pub limit: NonZeroU32,
+    /// How to go about it, where an op moves data.
+    pub pace: &'a Pace,
 }
 
 impl Work<'_> {
@@ -146,8 +157,6 @@ pub struct Advance {
     pub record: Record,
     /// Rows, documents or keys changed by this advance.
     pub changed: u64,
-    /// What a verify op found that must not be there. Nothing is recorded then.
-    pub violations: Vec<Violation>,
     /// Whether the step is complete.
     pub is_done: bool,
     /// What a reader of the run should know: a leftover that was removed, a statement found already in effect.
@@ -157,7 +166,7 @@ pub struct Advance {
 impl Advance {
     /// The step got as far as `record` says.
     pub fn partly(record: Record, changed: u64) -> Self {
-        Self { record, changed, violations: Vec::new(), is_done: false, notes: Vec::new() }
+        Self { record, changed, is_done: false, notes: Vec::new() }
     }
 
     /// The step is complete, and `record` says so.
@@ -166,9 +175,55 @@ impl Advance {
     }
 }
 
-/// A record that a verify op found and that must not be there.
+/// A verify op under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Check<'a> {
+    /// What must hold.
+    pub op: &'a dyn Op,
+    /// Where to go on from.
+    pub from: Option<&'a Checkpoint>,
+    /// How to go about it.
+    pub pace: &'a Pace,
+}
+
+/// How far a verify op got.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    /// Not to the end; what was found so far is in the checkpoint.
+    Partly(Checkpoint),
+    /// To the end, over so many records, where it counts them. All is well if nothing is listed.
+    Wholly {
+        /// What must not be there, as many as are shown.
+        violations: Vec<Violation>,
+        /// How many more there are.
+        unlisted: u64,
+        /// How many records were looked at.
+        scanned: u64,
+    },
+}
+
+/// A record that a verify op found and that must not be there.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Violation {
-    /// Its key or its values.
+    /// Which one: its key.
     pub record: String,
+    /// What is wrong with it, in values that not everybody may see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<String>,
+}
+
+impl Violation {
+    /// A record of which no more is to be said.
+    pub fn new(record: impl Into<String>) -> Self {
+        Self { record: record.into(), values: None }
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.values {
+            Some(values) => write!(f, "{}: {values}", self.record),
+            None => f.write_str(&self.record),
+        }
+    }
 }

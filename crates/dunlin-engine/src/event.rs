@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dunlin_core::{AnyOp, Holder, MigrationId, Phase, StoreName};
+use dunlin_core::{AnyOp, Holder, MigrationId, Phase, Seen, StoreName};
 
 use crate::plan::Direction;
 
@@ -32,6 +32,15 @@ pub enum Event<'a> {
         step: StepLabel<'a>,
         /// Rows, documents or keys changed by it in this run so far.
         changed: u64,
+        /// How far it got through its records, if it goes through any.
+        seen: Option<Seen>,
+    },
+    /// A step waits, because moving data on would harm the store.
+    Throttled {
+        /// Which step.
+        step: StepLabel<'a>,
+        /// Why.
+        reason: &'a str,
     },
     /// Something about a step that its reader should know.
     Noted {
@@ -55,6 +64,8 @@ pub enum Event<'a> {
         step: StepLabel<'a>,
         /// Rows, documents or keys changed by it in this run.
         changed: u64,
+        /// Records that a verify step looked at, where it counted them.
+        compared: u64,
         /// How long it took in this run.
         elapsed: Duration,
     },

@@ -3,17 +3,20 @@
 //! known here.
 
 pub mod audit;
+mod drive;
 pub mod event;
 pub mod lane;
 pub mod load;
 pub mod lock;
 pub mod mark;
+mod pace;
 pub mod plan;
 pub mod reverse;
 pub mod run;
 pub mod status;
 mod step;
 pub mod toml;
+pub mod verify;
 
 pub use audit::{Finding, FindingKind, Policy, Reaction};
 pub use event::{Event, Report};

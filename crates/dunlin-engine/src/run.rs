@@ -4,20 +4,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunlin_core::{
-    AnyStore, Author, Error, ErrorKind, History, Migration, MigrationId, Result, StoreName, Version,
-    Violation,
+    AnyStore, Author, Error, ErrorKind, History, Migration, MigrationId, Pace, Result, StoreName, Version,
 };
 use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{self, Finding, Policy, Reaction};
+use crate::drive;
 use crate::event::Report;
 use crate::lock::{self, Sessions};
 use crate::plan::{self, Goal, Item, Plan};
-use crate::step;
+use crate::verify::Proof;
 
 /// Connected stores, by name.
 pub type Stores = BTreeMap<StoreName, AnyStore>;
@@ -41,6 +41,10 @@ pub struct Context {
     pub policy: Policy,
     /// Pauses the run at the next safe point.
     pub cancel: CancellationToken,
+    /// When data stops being moved; the run pauses then.
+    pub until: Option<Instant>,
+    /// How data is moved, store by store; in the usual way where nothing is said.
+    pub paces: BTreeMap<StoreName, Pace>,
     /// What the histories said a moment ago, where they were just read: whether anything is to do at all is decided by
     /// them. What is done is decided by reading them again under the locks.
     pub known: Option<Histories>,
@@ -64,8 +68,8 @@ pub struct Summary {
     pub stopped_in: Option<Item>,
     /// The steps it did not come to.
     pub remaining: Vec<Item>,
-    /// What a verify step found.
-    pub violations: Vec<Violation>,
+    /// The verify step that found what must not be there, if one did.
+    pub broken: Option<Proof>,
     /// What files and histories disagreed on, as far as that did not stop it.
     pub warnings: Vec<Finding>,
     /// The migrations that wait for a store the run is not about.
@@ -175,7 +179,7 @@ async fn attempt(
         context.stores.clone().into_iter().partition(|(name, _)| names.contains(name));
     let me = lock::me(&context.author.who, &context.author.run);
     let mut sessions = lock::take(&wanted, &me, context.lock_wait, &context.cancel, report).await?;
-    let result = drive(context, planner, &mut sessions, &others, (summary, report)).await;
+    let result = under_locks(context, planner, &mut sessions, &others, (summary, report)).await;
     let released = lock::release(sessions).await;
     let outcome = result?;
     released?;
@@ -183,7 +187,7 @@ async fn attempt(
 }
 
 /// Plans again under the locks, and runs that. Another runner may have done all of it meanwhile.
-async fn drive(
+async fn under_locks(
     context: &Context,
     planner: Planner<'_>,
     sessions: &mut Sessions,
@@ -201,24 +205,5 @@ async fn drive(
         let message = format!("the plan changed while waiting for the locks: it now needs `{name}` too");
         return Err(Error::new(ErrorKind::Locked, message).help("run it again").into());
     }
-    let mut items = plan.items.into_iter();
-    while let Some(item) = items.next() {
-        let session = sessions.get_mut(&item.store).expect("its lock was taken above");
-        let history = histories.entry(item.store.clone()).or_default();
-        match step::run(context, &item, session, history, report).await {
-            Ok(step::End::Complete) => summary.completed.push(item),
-            stopped => {
-                summary.stopped_in = Some(item);
-                summary.remaining = items.collect();
-                return match stopped? {
-                    step::End::Violated(violations) => {
-                        summary.violations = violations;
-                        Err(Stop::Violated)
-                    }
-                    _ => Ok(Outcome::Paused),
-                };
-            }
-        }
-    }
-    Ok(Outcome::Complete)
+    drive::drive(context, plan.items, sessions, &mut histories, (summary, report)).await
 }

@@ -1,21 +1,19 @@
 //! One step, advanced until it is done. Every advance is a resume from the record that the store holds.
 
-use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use dunlin_core::{
-    Advance, Author, Checkpoint, Cursor, Error, ErrorKind, EventKind, History, Origin, Phase, Record, Result,
-    Session, State, StoredFile, Violation, Work,
+    Advance, Author, Check, Checked, Checkpoint, Cursor, Error, ErrorKind, EventKind, History, Op, Origin,
+    Pace, Phase, Record, Result, Seen, Session, State, StoredFile, Violation, Work,
 };
 
 use crate::event::{Event, Report, StepLabel};
 use crate::lane;
 use crate::lock::jitter;
+use crate::pace::Watch;
 use crate::plan::{Direction, Item};
 use crate::run::Context;
-
-/// How many rows, documents or keys move in one go.
-const LIMIT: NonZeroU32 = NonZeroU32::new(1000).expect("a thousand is not zero");
 
 /// How a step ended, if it did not fail.
 pub(crate) enum End {
@@ -23,7 +21,10 @@ pub(crate) enum End {
     /// Stopped at a safe point.
     Paused,
     /// A verify step found something.
-    Violated(Vec<Violation>),
+    Violated {
+        violations: Vec<Violation>,
+        unlisted: u64,
+    },
 }
 
 pub(crate) async fn run(
@@ -45,11 +46,16 @@ pub(crate) async fn run(
     };
     let began = Instant::now();
     report(Event::Started(label));
+    let usual = Pace::default();
+    let pace = context.paces.get(&item.store).unwrap_or(&usual);
     let mut step = Step {
         context,
+        pace,
+        files: item.migration.files(&item.store),
         item,
         label,
         changed: 0,
+        compared: 0,
         records: records(item, history, &context.author),
         is_ours: false,
     };
@@ -57,16 +63,21 @@ pub(crate) async fn run(
     // What the store holds now is what the next step of this lane goes on from.
     history.records.insert(label.id.version.clone(), step.records.now);
     if matches!(end, Ok(End::Complete)) {
-        report(Event::Finished { step: label, changed: step.changed, elapsed: began.elapsed() });
+        let Step { changed, compared, .. } = step;
+        report(Event::Finished { step: label, changed, compared, elapsed: began.elapsed() });
     }
     end.map_err(|error| error.at(item.span).with("store", &item.store).with("migration", label.id))
 }
 
 struct Step<'a> {
     context: &'a Context,
+    pace: &'a Pace,
+    files: Vec<StoredFile>,
     item: &'a Item,
     label: StepLabel<'a>,
     changed: u64,
+    /// Records a verify step looked at.
+    compared: u64,
     records: Records,
     /// Whether the record is what the last advance of this run led to, and nothing was tried since.
     is_ours: bool,
@@ -84,21 +95,23 @@ impl Step<'_> {
         session: &mut Box<dyn Session>,
         report: Report<'_>,
     ) -> Result<End> {
-        let files = self.item.migration.files(&self.item.store);
         let mut tries = 0;
         let mut stuck_at = None;
+        let mut watch = Watch::new(self.pace, &self.context.cancel, self.context.until);
         loop {
-            if self.context.cancel.is_cancelled() {
-                self.withdraw(session, &files).await?;
+            if self.moves() && !watch.is_over() {
+                watch.ease(session, self.label, report).await?;
+            }
+            if watch.is_over() {
+                self.withdraw(session).await?;
                 return Ok(End::Paused);
             }
-            match self.advance(session, &files).await {
-                Ok(advance) => {
+            let (before, began) = (self.scanned(), Instant::now());
+            match self.advance(session).await {
+                Ok(ControlFlow::Break(end)) => return Ok(end),
+                Ok(ControlFlow::Continue(advance)) => {
                     for note in &advance.notes {
                         report(Event::Noted { step: self.label, note });
-                    }
-                    if !advance.violations.is_empty() {
-                        return Ok(End::Violated(advance.violations));
                     }
                     self.changed += advance.changed;
                     self.records.now = advance.record;
@@ -110,7 +123,9 @@ impl Step<'_> {
                     if self.records.now.checkpoint != stuck_at {
                         tries = 0;
                     }
-                    report(Event::Advanced { step: self.label, changed: self.changed });
+                    let seen = Seen::of(&self.records.now);
+                    report(Event::Advanced { step: self.label, changed: self.changed, seen });
+                    watch.slow(self.scanned().saturating_sub(before), began.elapsed()).await;
                 }
                 Err(error) => {
                     tries += 1;
@@ -124,32 +139,67 @@ impl Step<'_> {
         }
     }
 
+    /// Whether this step goes through records of the store.
+    fn moves(&self) -> bool {
+        self.item.op.as_ref().is_some_and(|op| op.moves())
+    }
+
+    /// How many records it came past so far.
+    fn scanned(&self) -> u64 {
+        Seen::of(&self.records.now).map_or(0, |seen| seen.scanned)
+    }
+
     /// Takes back the announcement of a statement that was not sent, so that nobody has to ask whether it took effect.
-    async fn withdraw(&mut self, session: &mut Box<dyn Session>, files: &[StoredFile]) -> Result<()> {
+    async fn withdraw(&mut self, session: &mut Box<dyn Session>) -> Result<()> {
         let Ok(cursor) = Cursor::of(&self.records.now) else { return Ok(()) };
         if self.is_ours && cursor.open {
             let closed = Checkpoint::of(&lane::closed(cursor));
             self.records.now.checkpoint = Some(closed);
-            session.write(&self.records.now, files, EventKind::Begun).await?;
+            session.write(&self.records.now, &self.files, EventKind::Begun).await?;
         }
         Ok(())
     }
 
-    async fn advance(&self, session: &mut Box<dyn Session>, files: &[StoredFile]) -> Result<Advance> {
+    async fn advance(&mut self, session: &mut Box<dyn Session>) -> Result<ControlFlow<End, Advance>> {
         let Records { now, done } = &self.records;
         let Some(op) = &self.item.op else {
-            session.write(done, files, EventKind::StepUndone).await?;
-            return Ok(Advance::complete(done.clone(), 0));
+            session.write(done, &self.files, EventKind::StepUndone).await?;
+            return Ok(ControlFlow::Continue(Advance::complete(done.clone(), 0)));
         };
-        let work = Work {
-            op: &**op,
-            running: now,
-            done,
-            files,
-            is_verify: self.item.phase == Phase::Verify && self.item.direction == Direction::Up,
-            limit: LIMIT,
-        };
-        session.advance(&work).await
+        if self.item.phase == Phase::Verify && self.item.direction == Direction::Up {
+            return self.verify(session, &**op).await;
+        }
+        let work = Work { op: &**op, running: now, done, files: &self.files, pace: self.pace };
+        session.advance(&work).await.map(ControlFlow::Continue)
+    }
+
+    /// Asks on, and records how far the answer goes. A step that found something starts anew the next time: by then
+    /// somebody may have mended it.
+    async fn verify(
+        &mut self,
+        session: &mut Box<dyn Session>,
+        op: &dyn Op,
+    ) -> Result<ControlFlow<End, Advance>> {
+        let Records { now, done } = &self.records;
+        let check = Check { op, from: now.checkpoint.as_ref(), pace: self.pace };
+        match session.verify(&check).await? {
+            Checked::Partly(checkpoint) => {
+                let record = Record { checkpoint: Some(checkpoint), ..now.clone() };
+                session.save(&record, &self.files).await?;
+                Ok(ControlFlow::Continue(Advance::partly(record, 0)))
+            }
+            Checked::Wholly { violations, scanned, .. } if violations.is_empty() => {
+                self.compared = scanned;
+                session.write(done, &self.files, EventKind::StepDone).await?;
+                Ok(ControlFlow::Continue(Advance::complete(done.clone(), 0)))
+            }
+            Checked::Wholly { violations, unlisted, .. } => {
+                if now.checkpoint.is_some() {
+                    session.save(&Record { checkpoint: None, ..now.clone() }, &self.files).await?;
+                }
+                Ok(ControlFlow::Break(End::Violated { violations, unlisted }))
+            }
+        }
     }
 
     /// Waits before another try if the failure is a passing one; else records it and gives it back. Says whether the
@@ -215,7 +265,10 @@ fn records(item: &Item, history: &History, author: &Author) -> Records {
         if now.state == State::Applying && now.checkpoint.is_some() && now.steps.len() == item.index {
             now.steps.push(item.sum.clone());
         }
-        now.checkpoint = None;
+        // Among records it does: those that were come past are the ones to go back over.
+        if Seen::of(&now).is_none() || item.op.as_ref().is_none_or(|op| !op.moves()) {
+            now.checkpoint = None;
+        }
     }
     if item.direction == Direction::Up {
         now.id = id.clone();

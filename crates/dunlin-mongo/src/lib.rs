@@ -19,6 +19,7 @@ mod read;
 mod script;
 mod session;
 mod store;
+mod verify;
 
 pub use backend::Mongo;
 pub use op::{Command, Op};

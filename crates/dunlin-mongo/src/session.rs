@@ -9,25 +9,24 @@ mod apart;
 mod ledger;
 mod look;
 mod transaction;
-mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document};
 use dunlin_core::{
-    Advance, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Op as _, Record, Result,
-    Session as CoreSession, StoredFile, Work, async_trait,
+    Advance, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Op as _,
+    Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{self, Class};
-use crate::error;
 use crate::fence::Entry;
 use crate::fill::{self, Seed};
 use crate::lock::{self, Heartbeat};
 use crate::op::{Command, Op};
 use crate::store::{Store, lost};
+use crate::{error, verify};
 
 pub(crate) use ledger::Ledger;
 
@@ -222,10 +221,21 @@ impl CoreSession for Session {
             let error = Error::new(ErrorKind::Integrity, "the commands that already ran were edited");
             return Err(error.help("put them back as they were; those after them may be edited freely"));
         }
-        let advance =
-            if work.is_verify { verify::run(self, op, work).await } else { self.run(op, &at, work).await }?;
+        let advance = self.run(op, &at, work).await?;
         self.ledger.carry_over(&self.store, false).await?;
         Ok(advance)
+    }
+
+    async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
+        verify::run(&self.store, check).await
+    }
+
+    async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
+        self.write(record, files, EventKind::Begun).await
+    }
+
+    async fn strain(&mut self, _pace: &Pace) -> Result<Option<String>> {
+        Ok(None)
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {

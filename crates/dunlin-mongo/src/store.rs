@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Attempt, Error, ErrorKind, Event, History, Holder, Result, Store as CoreStore, StoredFile, Target,
-    Version, async_trait,
+    Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Result, Store as CoreStore,
+    StoredFile, Target, Version, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use mongodb::{Client, Database};
@@ -14,8 +14,9 @@ use mongodb::{Client, Database};
 use crate::connect::Topology;
 use crate::fence::{self, Mark, Pending};
 use crate::lock::{self, Asked, Heartbeat};
+use crate::op::Command;
 use crate::session::{Ledger, Session};
-use crate::{error, examine};
+use crate::{error, examine, verify};
 
 /// A connected MongoDB database.
 #[derive(Debug, Clone)]
@@ -27,6 +28,11 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// Where a command runs.
+    pub(crate) fn database(&self, command: &Command) -> Database {
+        command.database.as_ref().map_or_else(|| self.db.clone(), |name| self.client.database(name))
+    }
+
     pub(crate) fn fail(&self, failure: &DriverError, doing: &str) -> Error {
         error::own(failure, doing, &self.target.url)
     }
@@ -107,6 +113,10 @@ impl CoreStore for Store {
     async fn unlock(&self, token: i64) -> Result<()> {
         let evicted = lock::evict(&self.db, token).await;
         evicted.map_err(|failure| self.fail(&failure, "cannot release the lock"))
+    }
+
+    async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
+        verify::run(self, check).await
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

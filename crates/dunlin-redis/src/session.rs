@@ -1,8 +1,8 @@
 //! A Redis whose migration lock we hold: the one place from which anything is written.
 
 use dunlin_core::{
-    Advance, Checkpoint, Error, ErrorKind, EventKind, History, Record, Result, Session as CoreSession,
-    StoredFile, Version, Work, async_trait,
+    Advance, Check, Checked, Checkpoint, Error, ErrorKind, EventKind, History, Pace, Record, Result,
+    Session as CoreSession, StoredFile, Version, Work, async_trait,
 };
 
 use crate::commit::{Commit, Entry, Outcome, commit};
@@ -111,9 +111,6 @@ impl CoreSession for Session {
         let op: &Op = work.op.own()?;
         let is_known = self.written.is_some() && self.written == work.running.checkpoint;
         let at = position::of(op, work.running, is_known)?;
-        if work.is_verify {
-            return verify::run(self, op, work).await;
-        }
         if at.at >= op.commands.len() {
             let record = self.record(work, position::entry(work, op, &at), work.running.rows).await?;
             return Ok(position::advance(work, record, Vec::new()));
@@ -127,6 +124,18 @@ impl CoreSession for Session {
         }?;
         self.written.clone_from(&advance.record.checkpoint);
         Ok(advance)
+    }
+
+    async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
+        verify::run(&self.store, check).await
+    }
+
+    async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
+        self.write(record, files, EventKind::Begun).await
+    }
+
+    async fn strain(&mut self, _pace: &Pace) -> Result<Option<String>> {
+        Ok(None)
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_core::{
-    Attempt, Error, ErrorKind, Event, History, Holder, LockMode, Result, Store as CoreStore, StoredFile,
-    Target, Version, async_trait,
+    Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, LockMode, Result, Store as CoreStore,
+    StoredFile, Target, Version, async_trait,
 };
 use redis::{Cmd, Value, cmd};
 
@@ -14,7 +14,7 @@ use crate::keys::Keys;
 use crate::lock::{self, Taken};
 use crate::net::Net;
 use crate::session::Session;
-use crate::{address, error, examine, history};
+use crate::{address, error, examine, history, verify};
 
 /// How many journal lines are read at once when only some of them are wanted.
 const PAGE: u32 = 500;
@@ -139,6 +139,10 @@ impl CoreStore for Store {
 
     async fn unlock(&self, token: i64) -> Result<()> {
         lock::leave(&self.net, &self.keys, token, true).await
+    }
+
+    async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
+        verify::run(self, check).await
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

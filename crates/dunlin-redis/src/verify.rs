@@ -1,50 +1,42 @@
 //! Commands that only look. A reply that is anything but nothing is a violation: nil, 0, `"0"`, an empty text, an empty
 //! list, a list of nothings, and the `none` of `TYPE` are nothing.
 
-use dunlin_core::{Advance, Result, Violation, Work};
+use dunlin_core::{Check, Checked, Result, Violation};
 use redis::Value;
 
 use crate::apart::request;
 use crate::op::{Command, Op};
 use crate::place::{self, Place};
-use crate::position::{self, advance};
-use crate::session::Session;
+use crate::store::Store;
 use crate::{error, quote};
 
 /// How much of a value is shown.
 const SHOWN: usize = 200;
 
-/// Asks all questions, and records the step only if none of them found anything.
-pub(crate) async fn run(session: &mut Session, op: &Op, work: &Work<'_>) -> Result<Advance> {
+/// How many findings are listed.
+const LISTED: usize = 1000;
+
+/// Asks all questions.
+pub(crate) async fn run(store: &Store, check: &Check<'_>) -> Result<Checked> {
+    let op: &Op = check.op.own()?;
     let mut violations = Vec::new();
-    let limit = usize::try_from(work.limit.get()).unwrap_or(usize::MAX);
     for command in &op.commands {
-        let room = limit.saturating_sub(violations.len());
-        for reply in ask(session, command).await? {
-            violations.extend(
-                found(&reply)
-                    .into_iter()
-                    .take(room)
-                    .map(|found| Violation { record: format!("{}: {found}", command.text()) }),
-            );
+        let room = LISTED.saturating_sub(violations.len());
+        for reply in ask(store, command).await? {
+            let found = found(&reply).into_iter().take(room);
+            violations.extend(found.map(|found| Violation::new(format!("{}: {found}", command.text()))));
         }
     }
-    if violations.is_empty() {
-        let end = position::entry(work, op, &position::start(op, op.commands.len()));
-        let record = session.record(work, end, work.running.rows).await?;
-        return Ok(advance(work, record, Vec::new()));
-    }
-    Ok(Advance { violations, ..Advance::partly(work.running.clone(), 0) })
+    Ok(Checked::Wholly { violations, unlisted: 0, scanned: 0 })
 }
 
-async fn ask(session: &Session, command: &Command) -> Result<Vec<Value>> {
-    let net = &session.store.net;
+async fn ask(store: &Store, command: &Command) -> Result<Vec<Value>> {
+    let net = &store.net;
     let request = request(command);
-    let fail =
-        |failure| error::of_command(&failure, &command.text(), command.span, &session.store.target.url);
-    let slot = match place::of(&session.store, std::slice::from_ref(command)).await? {
+    let fail = |failure| error::of_command(&failure, &command.text(), command.span, &store.target.url);
+    let slot = match place::of(store, std::slice::from_ref(command)).await? {
         Place::Slot { slot, .. } | Place::Apart(slot) => slot,
-        Place::Here => session.store.keys.slot(),
+        Place::Here => store.keys.slot(),
         Place::Everywhere => {
             let mut replies = Vec::new();
             for primary in net.primaries().await {

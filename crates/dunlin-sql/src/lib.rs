@@ -38,6 +38,7 @@ mod tables;
 mod text;
 mod transaction;
 mod units;
+mod verify;
 mod write;
 
 pub use backend::Sql;

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use dunlin_core::{
-    Advance, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Record, Result,
-    Session as CoreSession, StoredFile, Violation, Work, async_trait,
+    Advance, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Pace,
+    Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
 };
 
 use crate::conn::Conn;
@@ -13,10 +13,7 @@ use crate::lock::{self, Heartbeat};
 use crate::op::{Op, Statement};
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::{alone, error, settings, transaction};
-
-/// How many rows a verify query shows.
-const SHOWN: usize = 20;
+use crate::{alone, error, settings, transaction, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -101,9 +98,6 @@ impl CoreSession for Session {
             let error = Error::new(ErrorKind::Integrity, "the statements that already ran were edited");
             return Err(error.help("put them back as they were; those after them may be edited freely"));
         }
-        if work.is_verify {
-            return self.verify(op, work).await;
-        }
         let Some((unit, first)) = unit_at(op, at.at) else { return self.finish_empty(work).await };
         let advance = match &op.units[unit].alone {
             None => transaction::run(self, op, unit, first, work).await,
@@ -124,6 +118,18 @@ impl CoreSession for Session {
             }
         }
         advance
+    }
+
+    async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
+        verify::run(&mut self.conn, check, &self.store.target.url).await
+    }
+
+    async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
+        self.write(record, files, EventKind::Begun).await
+    }
+
+    async fn strain(&mut self, _pace: &Pace) -> Result<Option<String>> {
+        Ok(None)
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
@@ -185,21 +191,6 @@ impl Session {
         };
         self.write_apart(entry).await?;
         Ok(Advance::complete(record, 0))
-    }
-
-    /// Every row a verify query finds is one that must not be there.
-    async fn verify(&mut self, op: &Op, work: &Work<'_>) -> Result<Advance> {
-        let mut violations = Vec::new();
-        for statement in op.statements() {
-            let found = self.conn.sample(&statement.text, SHOWN).await;
-            let found = found
-                .map_err(|failure| error::of_statement(&failure, statement, 0, &self.store.target.url))?;
-            violations.extend(found.into_iter().map(|record| Violation { record }));
-        }
-        if violations.is_empty() {
-            return self.finish_empty(work).await;
-        }
-        Ok(Advance { violations, ..Advance::partly(work.running.clone(), 0) })
     }
 
     /// Takes back what a script set on the connection, so that it does not leak into the next one.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Attempt, Error, ErrorKind, Event, History, Holder, Result, Store as CoreStore, StoredFile, Target,
-    Version, async_trait,
+    Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Result, Store as CoreStore,
+    StoredFile, Target, Version, async_trait,
 };
 use tokio::sync::Mutex;
 
@@ -16,7 +16,7 @@ use crate::dialect::Dialect;
 use crate::lock::{self, Heartbeat};
 use crate::session::Session;
 use crate::tables::Tables;
-use crate::{error, history};
+use crate::{error, history, verify};
 
 /// A connected SQL database.
 #[derive(Debug, Clone)]
@@ -280,6 +280,16 @@ impl CoreStore for Store {
         }
         self.keep(conn).await;
         Ok(())
+    }
+
+    async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
+        let Some(mut conn) = self.take().await? else {
+            let error = Error::new(ErrorKind::Connect, "there is no database yet");
+            return Err(error.help("`dunlin up` creates it"));
+        };
+        let checked = verify::run(&mut conn, check, &self.target.url).await?;
+        self.keep(conn).await;
+        Ok(checked)
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

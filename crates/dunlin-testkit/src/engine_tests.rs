@@ -5,6 +5,7 @@ mod crashes;
 mod loading;
 mod locks;
 mod marks;
+mod movers;
 mod plain;
 mod plans;
 mod properties;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dunlin_core::history::{Event, EventKind, History, Record, StoredFile};
 use dunlin_core::id::Version;
-use dunlin_core::store::{Advance, AnyStore, Attempt, Holder, Session, Store, Work};
-use dunlin_core::{Error, Result, async_trait};
+use dunlin_core::store::{Advance, AnyStore, Attempt, Check, Checked, Holder, Session, Store, Work};
+use dunlin_core::{Error, Pace, Result, async_trait};
 
 /// The call at which a process with [`Fuse::from_env`] dies, counted from 1.
 pub const AT: &str = "DUNLIN_TEST_ABORT_AT";
@@ -168,6 +168,10 @@ impl Store for Faulty {
         self.fuse.burn("unlock", self.inner.unlock(token)).await
     }
 
+    async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
+        self.fuse.burn("store verify", self.inner.verify(check)).await
+    }
+
     async fn examine(&self) -> Result<Vec<(String, String)>> {
         self.fuse.burn("examine", self.inner.examine()).await
     }
@@ -188,6 +192,18 @@ impl Session for FaultySession {
 
     async fn advance(&mut self, work: &Work<'_>) -> Result<Advance> {
         self.fuse.burn("advance", self.inner.advance(work)).await
+    }
+
+    async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
+        self.fuse.burn("verify", self.inner.verify(check)).await
+    }
+
+    async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
+        self.fuse.burn("save", self.inner.save(record, files)).await
+    }
+
+    async fn strain(&mut self, pace: &Pace) -> Result<Option<String>> {
+        self.fuse.burn("strain", self.inner.strain(pace)).await
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {

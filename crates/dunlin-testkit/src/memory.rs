@@ -4,17 +4,19 @@
 //! a kill would. Every call gives way to others, so that runs on one thread interleave.
 
 mod data;
+mod records;
 mod session;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use dunlin_core::{
-    AnyOp, AnyStore, Attempt, Backend, Diagnostic, Event, Field, History, Holder, Native, Phase, Result,
-    Section, Source, Store, StoredFile, Target, Undo, Version, async_trait,
+    AnyOp, AnyStore, Attempt, Backend, Check, Checked, Diagnostic, Event, Field, History, Holder, Native,
+    Phase, Result, Section, Source, Store, StoredFile, Target, Undo, Version, async_trait,
 };
 
 pub use data::{Data, Script};
+pub use records::{Level, Sweep};
 use session::MemorySession;
 
 /// The backend. Every URL `memory:NAME` is a store of its own for as long as this value lives.
@@ -56,7 +58,7 @@ impl Backend for Memory {
     }
 
     fn ops(&self) -> &'static [&'static str] {
-        &["script", "add"]
+        &["script", "add", "sweep", "level"]
     }
 
     fn read(&self, file: &Source, down: Option<&Source>) -> Native {
@@ -80,6 +82,17 @@ impl Backend for Memory {
 
     fn decode(&self, _phase: Phase, field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>> {
         let text = field.value.text().map_err(|fault| vec![fault])?;
+        match field.name {
+            "sweep" => return Ok(Arc::new(Sweep { name: text.to_owned(), is_back: false })),
+            "level" => {
+                let (name, value) = text.split_once(' ').unwrap_or((text, ""));
+                return Ok(Arc::new(Level {
+                    name: name.to_owned(),
+                    value: value.parse().unwrap_or_default(),
+                }));
+            }
+            _ => {}
+        }
         let script = if field.name == "add" { format!("add {text}") } else { text.to_owned() };
         Ok(Arc::new(Script::of(&script)))
     }
@@ -161,6 +174,12 @@ impl Store for MemoryStore {
             data.token += 1;
         }
         Ok(())
+    }
+
+    async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
+        let token = self.data().locks();
+        let mut reader = MemorySession::new(self.data.clone(), self.is_transactional, token);
+        dunlin_core::Session::verify(&mut reader, check).await
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunlin_core::{
-    Author, Backend, Error, ErrorKind, Migration, Result, RunId, SourceMap, StoreName, StoreUrl, Target,
+    Author, Backend, Error, ErrorKind, Migration, Pace, Result, RunId, SourceMap, StoreName, StoreUrl, Target,
 };
 use dunlin_engine::load::Backends;
 use dunlin_engine::{Context, File, Loaded, Policy, Stores, load, lock, read_dir};
@@ -31,6 +31,8 @@ pub struct Project {
     pub policy: Policy,
     /// Pauses a run at its next safe point.
     pub cancel: CancellationToken,
+    /// When a run stops moving data; it pauses then.
+    pub until: Option<Instant>,
 }
 
 impl Default for Project {
@@ -51,6 +53,7 @@ impl Project {
             tries: 20,
             policy: Policy::default(),
             cancel: CancellationToken::new(),
+            until: None,
         }
     }
 
@@ -83,6 +86,11 @@ impl Project {
     pub fn migration(mut self, migration: impl Migration + 'static) -> Self {
         self.code.push(Arc::new(migration));
         self
+    }
+
+    /// Changes how data is moved, in every store.
+    pub fn pace(&mut self, change: impl Fn(&mut Pace)) {
+        self.stores.values_mut().for_each(|(_, target)| change(&mut target.pace));
     }
 
     /// The configured stores, in order of name.
@@ -142,6 +150,8 @@ impl Project {
             tries: self.tries,
             policy: self.policy,
             cancel: self.cancel.clone(),
+            until: self.until,
+            paces: self.targets().map(|(_, target)| (target.name.clone(), target.pace.clone())).collect(),
             known: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::mem::ManuallyDrop;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use dunlin::{Project, Registry};
 use dunlin_core::{Diagnostic, Error, ErrorKind, SourceMap, StoreName, Version};
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::answer::{Answer, Failure, Fault};
-use crate::args::commands::Rules;
+use crate::args::commands::{Limit, Pacing, Rules};
 use crate::args::global::Global;
 use crate::config::{self, Config};
 use crate::exit::Exit;
@@ -124,6 +124,17 @@ impl Stage {
         let wait = global.wait.unwrap_or_default();
         let (is_inspection, is_json) = (false, global.format() == Format::Json);
         Ok(Self { project, loaded, config, is_inspection, is_json, wait, early: Mutex::default() })
+    }
+
+    /// Takes what was said about the pace over what is configured.
+    pub(crate) fn pace(&mut self, said: &Pacing) {
+        self.project.pace(|pace| {
+            pace.rate = said.rate.or(pace.rate);
+            pace.jobs = said.jobs.unwrap_or(pace.jobs);
+            pace.max_lag = said.max_lag.map_or(pace.max_lag, |Limit(limit)| limit);
+        });
+        let left = |until: SystemTime| until.duration_since(SystemTime::now()).unwrap_or_default();
+        self.project.until = said.until.map(|until| Instant::now() + left(until));
     }
 
     /// Refuses a version of which there is no file.

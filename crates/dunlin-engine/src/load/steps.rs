@@ -125,10 +125,10 @@ fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<
     faults.extend(table.finish(&known));
     match (op, undo) {
         (Some((_, op)), Some(undo)) if faults.is_empty() => {
-            let undo = if phase == Phase::Verify {
-                Undo::Nothing { reason: "it only looks".to_owned() }
-            } else {
-                undo
+            let undo = match (phase, undo, op.undo()) {
+                (Phase::Verify, ..) => Undo::Nothing { reason: "it only looks".to_owned() },
+                (_, Undo::Unwritten, Some(own)) => Undo::Op(own),
+                (_, undo, _) => undo,
             };
             Ok(Some(Step { undo, span: Some(item.span), ..Step::new(phase, store, op) }))
         }

@@ -36,14 +36,6 @@ const CONCERNED: [&str; 12] = [
     "dropUser",
 ];
 
-/// Where a command runs.
-pub(super) fn database(session: &Session, command: &Command) -> Database {
-    match &command.database {
-        Some(name) => session.store.client.database(name),
-        None => session.store.db.clone(),
-    }
-}
-
 /// The documents to send for a command, its placeholders filled: several where an insert is too large for one.
 pub(super) fn filled(command: &Command, seed: Option<&Seed>, place: usize) -> Vec<Document> {
     let document = seed.map_or_else(|| command.document.clone(), |seed| seed.fill(&command.document, place));
@@ -168,7 +160,7 @@ async fn send(
     seed: Option<&Seed>,
     (place, is_resumed): (usize, bool),
 ) -> Result<u64> {
-    let db = database(session, command);
+    let db = session.store.database(command);
     let mut changed = 0;
     for mut document in filled(command, seed, place) {
         let db = expand(session, command, &mut document).unwrap_or_else(|| db.clone());
@@ -202,7 +194,7 @@ fn expand(session: &Session, command: &Command, document: &mut Document) -> Opti
     if command::name(document) != "renameCollection" || command.database.as_deref() == Some("admin") {
         return None;
     }
-    let database = database(session, command).name().to_owned();
+    let database = session.store.database(command).name().to_owned();
     for key in ["renameCollection", "to"] {
         if let Ok(name) = document.get_str(key) {
             let full = format!("{database}.{name}");

@@ -9,7 +9,7 @@ use mongodb::Database;
 use mongodb::error::Error as DriverError;
 use serde_json::{Value, json};
 
-use super::{Session, apart};
+use super::Session;
 use crate::command::{self, Class};
 use crate::op::Command;
 
@@ -18,7 +18,7 @@ pub(super) async fn look(session: &mut Session, command: &Command) -> Result<Opt
     if command::class(&command.document) != Class::Shape {
         return Ok(None);
     }
-    let db = apart::database(session, command);
+    let db = session.store.database(command);
     let looked = at(session, &db, &command.document).await;
     looked.map_err(|failure| session.fail(&failure, "cannot look at the collections"))
 }
@@ -55,7 +55,7 @@ async fn has_collection(session: &mut Session, db: &Database, name: &str) -> Res
 
 /// Keeps the list of collections true after a command of our own.
 pub(super) fn changed(session: &mut Session, command: &Command) {
-    let database = apart::database(session, command).name().to_owned();
+    let database = session.store.database(command).name().to_owned();
     match command::name(&command.document) {
         "create" => {
             if let (Some(names), Some(name)) =

@@ -110,7 +110,7 @@ async fn inside<'a>(
 ) -> Result<(Record, &'a [StoredFile], u64), Stop> {
     let mut changed = 0;
     for (index, command) in unit.iter().enumerate() {
-        let db = apart::database(session, command);
+        let db = session.store.database(command);
         for document in apart::filled(command, seed, at.at + index) {
             // The transaction has the only write concern there is.
             let document =

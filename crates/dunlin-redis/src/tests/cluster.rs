@@ -186,9 +186,8 @@ async fn a_verify_asks_every_slot() {
     apply(&scratch, "1", "SET ~a 1\nSET ~c 1").await.unwrap();
     let store = scratch.store().await;
     let mut session = lock(&store).await;
-    let mut step = Step::up(scratch.op("EXISTS ~a\nEXISTS ~b\nEXISTS ~c"), fresh("2"));
-    step.is_verify = true;
-    assert_eq!(step.once(&mut session).await.unwrap().violations.len(), 2);
+    let step = Step::up(scratch.op("EXISTS ~a\nEXISTS ~b\nEXISTS ~c"), fresh("2"));
+    assert_eq!(step.verify(&mut session).await.len(), 2);
     session.release().await.unwrap();
 }
 

@@ -1,15 +1,15 @@
 //! What the tests on real servers share: a store of one's own on the shared servers, and a run of one step.
 
 use std::fs::File;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dunlin_core::{
-    Advance, AnyStore, Attempt, Author, Backend, Checksum, Error, Holder, MigrationId, Op as CoreOp, Origin,
-    Phase, Record, Result, RunId, Session, SourceMap, State, StoreUrl, StoredFile, Target, Version, Work,
+    Advance, AnyStore, Attempt, Author, Backend, Check, Checked, Checksum, Error, Holder, MigrationId,
+    Op as CoreOp, Origin, Pace, Phase, Record, Result, RunId, Session, SourceMap, State, StoreUrl,
+    StoredFile, Target, Version, Violation, Work,
 };
 use redis::{FromRedisValue, cmd};
 
@@ -179,20 +179,19 @@ pub(super) struct Step {
     pub(super) op: Arc<Op>,
     pub(super) now: Record,
     pub(super) done: Record,
-    pub(super) is_verify: bool,
 }
 
 impl Step {
     pub(super) fn up(op: Arc<Op>, now: Record) -> Self {
         let mut done = Record { state: State::Done, checkpoint: None, ..now.clone() };
         done.steps.push(Checksum::of([op.canonical()]));
-        Self { op, now, done, is_verify: false }
+        Self { op, now, done }
     }
 
     pub(super) fn down(op: Arc<Op>, applied: &Record) -> Self {
         let now = Record { state: State::Undoing, checkpoint: None, finished: None, ..applied.clone() };
         let done = Record { state: State::Undone, steps: Vec::new(), ..now.clone() };
-        Self { op, now, done, is_verify: false }
+        Self { op, now, done }
     }
 
     /// Goes on from what the store has, if it has anything.
@@ -210,12 +209,20 @@ impl Step {
             running: &self.now,
             done: &self.done,
             files: &files,
-            is_verify: self.is_verify,
-            limit: NonZeroU32::new(100).unwrap(),
+            pace: &Pace::default(),
         };
         let advance = session.advance(&work).await?;
         self.now = advance.record.clone();
         Ok(advance)
+    }
+
+    /// Asks; what was found.
+    pub(super) async fn verify(&self, session: &mut Box<dyn Session>) -> Vec<Violation> {
+        let check = Check { op: &*self.op, from: None, pace: &Pace::default() };
+        match session.verify(&check).await.unwrap() {
+            Checked::Wholly { violations, .. } => violations,
+            partly @ Checked::Partly(_) => panic!("commands are asked in one go: {partly:?}"),
+        }
     }
 
     /// Runs to the end; the notes on the way.

@@ -50,8 +50,7 @@ pub async fn a_session_that_lost_the_lock_writes_nothing(subject: Subject) {
         running: &dunlin::Record { state: dunlin::State::Applying, steps: Vec::new(), ..record.clone() },
         done: &record,
         files: &[],
-        is_verify: false,
-        limit: std::num::NonZeroU32::MIN,
+        pace: &dunlin::Pace::default(),
     };
     asleep.advance(&work).await.expect_err("ran without the lock");
     assert!(store.history().await.expect("a history").records.is_empty());

@@ -225,7 +225,7 @@ fn a_step_of_a_toml_file_says_one_op() {
     );
     assert_eq!(
         toml_fault(""),
-        "migrations/1_a.toml:1:1 no-op-given: this step does nothing [memory takes `script`, `add`]"
+        "migrations/1_a.toml:1:1 no-op-given: this step does nothing [memory takes `script`, `add`, `sweep`, `level`]"
     );
     assert_eq!(
         toml_fault("scirpt = 'add x'\n"),

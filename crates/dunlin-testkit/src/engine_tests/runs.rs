@@ -89,12 +89,13 @@ fn a_violation_stops_the_run_before_anything_else() {
     block_on(async {
         let world = World::new(&BOTH_KINDS).await;
         world.data("app").counters.insert("bad".to_owned(), 1);
+        world.data("cache").counters.insert("worse".to_owned(), 1);
         let migrations = world.migrations(&[("1_a.toml", VERIFIED), ("2_b.app.mem", "add y")]);
         let goal = CONTRACT;
         for _ in 0..2 {
             let (summary, outcome) = world.up(&migrations, &goal).await;
             assert!(matches!(outcome, Err(Stop::Violated)));
-            assert_eq!(summary.violations[0].record, "bad");
+            assert_eq!(summary.broken.unwrap().violations[0].record, "bad");
             assert_eq!(summary.stopped_in.unwrap().phase, Phase::Verify);
             assert_eq!(summary.remaining.len(), 3);
             assert_eq!(world.ran("app"), ["add x"]);
@@ -102,7 +103,6 @@ fn a_violation_stops_the_run_before_anything_else() {
             assert!(!world.is_locked().await);
         }
         world.data("app").counters.remove("bad");
-        world.data("cache").counters.insert("worse".to_owned(), 1);
         assert!(matches!(world.up(&migrations, &goal).await.1, Err(Stop::Violated)), "in the other store");
         assert_eq!(world.ran("app"), ["add x"], "no contract before every store is verified");
         world.data("cache").counters.remove("worse");

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use dunlin_core::{
-    Author, Backend, History, Record, RunId, SourceMap, State, Store, StoreName, StoreUrl, Target, Version,
+    Author, Backend, History, Pace, Record, RunId, SourceMap, State, Store, StoreName, StoreUrl, Target,
+    Version,
 };
 use dunlin_engine::load::Backends;
 use dunlin_engine::reverse::{self, Extent};
@@ -26,6 +27,7 @@ pub(super) struct World {
     pub(super) lock_wait: Duration,
     pub(super) cancel: CancellationToken,
     pub(super) tries: u32,
+    pub(super) paces: BTreeMap<StoreName, Pace>,
 }
 
 /// Where a store stands, without who, when and how often it was tried.
@@ -42,6 +44,7 @@ impl World {
             lock_wait: Duration::from_secs(20),
             cancel: CancellationToken::new(),
             tries: 3,
+            paces: BTreeMap::new(),
         };
         for (name, is_transactional) in kinds {
             let memory = Memory::new(*is_transactional);
@@ -89,6 +92,8 @@ impl World {
             tries: self.tries,
             policy: self.policy,
             cancel: self.cancel.clone(),
+            until: None,
+            paces: self.paces.clone(),
             known: None,
         }
     }

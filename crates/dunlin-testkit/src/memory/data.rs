@@ -1,6 +1,6 @@
 //! What a reference store holds, and its language.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use dunlin_core::{
     Error, ErrorKind, Event, EventKind, History, Holder, Line, Op, Record, Result, State, StoredFile,
@@ -12,6 +12,10 @@ use dunlin_core::{
 pub struct Data {
     /// The counters.
     pub counters: BTreeMap<String, u64>,
+    /// The lists of records.
+    pub records: BTreeMap<String, Vec<u64>>,
+    /// What the next looks at the store's strain say; nothing is amiss after those.
+    pub strains: VecDeque<Result<String>>,
     /// Every statement that took effect, in order.
     pub ran: Vec<String>,
     pub(super) history: BTreeMap<Version, (Record, Vec<StoredFile>)>,
@@ -98,6 +102,13 @@ impl Data {
         kind: EventKind,
         detail: Option<String>,
     ) -> Record {
+        let record = self.keep(record, files);
+        self.log(&record, kind, detail);
+        record
+    }
+
+    /// Writes a record without a journal line.
+    pub(super) fn keep(&mut self, record: &Record, files: &[StoredFile]) -> Record {
         self.clock += 1;
         let now = Timestamp(self.clock);
         let known = self.history.get(&record.id.version).filter(|(known, _)| known.state != State::Undone);
@@ -105,7 +116,6 @@ impl Data {
         let finished = record.state.is_settled().then_some(now);
         let record = Record { started: Some(started), finished, ..record.clone() };
         self.history.insert(record.id.version.clone(), (record.clone(), files.to_vec()));
-        self.log(&record, kind, detail);
         record
     }
 

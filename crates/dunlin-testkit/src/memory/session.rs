@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use dunlin_core::{
-    Advance, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Record, Result, Session,
-    StoredFile, Violation, Work, async_trait,
+    Advance, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Pace,
+    Record, Result, Session, StoredFile, Violation, Work, async_trait,
 };
 
 use super::data::{Data, Script};
@@ -24,7 +24,7 @@ impl MemorySession {
     }
 
     /// The data, if the lock is still ours.
-    fn fenced(&self) -> Result<MutexGuard<'_, Data>> {
+    pub(super) fn fenced(&self) -> Result<MutexGuard<'_, Data>> {
         let mut data = self.data.lock().expect("no test panics while it holds this");
         data.call(false)?;
         if data.token != self.token {
@@ -33,16 +33,14 @@ impl MemorySession {
         Ok(data)
     }
 
-    fn verify(&self, names: &Script, work: &Work<'_>) -> Result<Advance> {
-        let mut data = self.fenced()?;
+    pub(super) fn is_transactional(&self) -> bool {
+        self.is_transactional
+    }
+
+    fn absent(&self, names: &Script) -> Result<Checked> {
+        let data = self.fenced()?;
         let found = names.0.iter().filter(|name| data.counters.contains_key(*name));
-        let violations: Vec<Violation> = found.map(|name| Violation { record: name.clone() }).collect();
-        if !violations.is_empty() {
-            return Ok(Advance { violations, ..Advance::partly(work.running.clone(), 0) });
-        }
-        let record = data.put(&work.complete(0), work.files, work.ends_as(), None);
-        data.call(true)?;
-        Ok(Advance::complete(record, 0))
+        Ok(Checked::Wholly { violations: found.map(Violation::new).collect(), unlisted: 0, scanned: 0 })
     }
 
     fn in_one(&self, script: &Script, work: &Work<'_>) -> Result<Advance> {
@@ -141,14 +139,30 @@ impl Session for MemorySession {
 
     async fn advance(&mut self, work: &Work<'_>) -> Result<Advance> {
         tokio::task::yield_now().await;
-        let script: &Script = work.op.own()?;
-        if work.is_verify {
-            self.verify(script, work)
-        } else if self.is_transactional {
-            self.in_one(script, work)
-        } else {
-            self.one_by_one(script, work)
+        if let Some(sweep) = work.op.kind() {
+            return self.sweep(sweep, work);
         }
+        let script: &Script = work.op.own()?;
+        if self.is_transactional { self.in_one(script, work) } else { self.one_by_one(script, work) }
+    }
+
+    async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
+        tokio::task::yield_now().await;
+        match check.op.kind() {
+            Some(level) => self.level(level, check),
+            None => self.absent(check.op.own()?),
+        }
+    }
+
+    async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
+        let mut data = self.fenced()?;
+        data.keep(record, files);
+        data.call(true)
+    }
+
+    async fn strain(&mut self, _pace: &Pace) -> Result<Option<String>> {
+        tokio::task::yield_now().await;
+        self.fenced()?.strains.pop_front().transpose()
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {

@@ -1,33 +1,36 @@
 //! Verify steps: whatever a read finds must not be there.
 
 use bson::{Bson, Document, doc};
-use dunlin_core::{Advance, Cursor, Result, Violation, Work};
+use dunlin_core::{Check, Checked, Result, Violation};
+use mongodb::error::Error as DriverError;
 
-use super::{Session, apart};
-use crate::command;
-use crate::extended;
+use crate::fill::{self, Seed};
 use crate::op::{Command, Op};
+use crate::store::Store;
+use crate::{command, error, extended};
 
 /// How many documents a read shows.
 const SHOWN: i32 = 20;
 
-/// Runs all reads; the step is complete where none finds anything.
-pub(super) async fn run(session: &mut Session, op: &Op, work: &Work<'_>) -> Result<Advance> {
+/// Runs all reads.
+pub(crate) async fn run(store: &Store, check: &Check<'_>) -> Result<Checked> {
+    let op: &Op = check.op.own()?;
     let mut violations = Vec::new();
     for command in &op.commands {
-        violations.extend(found(session, op, command).await?);
+        violations.extend(found(store, command).await?);
     }
-    if violations.is_empty() {
-        let record = session.ledger.put_step(&session.store, work, &work.complete(0)).await?;
-        return Ok(Advance::complete(record, 0));
-    }
-    Ok(Advance { violations, ..Advance::partly(work.running.clone(), 0) })
+    Ok(Checked::Wholly { violations, unlisted: 0, scanned: 0 })
 }
 
-async fn found(session: &Session, op: &Op, command: &Command) -> Result<Vec<Violation>> {
-    let db = apart::database(session, command);
-    let seed = session.seed(op, &Cursor::default())?;
-    let mut document = seed.map_or_else(|| command.document.clone(), |seed| seed.fill(&command.document, 0));
+async fn found(store: &Store, command: &Command) -> Result<Vec<Violation>> {
+    let db = store.database(command);
+    let fail = |failure: DriverError| error::of_command(&failure, command, &store.target.url);
+    let mut document = command.document.clone();
+    if fill::is_needed(&document) {
+        let now = db.run_command(doc! { "hello": 1 }).await.map_err(fail)?;
+        let now = now.get_datetime("localTime").map_or(0, |now| now.timestamp_millis());
+        document = Seed::new(now).fill(&document, 0);
+    }
     match command::name(&document) {
         "find" => {
             document.insert("batchSize", SHOWN);
@@ -36,7 +39,7 @@ async fn found(session: &Session, op: &Op, command: &Command) -> Result<Vec<Viol
         "aggregate" => drop(document.insert("cursor", doc! { "batchSize": SHOWN })),
         _ => {}
     }
-    let response = db.run_command(document).await.map_err(|failure| session.of_command(&failure, command))?;
+    let response = db.run_command(document).await.map_err(fail)?;
     if let Ok(cursor) = response.get_document("cursor") {
         let batch = cursor.get_array("firstBatch").map(Vec::as_slice).unwrap_or_default();
         let id = cursor.get_i64("id").unwrap_or_default();
@@ -54,7 +57,7 @@ fn violation(value: &Bson) -> Violation {
         Bson::Document(document) => extended::canonical(document),
         other => other.to_string(),
     };
-    Violation { record }
+    Violation::new(record)
 }
 
 /// What an answer without documents says: a number, or a list of values.
@@ -68,5 +71,5 @@ fn counted(response: &Document, question: &Document) -> Vec<Violation> {
         _ => 0,
     };
     let target = command::target(question).unwrap_or_default();
-    if count > 0 { vec![Violation { record: format!("{count} documents in {target}") }] } else { Vec::new() }
+    if count > 0 { vec![Violation::new(format!("{count} documents in {target}"))] } else { Vec::new() }
 }
