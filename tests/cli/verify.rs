@@ -79,6 +79,14 @@ fn what_waits_for_its_contract_is_asked_again() {
 
     `dunlin explain verify-failed` says more
     "#);
+}
+
+#[test]
+fn contract_asks_again_and_wants_a_yes() {
+    let case = case();
+    case.done("up");
+    let case = case.file("migrations/3_late.sql", "update people set email = 'carol' where id = 2");
+    case.done("up");
     assert_snapshot!(case.said("contract 2"), @"
     exit 3
     ---- stderr

@@ -125,7 +125,8 @@ async fn prove_others(
     let proofs = proven.transpose().map_err(|error| stage.failure(error))?.flatten();
     let failure =
         |exit, faults| Err(Failure { exit, faults, data: Box::default(), sources: stage.sources() });
-    let Some(proofs) = proofs else { return failure(stopped_by.unwrap_or(Exit::Paused), Vec::new()) };
+    let Some(mut proofs) = proofs else { return failure(stopped_by.unwrap_or(Exit::Paused), Vec::new()) };
+    stage.redact(&mut proofs);
     let broken = proofs.iter().filter(|proof| !proof.violations.is_empty());
     let faults: Vec<Fault> = broken.map(findings::broken).collect();
     if faults.is_empty() { Ok(()) } else { failure(Exit::Verification, faults) }

@@ -147,7 +147,8 @@ fn count(summary: &Summary, steps: usize) -> String {
 
 /// What a run did, as an answer or as a failure.
 pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answer, Failure> {
-    let Ended { summary, result, stopped_by } = run;
+    let Ended { mut summary, result, stopped_by } = run;
+    stage.redact(&mut summary.broken);
     let (word, exit) = match result {
         Some(Ok(Outcome::Complete)) => ("complete", Exit::Done),
         Some(Ok(Outcome::Paused)) => ("paused", stopped_by.unwrap_or(Exit::Paused)),

@@ -43,10 +43,11 @@ pub(crate) fn run(
             Ok(Some(proofs))
         })
         .await;
-        let Some(proofs) = ended.transpose().map_err(|error| stage.failure(error))?.flatten() else {
+        let Some(mut proofs) = ended.transpose().map_err(|error| stage.failure(error))?.flatten() else {
             let exit = stopped_by.unwrap_or(Exit::Paused);
             return Ok(stage.finish(Answer { exit, ..Answer::done(Value::Null, "stopped\n".to_owned()) }));
         };
+        stage.redact(&mut proofs);
         let text = text(&proofs, &span(began.elapsed()));
         let faults: Vec<Fault> =
             proofs.iter().filter(|proof| is_broken(proof)).map(findings::broken).collect();
