@@ -1,7 +1,7 @@
 //! What every command that needs migrations or stores begins with: settings, files, connections.
 
 use std::mem::ManuallyDrop;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use dunlin::{Project, Registry};
@@ -185,7 +185,7 @@ impl Stage {
     /// Connects, and makes an invocation of it.
     pub(crate) async fn context(&self) -> Result<Context, Error> {
         let (stores, known) = self.connect_and_read().await?;
-        Ok(Context { known: Some(known), ..self.project.context(stores) })
+        Ok(Context { known: Some(Arc::new(known)), ..self.project.context(stores) })
     }
 
     /// Connects to the stores the command is about, and reads their histories.
