@@ -1,6 +1,7 @@
 //! A directory, or files inside a binary, become migrations and diagnostics. Every fault of every file is reported at
 //! once; what could be read is returned beside them.
 
+mod change;
 mod name;
 mod open;
 mod side;
@@ -297,7 +298,8 @@ impl<'a> Reader<'a> {
     }
 
     fn read_toml(&mut self, file: &Named<'_>) {
-        let read = steps::read(&file.source, self.scope.backends, self.scope.only);
+        let Scope { backends, only } = self.scope;
+        let read = steps::read(&file.source, &self.migration.id.version, backends, *only);
         let mut stores: Vec<StoreName> = read.steps.iter().map(|step| step.store.clone()).collect();
         stores.dedup();
         self.migration.summary = read.summary;
