@@ -298,8 +298,8 @@ impl<'a> Reader<'a> {
     }
 
     fn read_toml(&mut self, file: &Named<'_>) {
-        let version = &self.migration.id.version;
-        let read = steps::read(&file.source, version, self.scope.backends, self.scope.only);
+        let Scope { backends, only } = self.scope;
+        let read = steps::read(&file.source, &self.migration.id.version, backends, *only);
         let mut stores: Vec<StoreName> = read.steps.iter().map(|step| step.store.clone()).collect();
         stores.dedup();
         self.migration.summary = read.summary;
