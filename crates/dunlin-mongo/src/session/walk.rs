@@ -1,0 +1,268 @@
+//! A walk over the documents of a collection, chunk by chunk, each recorded as it is done.
+//!
+//! A chunk is one transaction together with the position after it, through the fence: it is done once, and by nobody who
+//! lost the lock. Within a bout only the last one waits for the majority; a failover that loses those before it loses
+//! their positions with them, and the walk goes on from what is there. Where there is no transaction, a chunk is sent
+//! and then recorded, and the time in which a process that lost its lease could still send one is that between asking
+//! for the lease and sending, as for every command that runs apart (see [`super::apart`]).
+//!
+//! Whatever goes wrong with a chunk of several documents, a smaller one is tried: a document that the application just
+//! wrote, a chunk that is too much for a transaction, and a document that cannot be changed are all got past, or found.
+
+mod apart;
+mod odd;
+mod start;
+mod stride;
+mod together;
+
+use std::time::Instant;
+
+use dunlin_core::{Advance, Error, ErrorKind, Position, Record, Result, Work};
+use mongodb::error::Error as DriverError;
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, Session, ledger};
+use crate::chunk::{Chunk, Collection, Route};
+use crate::connect::Topology;
+use crate::fill::Seed;
+use crate::moves::Move;
+use crate::{error, lock};
+
+use odd::Odd;
+pub(super) use stride::Stride;
+
+/// How often one document is tried that somebody else writes just then.
+const TRIES: u32 = 20;
+
+/// Where a walk is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Place {
+    /// The collection, with its database if that is another one.
+    of: String,
+    route: Route,
+    /// Whether it only looks yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_survey: bool,
+    /// Whether every chunk so far was one with its position.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_exact: bool,
+    #[serde(default, skip_serializing_if = "Odd::is_empty")]
+    odd: Odd,
+    /// What fills the placeholders of the op.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<Seed>,
+}
+
+/// Why a chunk was not done.
+enum Stop {
+    /// The server says so. Nothing of it is there, or it may be done again.
+    Driver(DriverError),
+    /// The server says so of one of the documents.
+    Write(Failure),
+    /// We say so.
+    Ours(Error),
+    /// The commit was sent and not answered.
+    Unknown(DriverError),
+}
+
+impl From<DriverError> for Stop {
+    fn from(error: DriverError) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// One bout of a walk.
+struct Bout<'a> {
+    op: &'a Move,
+    work: &'a Work<'a>,
+    /// The record as it was last written.
+    running: Record,
+    began: Instant,
+    changed: u64,
+    scanned: u64,
+}
+
+/// A chunk to be done, and the position after it.
+struct Next<'a> {
+    chunk: &'a Chunk,
+    position: Position<Place>,
+    /// Whether the step is complete with it.
+    is_end: bool,
+    /// Whether it must outlive any failover before anything else happens.
+    is_final: bool,
+}
+
+impl Bout<'_> {
+    fn now(&self) -> Work<'_> {
+        Work { running: &self.running, ..*self.work }
+    }
+
+    /// The record with a chunk done that changed so many documents.
+    fn record(&self, next: &Next<'_>, changed: u64) -> Record {
+        let work = self.now();
+        let record = if next.is_end { work.complete(changed) } else { work.partly(next.position.checkpoint(), changed) };
+        Record { started: self.running.started, ..record }
+    }
+
+    /// It was written.
+    fn wrote(&mut self, record: Record, changed: u64, scanned: u64) {
+        self.running = record;
+        self.changed += changed;
+        self.scanned += scanned;
+    }
+
+    fn advance(self, is_done: bool, notes: Vec<String>) -> Advance {
+        Advance { is_done, notes, ..Advance::partly(self.running, self.changed) }
+    }
+}
+
+/// Goes on for one bout.
+pub(super) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Advance> {
+    let mut notes = Vec::new();
+    let running = work.running.clone();
+    let mut bout = Bout { op, work, running, began: Instant::now(), changed: 0, scanned: 0 };
+    let Some(mut position) = start::start(session, &mut bout, &mut notes).await? else {
+        let record = session.ledger.put_step(&session.store, work, &work.complete(0)).await?;
+        return Ok(Advance { notes, ..Advance::complete(record, 0) });
+    };
+    let filled = position.place.seed.as_ref().map(|seed| op.filled(seed));
+    bout.op = filled.as_ref().unwrap_or(op);
+    let mut tries = 0;
+    loop {
+        session.check_lease().await?;
+        if position.place.is_survey && position.place.route.is_over() {
+            if let Err(error) = position.place.odd.refuse(op) {
+                return Err(anew(session, &mut bout, position, error).await?);
+            }
+            position.place.is_survey = false;
+            position.place.route.rewind();
+        }
+        let size = session.stride(&bout).size(work.pace, bout.scanned);
+        let Some(chunk) = next_chunk(session, op, &position.place.route, size).await? else {
+            let record = session.ledger.put_step(&session.store, &bout.now(), &bout.now().complete(0)).await?;
+            notes.extend(position.place.odd.note(op));
+            bout.wrote(record, 0, 0);
+            return Ok(bout.advance(true, notes));
+        };
+        let began = Instant::now();
+        let is_survey = position.place.is_survey;
+        let mut next = Next { chunk: &chunk, position: position.clone(), is_end: false, is_final: false };
+        next.position.place.route.pass(&chunk);
+        next.position.scanned += chunk.count;
+        next.position.near = next.position.place.route.near();
+        next.is_end = !is_survey && next.position.place.route.is_over();
+        next.is_final = session.stride(&bout).is_last(work.pace, &bout) || next.is_end;
+        match pass(session, &mut bout, &mut next).await {
+            Ok(took) => {
+                tries = 0;
+                session.stride(&bout).learn(work.pace, size, chunk.count, took.unwrap_or_else(|| began.elapsed()));
+                let Next { position: passed, is_end, is_final, .. } = next;
+                if is_end {
+                    notes.extend(passed.place.odd.note(op));
+                }
+                position = passed;
+                if is_end || is_final {
+                    return Ok(bout.advance(is_end, notes));
+                }
+            }
+            Err(stop) => {
+                tries += 1;
+                again(session, &bout, &next, (stop, tries)).await?;
+            }
+        }
+    }
+}
+
+/// What was found stops the step; the next run looks anew, since somebody may have mended it by then.
+async fn anew(
+    session: &mut Session,
+    bout: &mut Bout<'_>,
+    mut position: Position<Place>,
+    error: Error,
+) -> Result<Error> {
+    position.place.route.rewind();
+    position.place.odd = Odd::default();
+    (position.scanned, position.near) = (0, String::new());
+    let record = bout.now().partly(position.checkpoint(), 0);
+    session.ledger.put(&session.store, ledger::light(&record, &[]), false).await?;
+    Ok(error)
+}
+
+/// Looks at a chunk, or changes it. How long others may have been kept waiting, if that is not all of the time.
+async fn pass(
+    session: &mut Session,
+    bout: &mut Bout<'_>,
+    next: &mut Next<'_>,
+) -> Result<Option<std::time::Duration>, Stop> {
+    if next.position.place.is_survey {
+        odd::look(session, bout.op, next).await?;
+        let record = bout.record(next, 0);
+        let record = session.ledger.put(&session.store, ledger::light(&record, &[]), false).await.map_err(Stop::Ours)?;
+        bout.wrote(record, 0, next.chunk.count);
+        return Ok(None);
+    }
+    if next.position.place.is_exact {
+        return together::run(session, bout, next).await.map(Some);
+    }
+    apart::run(session, bout, next).await?;
+    Ok(None)
+}
+
+async fn next_chunk(session: &Session, op: &Move, route: &Route, size: u32) -> Result<Option<Chunk>> {
+    let db = session.store.database(&op.command());
+    let place = Collection { db: &db, name: &op.collection };
+    route.next(&place, size).await.map_err(|failure| session.of_command(&failure, &op.command()))
+}
+
+/// Whether a chunk that failed is tried again, smaller; else the failure.
+async fn again(
+    session: &mut Session,
+    bout: &Bout<'_>,
+    next: &Next<'_>,
+    (stop, tries): (Stop, u32),
+) -> Result<()> {
+    let written = bout.op.command();
+    let mut error = match stop {
+        Stop::Ours(error) => return Err(error),
+        Stop::Unknown(failure) => {
+            session.ledger.doubt();
+            return Err(session.of_command(&failure, &written));
+        }
+        Stop::Write(failure) => failure.error(&session.store, &written),
+        Stop::Driver(failure) => {
+            let error = session.of_command(&failure, &written);
+            Error { temporary: error.temporary && !error::is_too_much(&failure), ..error }
+        }
+    };
+    let is_about_documents = error.kind == ErrorKind::Statement;
+    let is_one = next.chunk.count <= 1;
+    if is_about_documents && (!is_one || error.temporary && tries < TRIES) {
+        session.stride(bout).shrink(next.chunk.count);
+        if error.temporary {
+            tokio::time::sleep(std::time::Duration::from_millis(u64::from(tries.min(TRIES)) * 2)).await;
+        }
+        return Ok(());
+    }
+    if is_about_documents && let Some(last) = next.chunk.last() {
+        error = error.with("document", last.text());
+    }
+    Err(left(error, bout.op, &bout.running))
+}
+
+/// A failure, with what was done before it.
+fn left(error: Error, op: &Move, running: &Record) -> Error {
+    let near = dunlin_core::Seen::of(running).map(|seen| seen.near).unwrap_or_default();
+    let words = if near.is_empty() {
+        format!("nothing in {}: it is as it was", op.collection)
+    } else {
+        format!("the documents of {} up to {near} are done; the rest is as it was", op.collection)
+    };
+    let error = error.with("left behind", words);
+    if error.help.is_some() { error } else { error.help("mend it and run `dunlin up` again, which goes on from there") }
+}
+
+/// With what a chunk is written: several shards have a log each, so nothing later vouches for it there.
+fn concern(session: &Session, is_final: bool) -> mongodb::options::WriteConcern {
+    if is_final || session.store.topology == Topology::Sharded { lock::for_good() } else { lock::in_order() }
+}
