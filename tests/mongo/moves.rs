@@ -1,14 +1,22 @@
 //! Steps that go through the documents of a collection.
 
+mod bounds;
+mod convert;
+mod crash;
+mod look;
+mod merge;
 mod walk;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bson::Document;
-use dunlin::{Failure, Goal, Pace, Project, StoreUrl, Summary};
-use dunlin_engine::run::Stop;
+use dunlin::{Failure, Goal, Pace, Project, RunEvent, StoreUrl, Summary};
+use dunlin_engine::run::{self, Histories, Stop};
+use dunlin_engine::{Extent, plan, reverse};
+use dunlin_testkit::fault::{Fuse, When};
 use mongodb::Database;
+use tokio_util::sync::CancellationToken;
 
 use super::{STORE, project};
 
@@ -44,4 +52,67 @@ fn slowly(mut project: Project, size: u32) -> Project {
     let pace = Pace { bout: Duration::from_millis(1), rate, ..Pace::default() };
     project.paces.insert(STORE.into(), pace);
     project
+}
+
+/// Runs `up` in a process that is dead from its k-th call to the store on. Whether it came to that.
+async fn killed_at(project: &Project, call: usize, when: When) -> bool {
+    let fuse = Fuse::silencing(call, when);
+    let stores = project.connect(&[]).await.unwrap();
+    let behind = stores.iter().map(|(name, store)| (name.clone(), fuse.around(store.clone()))).collect();
+    let (context, loaded, goal) = (project.context(behind), project.load(), Goal::default());
+    let planner = run::forward(&loaded.migrations, project.policy, &goal);
+    let (_, result) = run::run(&context, &planner, &mut |_| {}).await;
+    assert_eq!(result.is_err(), fuse.is_burnt(), "{call} {when}: {result:?}");
+    release(project).await;
+    fuse.is_burnt()
+}
+
+/// Takes the lock away from whoever died with it.
+async fn release(project: &Project) {
+    let store = super::store(project).await;
+    if let Some(holder) = store.holder().await.unwrap() {
+        store.unlock(holder.token).await.unwrap();
+    }
+}
+
+/// Takes the only migration back.
+async fn down(project: &Project) {
+    let stores = project.connect(&[]).await.unwrap();
+    let context = project.context(stores);
+    let histories = run::histories(&context.stores).await.unwrap();
+    let (mut loaded, backends) = (project.load(), project.backends());
+    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(1));
+    let (stores, sources) = ((&context.stores, &backends), &mut loaded.sources);
+    let resolved = reverse::resolve(&versions, &loaded.migrations, &histories, stores, sources).await;
+    let migrations = resolved.unwrap().migrations;
+    let planner =
+        |histories: &Histories, _: &mut Summary| plan::down(&migrations, histories).map_err(Stop::Failed);
+    run::run(&context, &planner, &mut |_| {}).await.1.unwrap();
+}
+
+/// A run that pauses once so many documents were come past.
+async fn paused_after(project: &Project, documents: u64) {
+    let cancel = project.cancel.clone();
+    let mut report = |event: RunEvent<'_>| {
+        if let RunEvent::Advanced { seen: Some(seen), .. } = event
+            && seen.scanned >= documents
+        {
+            cancel.cancel();
+        }
+    };
+    let summary = dunlin::up(project, &Goal::default(), &mut report).await.unwrap();
+    assert!(summary.stopped_in.is_some(), "it was to pause");
+}
+
+/// The same project for another run.
+trait Again {
+    fn again(&self) -> Project;
+}
+
+impl Again for Project {
+    fn again(&self) -> Project {
+        let mut project = self.clone();
+        project.cancel = CancellationToken::new();
+        project
+    }
 }

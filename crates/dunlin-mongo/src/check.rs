@@ -84,7 +84,8 @@ impl Look {
             Question::None => stages.push(bson!({ "$project": { "_id": 1, "left": "$$ROOT" } })),
             Question::Same { left, right, .. } => {
                 stages.push(bson!({ "$match": { "$expr": differ(left, right) } }));
-                stages.push(bson!({ "$project": { "_id": 1, "left": left.clone(), "right": right.clone() } }));
+                stages
+                    .push(bson!({ "$project": { "_id": 1, "left": left.clone(), "right": right.clone() } }));
             }
             Question::Across { .. } => return None,
         }
@@ -121,14 +122,20 @@ impl Look {
 
 impl Counterpart {
     /// Count and digest of the documents of a range, by key and value.
-    pub(crate) fn digest(collection: &str, filter: Document, (key, value): (&str, &Bson), hint: Bson) -> Document {
+    pub(crate) fn digest(
+        collection: &str,
+        filter: Document,
+        (key, value): (&str, &Bson),
+        hint: Bson,
+    ) -> Document {
         // The server's hash cuts numbers off behind the point: they go into it as text. Inside of documents it does so, too:
         // those are counted, and compared one by one.
         let value_text = bson!({ "$cond": [{ "$isNumber": value.clone() }, { "$toString": value.clone() }, value.clone()] });
         let entry = bson!({ "k": format!("${key}"), "t": { "$type": value.clone() }, "v": value_text });
         // Of 64 bits so many are kept that the sum of any chunk has room.
         let hash = bson!({ "$mod": [{ "$toHashedIndexKey": entry }, 35_184_372_088_777_i64] });
-        let is_deep = bson!({ "$cond": [{ "$in": [{ "$type": value.clone() }, ["object", "array"]] }, 1, 0] });
+        let is_deep =
+            bson!({ "$cond": [{ "$in": [{ "$type": value.clone() }, ["object", "array"]] }, 1, 0] });
         let group = bson!({ "$group": {
             "_id": Bson::Null, "n": { "$sum": 1 }, "sum": { "$sum": hash }, "deep": { "$sum": is_deep },
         } });
@@ -184,7 +191,8 @@ impl CoreOp for Look {
         let note = format!("in chunks over {}._id; whatever it finds is a violation", self.collection);
         let mut commands = match &self.question {
             Question::Across { left, with } => {
-                let there = doc! { with.key.clone(): { "$gt": fill::bound("from"), "$lte": fill::bound("to") } };
+                let there =
+                    doc! { with.key.clone(): { "$gt": fill::bound("from"), "$lte": fill::bound("to") } };
                 let (here, there) = (both(range(), &self.filter), both(there, &with.filter));
                 vec![
                     Counterpart::digest(&self.collection, here, ("_id", left), index().into()),

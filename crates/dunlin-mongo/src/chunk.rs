@@ -284,7 +284,11 @@ impl Collection<'_> {
         skip: u32,
     ) -> Result<Option<Key>, DriverError> {
         // Only the index is read.
-        let projection = if field == "_id" { doc! { "_id": 1 } } else { doc! { "_id": 0, field: 1 } };
+        let projection = if field == "_id" {
+            doc! { "_id": 1 }
+        } else {
+            doc! { "_id": 0, field: 1 }
+        };
         let command = doc! {
             "find": self.name, "filter": filter, "projection": projection, "sort": { field: order },
             "hint": hint.clone(), "skip": i64::from(skip), "limit": 1, "singleBatch": true,
@@ -316,7 +320,11 @@ pub(crate) fn number(value: Option<&Bson>) -> u64 {
 
 /// Both conditions.
 pub(crate) fn both(range: Document, filter: &Document) -> Document {
-    if filter.is_empty() { range } else { doc! { "$and": [range, filter.clone()] } }
+    if filter.is_empty() {
+        range
+    } else {
+        doc! { "$and": [range, filter.clone()] }
+    }
 }
 
 #[cfg(test)]

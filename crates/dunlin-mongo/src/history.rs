@@ -245,8 +245,8 @@ mod tests {
     #[test]
     fn what_was_edited_by_hand_is_an_error_and_no_panic() {
         for name in [
-            "format", "version", "slug", "state", "phase", "origin", "steps", "rows", "seq", "started", "who",
-            "round",
+            "format", "version", "slug", "state", "phase", "origin", "steps", "rows", "seq", "started",
+            "who", "round",
         ] {
             for value in
                 [Bson::Null, Bson::String("nonsense".into()), Bson::Int32(-1), Bson::Document(doc! {})]

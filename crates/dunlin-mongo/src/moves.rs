@@ -84,7 +84,9 @@ impl Move {
                 vec![doc! { "delete": name, "deletes": [statement] }]
             }
             Task::Convert(convert) => convert.commands(name, &both(range, &self.filter)),
-            Task::Merge(merge) => vec![merge.command(name, both(range, &self.filter), merge.existing.matched())],
+            Task::Merge(merge) => {
+                vec![merge.command(name, both(range, &self.filter), merge.existing.matched())]
+            }
         }
     }
 
@@ -195,7 +197,9 @@ impl CoreOp for Move {
         if self.has_survey() {
             let note = "before anything is written; whatever it finds stops the step".to_owned();
             let found = match &self.task {
-                Task::Convert(convert) => convert.survey(&self.collection, &both(range.clone(), &self.filter)),
+                Task::Convert(convert) => {
+                    convert.survey(&self.collection, &both(range.clone(), &self.filter))
+                }
                 Task::Merge(merge) => merge.survey(&self.collection, &both(range.clone(), &self.filter)),
                 Task::Update(_) | Task::Delete => Document::new(),
             };
@@ -236,7 +240,12 @@ impl CoreOp for Move {
             Task::Update(command) => Op { commands: vec![Command::new(command.clone())] }.removes(),
             Task::Delete => vec![format!("documents of {}", self.collection)],
             Task::Convert(convert) if convert.on_error == OnError::Null => {
-                vec![format!("values of {}.{} that are no {}", self.collection, convert.field, convert.to.word())]
+                vec![format!(
+                    "values of {}.{} that are no {}",
+                    self.collection,
+                    convert.field,
+                    convert.to.word()
+                )]
             }
             Task::Merge(merge) if merge.existing == Existing::Replace => {
                 vec![format!("documents of {} that have the _id of one that is merged", merge.into)]

@@ -103,7 +103,12 @@ async fn fresh(store: &Store, place: &Collection<'_>, look: &Look) -> Result<Pos
 }
 
 /// Looks at one chunk.
-async fn one(place: &Collection<'_>, look: &Look, chunk: &Chunk, found: &mut Found) -> Result<(), DriverError> {
+async fn one(
+    place: &Collection<'_>,
+    look: &Look,
+    chunk: &Chunk,
+    found: &mut Found,
+) -> Result<(), DriverError> {
     if let Question::Across { left, with } = &look.question {
         return across(place, (look, left, with), chunk, found).await;
     }
@@ -152,7 +157,8 @@ async fn across(
     // The index was there when the look began; without it everything is only slower.
     let hint = hint(&there, with).await?.unwrap_or_else(|| index().into());
     let counterparts = chunk.counterparts(&with.key);
-    let here = Counterpart::digest(place.name, both(chunk.range(), &look.filter), ("_id", left), index().into());
+    let here =
+        Counterpart::digest(place.name, both(chunk.range(), &look.filter), ("_id", left), index().into());
     let other = both(counterparts.clone(), &with.filter);
     let other = Counterpart::digest(&with.collection, other, (&with.key, &with.right), hint.clone());
     match try_join(digest(place, here), digest(&there, other)).await {
@@ -195,13 +201,16 @@ async fn hint(there: &Collection<'_>, with: &Counterpart) -> Result<Option<Bson>
         let is_part = ["partialFilterExpression", "collation"].iter().any(|name| found.contains_key(name));
         let is_sparse = found.get_bool("sparse").unwrap_or(false);
         let key = found.get_document("key").ok().and_then(|key| key.iter().next());
-        !is_part && !is_sparse && key.is_some_and(|(name, order)| *name == with.key && number(Some(order)) == 1)
+        !is_part
+            && !is_sparse
+            && key.is_some_and(|(name, order)| *name == with.key && number(Some(order)) == 1)
     };
     Ok(listed.iter().find(fits).and_then(|found| found.get("name").cloned()))
 }
 
 fn unindexed(look: &Look, with: &Counterpart) -> Error {
-    let message = format!("{} has no index on {} that covers all of its documents", with.collection, with.key);
+    let message =
+        format!("{} has no index on {} that covers all of its documents", with.collection, with.key);
     let error = Error::new(ErrorKind::Unsupported, message).at(look.span);
     error.help("create one in an expand step: without it every chunk would read the whole collection")
 }
@@ -213,8 +222,12 @@ fn violation(look: &Look, found: &Document) -> Violation {
     };
     let values = match (&look.question, found.get("count").and_then(Bson::as_i32)) {
         (Question::None, _) => text("left"),
-        (Question::Across { with, .. }, Some(0)) => format!("{}, and not in {}", text("left"), with.collection),
-        (Question::Across { with, .. }, Some(-1)) => format!("{}, and only in {}", text("right"), with.collection),
+        (Question::Across { with, .. }, Some(0)) => {
+            format!("{}, and not in {}", text("left"), with.collection)
+        }
+        (Question::Across { with, .. }, Some(-1)) => {
+            format!("{}, and only in {}", text("right"), with.collection)
+        }
         (Question::Across { with, .. }, Some(2)) => format!("several in {}", with.collection),
         _ => format!("{} is not {}", text("left"), text("right")),
     };

@@ -260,8 +260,7 @@ impl CoreSession for Session {
 
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
         let step = record.steps.len();
-        let entry =
-            Entry { record, files: &[], kind: Some(kind), step, detail: Some(detail), is_new: false };
+        let entry = Entry { record, files: &[], kind: Some(kind), step, detail: Some(detail), is_new: false };
         self.ledger.put(&self.store, entry, true).await?;
         self.ledger.carry_over(&self.store, false).await
     }

@@ -58,7 +58,11 @@ pub(crate) fn same(node: &Node) -> Result<Look> {
             }
         }
         (other, _) => {
-            let message = if other.is_some() { "both `as` and `with` are given" } else { "neither `as` nor `with` is given" };
+            let message = if other.is_some() {
+                "both `as` and `with` are given"
+            } else {
+                "neither `as` nor `with` is given"
+            };
             let wrong = Diagnostic::error("missing-key", message).at(node.span, "needs one of them");
             let help = "`as` is an expression over the same document, `with` names the collection of its counterpart";
             reader.wrong.push(wrong.help(help));
@@ -96,7 +100,11 @@ fn side(reader: &mut Reader<'_>, node: &Node, usual: Option<&Bson>) -> Bson {
             if has_field {
                 reader.table.take("field");
             }
-            let message = if has_field { "both `field` and `expr` are given" } else { "neither `field` nor `expr` is given" };
+            let message = if has_field {
+                "both `field` and `expr` are given"
+            } else {
+                "neither `field` nor `expr` is given"
+            };
             let wrong = Diagnostic::error("missing-key", message).at(node.span, "needs one of them");
             reader.wrong.push(wrong);
             Bson::Null

@@ -102,9 +102,7 @@ impl Convert {
 
     /// Whether `$$c` is less than `$$v` was.
     fn is_loss(&self) -> Bson {
-        let decimal = |value: &str, other: Bson| {
-            bson!({ "$convert": { "input": value, "to": "decimal", "onError": other.clone(), "onNull": other } })
-        };
+        let decimal = |value: &str, other: Bson| bson!({ "$convert": { "input": value, "to": "decimal", "onError": other.clone(), "onNull": other } });
         let of_text = match self.to {
             // Any text but none is true.
             Type::Bool => Bson::Boolean(true),
@@ -143,8 +141,7 @@ impl Convert {
         let set = |value: Bson| bson!([{ "$set": { self.field.clone(): value } }]);
         let converted = bson!({ "$convert": { "input": self.path(), "to": self.to.word() } });
         let good = self.due(range, self.is_convertible());
-        let mut updates =
-            vec![doc! { "q": good, "u": set(converted), "multi": true, "hint": index() }];
+        let mut updates = vec![doc! { "q": good, "u": set(converted), "multi": true, "hint": index() }];
         if self.on_error == OnError::Null {
             let nothing = set(bson!({ "$literal": Bson::Null }));
             updates.push(doc! { "q": self.odd(range), "u": nothing, "multi": true, "hint": index() });
@@ -158,7 +155,8 @@ impl Convert {
         if let OnError::Quarantine(into) = &self.on_error {
             commands.push(self.whole(collection, range));
             commands.push(doc! { "insert": into, "documents": ["<each>"] });
-            commands.push(doc! { "delete": collection, "deletes": [{ "q": { "_id": "<each>" }, "limit": 1 }] });
+            commands
+                .push(doc! { "delete": collection, "deletes": [{ "q": { "_id": "<each>" }, "limit": 1 }] });
         }
         commands.extend(self.commands(collection, range));
         commands
@@ -171,7 +169,8 @@ impl Convert {
 
     /// The keys and values of a range that cannot be converted, and what would become of them.
     pub(crate) fn survey(&self, collection: &str, range: &Document) -> Document {
-        let becomes = self.judged(bson!({ "$cond": [{ "$eq": [{ "$type": "$$c" }, "object"] }, "$$REMOVE", "$$c"] }));
+        let becomes =
+            self.judged(bson!({ "$cond": [{ "$eq": [{ "$type": "$$c" }, "object"] }, "$$REMOVE", "$$c"] }));
         let shown = doc! { "_id": 1, "value": self.path(), "becomes": becomes };
         let pipeline = vec![doc! { "$match": self.odd(range) }, doc! { "$project": shown }];
         doc! { "aggregate": collection, "pipeline": pipeline, "cursor": {}, "hint": index() }

@@ -12,8 +12,17 @@ use crate::op::decode::{Result, database, document, list_of_documents};
 
 /// Stages that look at one document at a time, so that a chunk gives the same as the whole.
 const STAGES: [&str; 11] = [
-    "$match", "$project", "$set", "$addFields", "$unset", "$replaceRoot", "$replaceWith", "$redact", "$lookup",
-    "$unwind", "$graphLookup",
+    "$match",
+    "$project",
+    "$set",
+    "$addFields",
+    "$unset",
+    "$replaceRoot",
+    "$replaceWith",
+    "$redact",
+    "$lookup",
+    "$unwind",
+    "$graphLookup",
 ];
 
 /// The op, unless it stands where it must not.
@@ -22,7 +31,9 @@ pub(crate) fn checked(phase: Phase, field: &Field<'_>, op: Move) -> Result<AnyOp
     if phase == Phase::Verify {
         let message = format!("a verify step only looks, and `{}` does more", field.name);
         let wrong = Diagnostic::error("verify-writes", message).at(span, "not a read");
-        return Err(vec![wrong.help("use `none`, `same`, or `mongo` with a find, count, distinct or aggregate")]);
+        return Err(vec![
+            wrong.help("use `none`, `same`, or `mongo` with a find, count, distinct or aggregate"),
+        ]);
     }
     for name in [Some(op.collection.as_str()), op.target()].into_iter().flatten() {
         if let Some((message, help)) = command::refusal(&doc! { "update": name }) {
@@ -90,9 +101,9 @@ impl<'a> Reader<'a> {
                 if is_path {
                     return text.to_owned();
                 }
-                Diagnostic::error("bad-value", format!("`{text}` is no field")).at(node.span, "not a field").help(
-                    "write the name without `$`, and dots between the names of nested fields",
-                )
+                Diagnostic::error("bad-value", format!("`{text}` is no field"))
+                    .at(node.span, "not a field")
+                    .help("write the name without `$`, and dots between the names of nested fields")
             }
             Err(bad) => bad,
         };
@@ -142,7 +153,9 @@ pub(crate) fn convert(node: &Node) -> Result<Move> {
         }
         (_, Some(into)) => {
             let wrong = Diagnostic::error("bad-value", "`into` says where documents in quarantine go");
-            reader.wrong.push(wrong.at(into.span, "no quarantine here").help("add on_error = \"quarantine\""));
+            reader
+                .wrong
+                .push(wrong.at(into.span, "no quarantine here").help("add on_error = \"quarantine\""));
             OnError::Fail
         }
         (0, None) => OnError::Fail,
@@ -186,7 +199,10 @@ fn unfit(stage: &Bson) -> Option<(String, &'static str)> {
     let (name, value) = stage.as_document()?.iter().next()?;
     if !STAGES.contains(&name.as_str()) {
         let message = format!("`{name}` looks at more than one document");
-        return Some((message, "the documents are merged in chunks; for the whole at once write a `mongo` step with `aggregate`"));
+        return Some((
+            message,
+            "the documents are merged in chunks; for the whole at once write a `mongo` step with `aggregate`",
+        ));
     }
     let is_off = |value: &Bson| matches!(value, Bson::Int32(0) | Bson::Int64(0) | Bson::Boolean(false));
     let loses_id = match (name.as_str(), value) {

@@ -58,7 +58,8 @@ impl Existing {
 impl Merge {
     /// Merges the documents of a range.
     pub(crate) fn command(&self, from: &str, range: Document, matched: &str) -> Document {
-        let merge = doc! { "into": &self.into, "on": "_id", "whenMatched": matched, "whenNotMatched": "insert" };
+        let merge =
+            doc! { "into": &self.into, "on": "_id", "whenMatched": matched, "whenNotMatched": "insert" };
         self.aggregate(from, range, vec![bson!({ "$merge": merge })])
     }
 

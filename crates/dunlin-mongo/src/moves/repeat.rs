@@ -19,7 +19,9 @@ pub(super) fn is_repeatable(statement: &Document) -> bool {
 fn is_apart(stages: &[Bson]) -> bool {
     let (mut written, mut read) = (BTreeSet::new(), Some(BTreeSet::new()));
     for stage in stages {
-        let Some((name, value)) = stage.as_document().and_then(|stage| stage.iter().next()) else { return false };
+        let Some((name, value)) = stage.as_document().and_then(|stage| stage.iter().next()) else {
+            return false;
+        };
         match (name.as_str(), value) {
             ("$set" | "$addFields", Bson::Document(fields)) => {
                 for (field, expression) in fields {
@@ -58,7 +60,9 @@ fn reads(expression: &Bson, found: &mut Option<BTreeSet<String>>) {
             for (name, value) in operators {
                 match name.as_str() {
                     "$literal" => {}
-                    "$getField" | "$setField" | "$unsetField" | "$function" | "$rand" | "$meta" => *found = None,
+                    "$getField" | "$setField" | "$unsetField" | "$function" | "$rand" | "$meta" => {
+                        *found = None
+                    }
                     _ => reads(value, found),
                 }
             }

@@ -57,7 +57,8 @@ fn insert(node: &Node) -> Result<Command> {
     let mut wrong = Vec::new();
     let mut table = node.table().map_err(|diagnostic| vec![diagnostic])?;
     let collection = table.require("collection").and_then(Node::text).map_err(|bad| wrong.push(bad)).ok();
-    let documents = table.require("documents").and_then(list_of_documents).map_err(|bad| wrong.push(bad)).ok();
+    let documents =
+        table.require("documents").and_then(list_of_documents).map_err(|bad| wrong.push(bad)).ok();
     let database = database(&mut table, &mut wrong);
     wrong.extend(table.finish(&["collection", "documents", "database"]));
     if !wrong.is_empty() {

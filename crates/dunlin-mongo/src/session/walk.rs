@@ -15,7 +15,7 @@ mod start;
 mod stride;
 mod together;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dunlin_core::{Advance, Error, ErrorKind, Position, Record, Result, Work};
 use mongodb::error::Error as DriverError;
@@ -101,7 +101,11 @@ impl Bout<'_> {
     /// The record with a chunk done that changed so many documents.
     fn record(&self, next: &Next<'_>, changed: u64) -> Record {
         let work = self.now();
-        let record = if next.is_end { work.complete(changed) } else { work.partly(next.position.checkpoint(), changed) };
+        let record = if next.is_end {
+            work.complete(changed)
+        } else {
+            work.partly(next.position.checkpoint(), changed)
+        };
         Record { started: self.running.started, ..record }
     }
 
@@ -132,36 +136,25 @@ pub(super) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     loop {
         session.check_lease().await?;
         if position.place.is_survey && position.place.route.is_over() {
-            if let Err(error) = position.place.odd.refuse(op) {
-                return Err(anew(session, &mut bout, position, error).await?);
-            }
-            position.place.is_survey = false;
-            position.place.route.rewind();
+            surveyed(session, &mut bout, &mut position).await?;
         }
-        let size = session.stride(&bout).size(work.pace, bout.scanned);
+        let size = session.stride().size(work.pace, bout.scanned);
         let Some(chunk) = next_chunk(session, op, &position.place.route, size).await? else {
-            let record = session.ledger.put_step(&session.store, &bout.now(), &bout.now().complete(0)).await?;
-            notes.extend(position.place.odd.note(op));
+            let done = bout.now().complete(0);
+            let record = session.ledger.put_step(&session.store, &bout.now(), &done).await?;
             bout.wrote(record, 0, 0);
             return Ok(bout.advance(true, notes));
         };
-        let began = Instant::now();
-        let is_survey = position.place.is_survey;
-        let mut next = Next { chunk: &chunk, position: position.clone(), is_end: false, is_final: false };
-        next.position.place.route.pass(&chunk);
-        next.position.scanned += chunk.count;
-        next.position.near = next.position.place.route.near();
-        next.is_end = !is_survey && next.position.place.route.is_over();
-        next.is_final = session.stride(&bout).is_last(work.pace, &bout) || next.is_end;
+        let mut next = next(session, &bout, &position, &chunk);
         match pass(session, &mut bout, &mut next).await {
             Ok(took) => {
                 tries = 0;
-                session.stride(&bout).learn(work.pace, size, chunk.count, took.unwrap_or_else(|| began.elapsed()));
+                session.stride().learn(work.pace, size, chunk.count, took);
                 let Next { position: passed, is_end, is_final, .. } = next;
-                if is_end {
-                    notes.extend(passed.place.odd.note(op));
-                }
                 position = passed;
+                if is_end {
+                    notes.extend(position.place.odd.note(op));
+                }
                 if is_end || is_final {
                     return Ok(bout.advance(is_end, notes));
                 }
@@ -174,39 +167,56 @@ pub(super) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     }
 }
 
-/// What was found stops the step; the next run looks anew, since somebody may have mended it by then.
-async fn anew(
+fn next<'a>(
     session: &mut Session,
-    bout: &mut Bout<'_>,
-    mut position: Position<Place>,
-    error: Error,
-) -> Result<Error> {
+    bout: &Bout<'_>,
+    position: &Position<Place>,
+    chunk: &'a Chunk,
+) -> Next<'a> {
+    let mut position = position.clone();
+    position.place.route.pass(chunk);
+    position.scanned += chunk.count;
+    position.near = position.place.route.near();
+    let is_end = !position.place.is_survey && position.place.route.is_over();
+    let is_final = is_end || session.stride().is_last(bout.work.pace, bout);
+    Next { chunk, position, is_end, is_final }
+}
+
+/// Everything was looked at. What was found stops the step; the next run looks anew, since somebody may have mended it
+/// by then.
+async fn surveyed(session: &mut Session, bout: &mut Bout<'_>, position: &mut Position<Place>) -> Result<()> {
+    let found = position.place.odd.refuse(bout.op);
     position.place.route.rewind();
+    if found.is_ok() {
+        position.place.is_survey = false;
+        return Ok(());
+    }
     position.place.odd = Odd::default();
     (position.scanned, position.near) = (0, String::new());
     let record = bout.now().partly(position.checkpoint(), 0);
     session.ledger.put(&session.store, ledger::light(&record, &[]), false).await?;
-    Ok(error)
+    found.map_err(|error| error.with("left behind", "nothing: no document was changed"))
 }
 
-/// Looks at a chunk, or changes it. How long others may have been kept waiting, if that is not all of the time.
-async fn pass(
-    session: &mut Session,
-    bout: &mut Bout<'_>,
-    next: &mut Next<'_>,
-) -> Result<Option<std::time::Duration>, Stop> {
+/// Looks at a chunk, or changes it. How long others may have been kept waiting.
+async fn pass(session: &mut Session, bout: &mut Bout<'_>, next: &mut Next<'_>) -> Result<Duration, Stop> {
+    let began = Instant::now();
     if next.position.place.is_survey {
         odd::look(session, bout.op, next).await?;
         let record = bout.record(next, 0);
-        let record = session.ledger.put(&session.store, ledger::light(&record, &[]), false).await.map_err(Stop::Ours)?;
+        let record = session
+            .ledger
+            .put(&session.store, ledger::light(&record, &[]), false)
+            .await
+            .map_err(Stop::Ours)?;
         bout.wrote(record, 0, next.chunk.count);
-        return Ok(None);
+        return Ok(began.elapsed());
     }
     if next.position.place.is_exact {
-        return together::run(session, bout, next).await.map(Some);
+        return together::run(session, bout, next).await;
     }
     apart::run(session, bout, next).await?;
-    Ok(None)
+    Ok(began.elapsed())
 }
 
 async fn next_chunk(session: &Session, op: &Move, route: &Route, size: u32) -> Result<Option<Chunk>> {
@@ -224,6 +234,9 @@ async fn again(
 ) -> Result<()> {
     let written = bout.op.command();
     let mut error = match stop {
+        Stop::Ours(error) if error.kind == ErrorKind::Statement => {
+            return Err(left(error, bout.op, &bout.running));
+        }
         Stop::Ours(error) => return Err(error),
         Stop::Unknown(failure) => {
             session.ledger.doubt();
@@ -238,9 +251,9 @@ async fn again(
     let is_about_documents = error.kind == ErrorKind::Statement;
     let is_one = next.chunk.count <= 1;
     if is_about_documents && (!is_one || error.temporary && tries < TRIES) {
-        session.stride(bout).shrink(next.chunk.count);
+        session.stride().shrink(next.chunk.count);
         if error.temporary {
-            tokio::time::sleep(std::time::Duration::from_millis(u64::from(tries.min(TRIES)) * 2)).await;
+            tokio::time::sleep(Duration::from_millis(u64::from(tries.min(TRIES)) * 2)).await;
         }
         return Ok(());
     }
@@ -252,14 +265,22 @@ async fn again(
 
 /// A failure, with what was done before it.
 fn left(error: Error, op: &Move, running: &Record) -> Error {
-    let near = dunlin_core::Seen::of(running).map(|seen| seen.near).unwrap_or_default();
+    let position =
+        running.checkpoint.as_ref().and_then(|checkpoint| checkpoint.read::<Position<Place>>().ok());
+    let moved = position.filter(|position| !position.place.is_survey);
+    let near = moved.map(|position| position.near).unwrap_or_default();
     let words = if near.is_empty() {
         format!("nothing in {}: it is as it was", op.collection)
     } else {
         format!("the documents of {} up to {near} are done; the rest is as it was", op.collection)
     };
-    let error = error.with("left behind", words);
-    if error.help.is_some() { error } else { error.help("mend it and run `dunlin up` again, which goes on from there") }
+    let is_said = error.fact("left behind").is_some();
+    let error = if is_said { error } else { error.with("left behind", words) };
+    if error.help.is_some() {
+        error
+    } else {
+        error.help("mend it and run `dunlin up` again, which goes on from there")
+    }
 }
 
 /// With what a chunk is written: several shards have a log each, so nothing later vouches for it there.

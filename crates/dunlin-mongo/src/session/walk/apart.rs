@@ -1,7 +1,6 @@
 //! A chunk without a transaction: it comes first, and the position after it. Both are in the same log, in this order.
 
 use bson::Document;
-use dunlin_core::Error;
 use mongodb::Database;
 
 use super::{Bout, Next, Stop, concern, odd};
@@ -63,7 +62,7 @@ async fn merge(
         Ok(_) => {}
         Err(failure) if merge.existing == Existing::Fail && error::code(&failure) == Some(11000) => {
             odd::find(db, op, next, None).await?;
-            next.position.place.odd.refuse(op).map_err(|error| Stop::Ours(ahead(error)))?;
+            next.position.place.odd.refuse(op).map_err(Stop::Ours)?;
             let command = merge.command(from, range.clone(), Existing::Skip.matched());
             db.run_command(concerned(session, command)).await?;
         }
@@ -76,11 +75,4 @@ async fn merge(
     let batch = response.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
     let first = batch.ok().and_then(|batch| batch.first()).and_then(bson::Bson::as_document);
     Ok(number(first.and_then(|first| first.get("n"))))
-}
-
-/// Something came into being since everything was looked at.
-fn ahead(error: Error) -> Error {
-    let mut error = error;
-    error.context.retain(|(name, _)| *name != "left behind");
-    error.with("left behind", "the documents before them are merged; none that was there is changed")
 }

@@ -57,17 +57,24 @@ impl Odd {
         let (count, name) = (self.count, &op.collection);
         let (message, help) = match &op.task {
             Task::Merge(merge) => (
-                format!("{count} documents of {} are in the way: they have the _id of one of {name}, and are different", merge.into),
+                format!(
+                    "{count} documents of {} are in the way: they have the _id of one of {name}, and are different",
+                    merge.into
+                ),
                 "existing = \"skip\" keeps them, \"replace\" and \"merge\" change them",
             ),
             Task::Convert(convert) => (
-                format!("{count} documents of {name} cannot be converted: {} would be lost as {}", convert.field, convert.to.word()),
+                format!(
+                    "{count} documents of {name} cannot be converted: {} would be lost as {}",
+                    convert.field,
+                    convert.to.word()
+                ),
                 "mend them, or choose what becomes of them: on_error = \"keep\", \"null\" or \"quarantine\"",
             ),
             Task::Update(_) | Task::Delete => return Ok(()),
         };
         let error = Error::new(ErrorKind::Statement, message).at(op.span).with("documents", self.words());
-        Err(error.with("left behind", "nothing: no document was changed").help(help))
+        Err(error.help(help))
     }
 
     /// What to say of them at the end.
@@ -80,7 +87,12 @@ impl Odd {
             OnError::Null => format!("have null as {}", convert.field),
             OnError::Quarantine(into) => format!("are in {into}"),
         };
-        Some(format!("{} documents of {} could not be converted and {what}: {}", self.count, op.collection, self.words()))
+        Some(format!(
+            "{} documents of {} could not be converted and {what}: {}",
+            self.count,
+            op.collection,
+            self.words()
+        ))
     }
 }
 

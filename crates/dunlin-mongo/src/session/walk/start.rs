@@ -64,7 +64,8 @@ pub(super) async fn start(
             fresh(op, (of, route), position.scanned)
         }
         Start::Fresh | Start::Back(_) => {
-            let mut route = Route::through(&Collection { db: &db, name: &op.collection }).await.map_err(fail)?;
+            let mut route =
+                Route::through(&Collection { db: &db, name: &op.collection }).await.map_err(fail)?;
             if op.has_collation() {
                 route = route.with_whole_texts();
             }
@@ -127,15 +128,22 @@ fn refuse(facts: &Facts, op: &Move) -> Result<()> {
     let name = &op.collection;
     match facts.kind.as_str() {
         "view" => {
-            let error = unsupported(op, format!("{name} is a view, whose documents are those of {}", facts.view_on));
+            let error =
+                unsupported(op, format!("{name} is a view, whose documents are those of {}", facts.view_on));
             Err(error.help(format!("name {} instead, with the view's conditions as `filter`", facts.view_on)))
         }
         "timeseries" => {
-            let error = unsupported(op, format!("{name} is a time series: its documents have no index on `_id`, and cannot be changed one by one"));
+            let error = unsupported(
+                op,
+                format!(
+                    "{name} is a time series: its documents have no index on `_id`, and cannot be changed one by one"
+                ),
+            );
             Err(error.help("write a `mongo` step: an `aggregate` with `$out` into a new collection, or `delete` by its metaField"))
         }
         _ if facts.is_capped && matches!(op.task, Task::Delete) => {
-            let error = unsupported(op, format!("{name} is capped: it gives up its oldest documents by itself"));
+            let error =
+                unsupported(op, format!("{name} is capped: it gives up its oldest documents by itself"));
             Err(error.help("copy what is to stay with `merge_into`, or `drop` it and create it anew"))
         }
         _ => Ok(()),
@@ -164,13 +172,26 @@ fn is_exact(session: &Session, op: &Move, facts: &Facts) -> Result<bool> {
     if has_transactions || op.is_repeatable() {
         return Ok(has_transactions);
     }
-    let why = if facts.is_capped { "capped collections have no transactions" } else { "this server has no transactions" };
-    let is_quarantine = matches!(&op.task, Task::Convert(convert) if matches!(convert.on_error, OnError::Quarantine(_)));
+    let why = if facts.is_capped {
+        "capped collections have no transactions"
+    } else {
+        "this server has no transactions"
+    };
+    let is_quarantine =
+        matches!(&op.task, Task::Convert(convert) if matches!(convert.on_error, OnError::Quarantine(_)));
     if is_quarantine {
-        let error = unsupported(op, format!("{why}, so a document could not leave one collection and be in the other at once"));
-        return Err(error.help("make it a replica set (one member will do), or use on_error = \"keep\" and look at what is left"));
+        let error = unsupported(
+            op,
+            format!("{why}, so a document could not leave one collection and be in the other at once"),
+        );
+        return Err(error.help(
+            "make it a replica set (one member will do), or use on_error = \"keep\" and look at what is left",
+        ));
     }
-    let error = unsupported(op, format!("{why}, and this update changes more when it is done twice, as it may be after a crash"));
+    let error = unsupported(
+        op,
+        format!("{why}, and this update changes more when it is done twice, as it may be after a crash"),
+    );
     Err(error.help(
         "make it a replica set (one member will do); or let the update read none of the fields it writes, and use none of $inc, $mul, $push, $pop and $bit",
     ))

@@ -71,7 +71,7 @@ fn sum(op: &Move, is_undo: bool) -> Checksum {
 
 impl Session {
     /// The stride of the step under way.
-    pub(super) fn stride(&mut self, _: &Bout<'_>) -> &mut Stride {
+    pub(super) fn stride(&mut self) -> &mut Stride {
         self.stride.as_mut().expect("a walk starts with its stride")
     }
 

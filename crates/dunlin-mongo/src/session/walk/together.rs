@@ -103,14 +103,18 @@ async fn quarantine(
         if batch.is_empty() {
             return Ok(moved);
         }
-        let ids: Vec<Bson> =
-            batch.iter().filter_map(|one| one.as_document()?.get("_id").cloned()).collect();
+        let ids: Vec<Bson> = batch.iter().filter_map(|one| one.as_document()?.get("_id").cloned()).collect();
         let insert = Command::new(doc! { "insert": into, "documents": batch });
         for part in apart::filled(&insert, None, 0) {
             let response = db.run_command(part).session(&mut *transaction).await?;
             outcome(&response, &insert).map_err(|failure| {
                 let error = failure.error(&session.store, &written);
-                Stop::Ours(error.with("left behind", format!("nothing of this chunk: {into} has a document of that _id")))
+                Stop::Ours(
+                    error.with(
+                        "left behind",
+                        format!("nothing of this chunk: {into} has a document of that _id"),
+                    ),
+                )
             })?;
         }
         let delete = doc! { "q": { "_id": { "$in": ids } }, "limit": 0, "hint": index() };
