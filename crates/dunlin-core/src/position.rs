@@ -106,7 +106,12 @@ pub struct Seen {
 impl Seen {
     /// How far the step under way in a record got through its records, if it goes through any.
     pub fn of(record: &Record) -> Option<Self> {
-        let position: Position<IgnoredAny> = record.checkpoint.as_ref()?.read().ok()?;
+        Self::at(record.checkpoint.as_ref()?)
+    }
+
+    /// The same of a checkpoint.
+    pub fn at(checkpoint: &Checkpoint) -> Option<Self> {
+        let position: Position<IgnoredAny> = checkpoint.read().ok()?;
         Some(position.seen())
     }
 
