@@ -115,16 +115,27 @@ def dunlin(binary, url, text, command="up", extra=()):
 
 def last_tenth(events):
     """The rate over the last tenth of the documents by that over the first."""
-    points = [(0.0, 0)]
+    points = []
     for at, event in events:
-        if (scanned := event.get("scanned") or event.get("seen", {}).get("scanned")) is not None:
-            points.append((at, scanned))
+        seen = event.get("seen") or {}
+        if event.get("event") == "started" and not points:
+            points.append((at, 0))
+        elif "scanned" in seen:
+            points.append((at, seen["scanned"]))
+        elif event.get("event") == "finished" and points and len(points) > 1:
+            # The last bout ends the step: what it came past is the rest.
+            points.append((at, event.get("rows", points[-1][1])))
+            break
     total = points[-1][1]
 
     def when(share):
-        return next(at for at, scanned in points if scanned >= total * share)
+        goal = total * share
+        for (before, low), (at, high) in zip(points, points[1:]):
+            if low <= goal <= high and high > low:
+                return before + (at - before) * (goal - low) / (high - low)
+        return points[-1][0]
 
-    return (when(0.2) - when(0.1)) / (when(1) - when(0.9)) if total else float("nan")
+    return (when(0.1) - when(0)) / (when(1) - when(0.9))
 
 
 class Probe:

@@ -5,6 +5,7 @@ mod convert;
 mod crash;
 mod look;
 mod merge;
+mod strain;
 mod walk;
 
 use std::num::NonZeroU32;
@@ -48,10 +49,13 @@ async fn error(project: &Project) -> (Summary, dunlin::Error) {
 
 /// The same in chunks of so many documents at most, each an advance of its own.
 fn slowly(mut project: Project, size: u32) -> Project {
-    let rate = NonZeroU32::new(size * 1000);
-    let pace = Pace { bout: Duration::from_millis(1), rate, ..Pace::default() };
-    project.paces.insert(STORE.into(), pace);
+    project.pace(|pace| *pace = chunks_of(size));
     project
+}
+
+fn chunks_of(size: u32) -> Pace {
+    let rate = NonZeroU32::new(size * 1000);
+    Pace { bout: Duration::from_millis(1), rate, ..Pace::default() }
 }
 
 /// Runs `up` in a process that is dead from its k-th call to the store on. Whether it came to that.

@@ -29,9 +29,10 @@ pub struct Look {
 /// What must hold of documents.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Question {
-    /// `none`: there are none.
+    /// `none = { collection, filter, database? }`: there are none.
     None,
-    /// `same`: one expression is, in value and type, what another one is.
+    /// `same = { collection, field | expr, as, filter?, sample?, database? }`: one expression is, in value and type, what
+    /// another one over the same document is.
     Same {
         /// The expression, `$name` for a field.
         left: Bson,
@@ -40,7 +41,8 @@ pub enum Question {
         /// How many documents are looked at, taken at random; all of them where it is not said.
         sample: Option<u32>,
     },
-    /// `same` with another collection: each document has its counterpart there, and each there one here.
+    /// `same = { collection, field | expr, with = { collection, field? | expr?, key?, filter? }, filter?, database? }`: each
+    /// document has its counterpart in the other collection, by `_id` and `key`, and each there one here.
     Across {
         /// The expression, `$name` for a field.
         left: Bson,
@@ -171,7 +173,7 @@ impl Counterpart {
             bson!({ "$match": both(range, &self.filter) }),
             origins,
             bson!({ "$match": { "here": { "$size": 0 } } }),
-            bson!({ "$project": { "_id": format!("${}", self.key), "count": -1, "right": self.right.clone() } }),
+            bson!({ "$project": { "_id": format!("${}", self.key), "count": { "$literal": -1 }, "right": self.right.clone() } }),
         ];
         aggregate(&self.collection, stages, hint)
     }

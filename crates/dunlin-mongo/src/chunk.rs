@@ -147,6 +147,11 @@ impl Chunk {
         self.bracket.range(field, self.after.as_ref(), to)
     }
 
+    /// Whether there can be a smaller one.
+    pub(crate) fn is_divided(&self) -> bool {
+        self.bracket.end.is_some()
+    }
+
     /// The last of them, where it is known.
     pub(crate) fn last(&self) -> Option<&Key> {
         self.to.as_ref()

@@ -3,6 +3,10 @@
 //! Where the server has transactions, a chunk and the position after it are one: each document is changed exactly once,
 //! whatever happens, and a process that lost the lock changes nothing. `$merge` cannot be part of a transaction, and a
 //! server without a replica set has none: there a chunk comes before its position, and is such that it may be done again.
+//! What is not, such as `$inc`, is refused there before anything is changed.
+//!
+//! One chunk is under way at a time, whatever `jobs` says: two transactions at once were measured to gain nothing over
+//! one, since they wait for the same log.
 
 mod convert;
 pub(crate) mod decode;
@@ -39,13 +43,14 @@ pub struct Move {
 /// What is done to documents.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Task {
-    /// `update_many`: this `update` command with one statement, in each chunk.
+    /// `update_many = { collection, filter, update | pipeline, array_filters?, collation?, hint?, let?, database? }`: this
+    /// `update` command, which has one statement, in each chunk. With `upsert` it is about one document and no walk.
     Update(Document),
-    /// `delete_many`.
+    /// `delete_many = { collection, filter, database? }`.
     Delete,
-    /// `convert`.
+    /// `convert = { collection, field, to, on_error?, into?, filter?, database? }`.
     Convert(Convert),
-    /// `merge_into`.
+    /// `merge_into = { from, into, pipeline?, existing?, filter?, database? }`.
     Merge(Merge),
 }
 

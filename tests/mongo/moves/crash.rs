@@ -1,6 +1,7 @@
 //! Exactly once, whatever is killed, cut, stopped or elected.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use bson::{Document, doc};
@@ -118,12 +119,15 @@ async fn a_run_woken_after_its_lease_writes_nothing() {
         scratch.url.expose()
     );
     fs::write(&config, text).unwrap();
-    let mut command = process::dunlin();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dunlin-under-test"));
     command.arg("-c").arg(&config).arg("--migrations").arg(folder.path()).arg("up");
     let stopped = process::spawn(&mut command);
-    while count(&db, "a", doc! { "n": 1 }).await < 3000 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let begun = async {
+        while count(&db, "a", doc! { "n": 1 }).await < 3000 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), begun).await.expect("it moves");
     stopped.stop();
     let half = count(&db, "a", doc! { "n": 1 }).await;
     assert!(half < 30_000, "it was stopped in the middle");

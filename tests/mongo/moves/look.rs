@@ -13,8 +13,8 @@ async fn violations(project: &Project) -> (Vec<String>, u64) {
     let Err(Failure::Run(run)) = dunlin::up(project, &Goal::default(), &mut |_| {}).await else {
         panic!("nothing was found")
     };
-    let (Summary { violations, unlisted, .. }, Stop::Violated) = *run else { panic!("{run:?}") };
-    (violations.iter().map(ToString::to_string).collect(), unlisted)
+    let (Summary { broken: Some(proof), .. }, Stop::Violated) = *run else { panic!("{run:?}") };
+    (proof.violations.iter().map(ToString::to_string).collect(), proof.unlisted)
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_look_writes_nothing() {
     let store = super::super::store(&project).await;
     let loaded = project.load();
     let op = loaded.migrations.values().next().unwrap().steps()[0].op.clone();
-    let pace = project.paces.values().next().unwrap();
+    let pace = &super::chunks_of(30);
     let mut from = None;
     let mut bouts = 0;
     let found = loop {

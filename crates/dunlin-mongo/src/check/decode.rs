@@ -46,7 +46,7 @@ pub(crate) fn same(node: &Node) -> Result<Look> {
         }
         (None, Some(with)) => {
             if sample.is_some() {
-                let wrong = Diagnostic::error("bad-value", "two collections are compared as a whole");
+                let wrong = Diagnostic::error("wrong-value", "two collections are compared as a whole");
                 reader.wrong.push(wrong.at(with.span, "takes no `sample`").help("leave `sample` out"));
             }
             match counterpart(with, &left) {

@@ -102,20 +102,15 @@ impl Convert {
 
     /// Whether `$$c` is less than `$$v` was.
     fn is_loss(&self) -> Bson {
-        let decimal = |value: &str, other: Bson| bson!({ "$convert": { "input": value, "to": "decimal", "onError": other.clone(), "onNull": other } });
-        let of_text = match self.to {
-            // Any text but none is true.
-            Type::Bool => Bson::Boolean(true),
-            // Digits that a double does not hold.
-            Type::Double => bson!({ "$and": [
-                { "$ne": [{ "$toString": "$$c" }, "$$v"] },
-                { "$ne": [decimal("$$v", 1.into()), decimal("$$c", 0.into())] },
-            ] }),
-            _ => Bson::Boolean(false),
-        };
         if self.to == Type::String {
             return Bson::Boolean(false);
         }
+        let of_text = match self.to {
+            // Any text is true, `"false"` too.
+            Type::Bool => Bson::Boolean(true),
+            Type::Double => is_cut_off(),
+            _ => Bson::Boolean(false),
+        };
         let back = bson!({ "$convert": {
             "input": "$$c", "to": { "$type": "$$v" }, "onError": { "$literal": {} }, "onNull": Bson::Null,
         } });
@@ -186,4 +181,14 @@ impl Convert {
         };
         document
     }
+}
+
+/// Whether the text `$$v` has digits that the double `$$c` has not. A whole number must be hit exactly; of others no
+/// double has more than 17 digits to tell, and a sign, a zero and a point.
+fn is_cut_off() -> Bson {
+    let nothing = Bson::Null;
+    let exact = bson!({ "$convert": { "input": "$$v", "to": "decimal", "onError": nothing.clone(), "onNull": nothing } });
+    let is_whole = bson!({ "$eq": [exact.clone(), { "$trunc": exact.clone() }] });
+    let is_long = bson!({ "$gt": [{ "$strLenBytes": "$$v" }, 20] });
+    bson!({ "$and": [{ "$ne": [exact, "$$c"] }, { "$or": [is_whole, is_long] }] })
 }

@@ -41,7 +41,7 @@ pub(crate) fn checked(phase: Phase, field: &Field<'_>, op: Move) -> Result<AnyOp
             return Err(vec![wrong.help(help)]);
         }
         if op.target() == Some(&op.collection) {
-            let wrong = Diagnostic::error("bad-value", "it would go into the collection it comes from");
+            let wrong = Diagnostic::error("wrong-value", "it would go into the collection it comes from");
             let help = "`update_many` with a `pipeline` changes documents in their place";
             return Err(vec![wrong.at(span, "one and the same").help(help)]);
         }
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
                 None => {
                     let known = words.iter().map(|(word, _)| *word);
                     let help = dunlin_core::suggest::help(text, known);
-                    let wrong = Diagnostic::error("bad-value", format!("`{name}` cannot be `{text}`"));
+                    let wrong = Diagnostic::error("wrong-value", format!("`{name}` cannot be `{text}`"));
                     self.wrong.push(wrong.at(node.span, "not known here").help(help));
                 }
             },
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
                 if is_path {
                     return text.to_owned();
                 }
-                Diagnostic::error("bad-value", format!("`{text}` is no field"))
+                Diagnostic::error("wrong-value", format!("`{text}` is no field"))
                     .at(node.span, "not a field")
                     .help("write the name without `$`, and dots between the names of nested fields")
             }
@@ -136,7 +136,7 @@ pub(crate) fn convert(node: &Node) -> Result<Move> {
     let collection = reader.text("collection");
     let field = reader.field("field");
     if field == "_id" || field.starts_with("_id.") {
-        let wrong = Diagnostic::error("bad-value", "the `_id` of a document cannot be changed");
+        let wrong = Diagnostic::error("wrong-value", "the `_id` of a document cannot be changed");
         let help = "copy the documents with `merge_into` and a `pipeline` that sets another `_id`";
         reader.wrong.push(wrong.at(node.span, "converts `_id`").help(help));
     }
@@ -152,7 +152,7 @@ pub(crate) fn convert(node: &Node) -> Result<Move> {
             OnError::Quarantine(name.map_or_else(|| format!("{collection}_quarantine"), str::to_owned))
         }
         (_, Some(into)) => {
-            let wrong = Diagnostic::error("bad-value", "`into` says where documents in quarantine go");
+            let wrong = Diagnostic::error("wrong-value", "`into` says where documents in quarantine go");
             reader
                 .wrong
                 .push(wrong.at(into.span, "no quarantine here").help("add on_error = \"quarantine\""));
@@ -179,7 +179,7 @@ pub(crate) fn merge_into(node: &Node) -> Result<Move> {
         match list_of_documents(stages) {
             Ok(list) => {
                 reader.wrong.extend(list.iter().filter_map(unfit).map(|(message, help)| {
-                    Diagnostic::error("bad-value", message).at(stages.span, "not in here").help(help)
+                    Diagnostic::error("wrong-value", message).at(stages.span, "not in here").help(help)
                 }));
                 pipeline = list;
             }

@@ -31,8 +31,9 @@ use crate::{error, lock};
 use odd::Odd;
 pub(super) use stride::Stride;
 
-/// How often one document is tried that somebody else writes just then.
-const TRIES: u32 = 20;
+/// How often one document is tried that somebody else writes just then: for some seconds in all. A transaction that a
+/// process left open when it was killed keeps its documents for a minute; the run tries the step again for that long.
+const TRIES: u32 = 12;
 
 /// Where a walk is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -249,11 +250,12 @@ async fn again(
         }
     };
     let is_about_documents = error.kind == ErrorKind::Statement;
-    let is_one = next.chunk.count <= 1;
+    let is_one = next.chunk.count <= 1 || !next.chunk.is_divided();
     if is_about_documents && (!is_one || error.temporary && tries < TRIES) {
         session.stride().shrink(next.chunk.count);
         if error.temporary {
-            tokio::time::sleep(Duration::from_millis(u64::from(tries.min(TRIES)) * 2)).await;
+            let millis = if is_one { 10 * tries * tries } else { 2 * tries };
+            tokio::time::sleep(Duration::from_millis(u64::from(millis))).await;
         }
         return Ok(());
     }
