@@ -141,7 +141,7 @@ pub(super) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
         }
         let size = session.stride().size(work.pace, bout.scanned);
         let Some(chunk) = next_chunk(session, op, &position.place.route, size).await? else {
-            let done = bout.now().complete(0);
+            let done = Record { started: bout.running.started, ..bout.now().complete(0) };
             let record = session.ledger.put_step(&session.store, &bout.now(), &done).await?;
             bout.wrote(record, 0, 0);
             return Ok(bout.advance(true, notes));
