@@ -112,7 +112,9 @@ async fn a_run_woken_after_its_lease_writes_nothing() {
     let scratch = scratch::mongo().await;
     let db = begin(&scratch.url, 30_000).await;
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("1_step.toml"), format!("[[backfill]]\nstore = \"app\"\n{ONCE}\n")).unwrap();
+    let migrations = folder.path().join("migrations");
+    fs::create_dir(&migrations).unwrap();
+    fs::write(migrations.join("1_step.toml"), format!("[[backfill]]\nstore = \"app\"\n{ONCE}\n")).unwrap();
     let config = folder.path().join("dunlin.toml");
     let text = format!(
         "[stores.app]\nurl = \"{}\"\nlease = \"2s\"\npace = {{ rate = 4000 }}\n",
@@ -120,7 +122,7 @@ async fn a_run_woken_after_its_lease_writes_nothing() {
     );
     fs::write(&config, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dunlin-under-test"));
-    command.arg("-c").arg(&config).arg("--migrations").arg(folder.path()).arg("up");
+    command.arg("-c").arg(&config).arg("--migrations").arg(&migrations).arg("up");
     let stopped = process::spawn(&mut command);
     let begun = async {
         while count(&db, "a", doc! { "n": 1 }).await < 3000 {

@@ -21,7 +21,9 @@ async fn a_member_that_is_behind_is_named_and_one_that_cannot_be_seen_is_an_erro
         dunlin_engine::lock::me("somebody", &project.context(dunlin::engine::Stores::default()).author.run);
     let Attempt::Taken(mut session) = store.try_lock(&me).await.unwrap() else { panic!("it is held") };
     let pace = Pace { max_lag: Some(Duration::from_secs(1)), ..Pace::default() };
-    assert_eq!(session.strain(&pace).await.unwrap(), None);
+    // A set that was just made may be behind for a moment.
+    let in_step = async { while session.strain(&pace).await.unwrap().is_some() {} };
+    tokio::time::timeout(Duration::from_secs(30), in_step).await.expect("all are in step");
 
     let primary = set.primary().await.unwrap();
     let (_, behind) = set.members.iter().enumerate().find(|(place, _)| *place != primary).unwrap();

@@ -61,7 +61,7 @@ fn reads(expression: &Bson, found: &mut Option<BTreeSet<String>>) {
                 match name.as_str() {
                     "$literal" => {}
                     "$getField" | "$setField" | "$unsetField" | "$function" | "$rand" | "$meta" => {
-                        *found = None
+                        *found = None;
                     }
                     _ => reads(value, found),
                 }
