@@ -5,6 +5,7 @@
 mod cut;
 mod damage;
 mod election;
+mod moves;
 mod reach;
 mod scripts;
 mod settle;

@@ -83,7 +83,7 @@ fn one<'a>(command: &'a Document, list: &str) -> Option<&'a Document> {
 const STEADY: [&str; 9] =
     ["$set", "$unset", "$rename", "$min", "$max", "$addToSet", "$pull", "$pullAll", "$currentDate"];
 
-fn is_repeatable_update(update: &Document) -> bool {
+pub(crate) fn is_repeatable_update(update: &Document) -> bool {
     let is_multi = update.get_bool("multi").unwrap_or(false);
     let is_upsert = update.get_bool("upsert").unwrap_or(false);
     let Ok(operators) = update.get_document("u") else { return false };

@@ -120,6 +120,23 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The value that JSON is, wrappers still to be read. A whole number that fits is an int.
+pub(crate) fn from_json(json: serde_json::Value) -> Bson {
+    match json {
+        serde_json::Value::Null => Bson::Null,
+        serde_json::Value::Bool(truth) => Bson::Boolean(truth),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(whole) => i32::try_from(whole).map_or(Bson::Int64(whole), Bson::Int32),
+            None => Bson::Double(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Bson::String(text),
+        serde_json::Value::Array(items) => Bson::Array(items.into_iter().map(from_json).collect()),
+        serde_json::Value::Object(entries) => {
+            Bson::Document(entries.into_iter().map(|(key, value)| (key, from_json(value))).collect())
+        }
+    }
+}
+
 /// The value with its wrappers read, at any depth. Operators (`$set`, `$type`, …) stay documents.
 pub(crate) fn unwrap(value: Bson) -> Result<Bson, String> {
     match value {

@@ -5,6 +5,9 @@
 //! migration stands" and "this happened" are one change of one document: atomic on every server, with or without
 //! transactions, in one round trip. Readers see both places as one. Carrying over is idempotent, since both sides know
 //! the number of the event; it is done every few events, when a lock is given back, and by whoever finds a full fence.
+//!
+//! How far a step got through its documents is written without an event: such writes are told apart by a round, which
+//! counts within the number of the last event and, like it, only grows.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +29,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) record: &'a Record,
     /// Kept with the record; none where they are there already.
     pub(crate) files: &'a [StoredFile],
-    pub(crate) kind: EventKind,
+    /// What happened; nothing where only the position moved on.
+    pub(crate) kind: Option<EventKind>,
     pub(crate) step: usize,
     pub(crate) detail: Option<&'a str>,
     /// Whether the record changes, or is only mentioned.
@@ -39,28 +43,51 @@ pub(crate) struct Mark {
     pub(crate) token: i64,
     /// The number of the last event.
     pub(crate) sequence: i64,
+    /// How many positions were written without an event.
+    pub(crate) round: i64,
+}
+
+impl Mark {
+    /// What finds the fence as long as it is like this. Fences of before there were rounds have none.
+    fn filter(self) -> Document {
+        let round = if self.round == 0 { Bson::Null } else { Bson::Int64(self.round) };
+        doc! { "_id": "fence", "token": self.token, "sequence": self.sequence, "round": round }
+    }
+
+    /// After this entry.
+    pub(crate) fn after(self, entry: &Entry<'_>) -> Self {
+        match entry.kind {
+            Some(_) => Self { sequence: self.sequence + 1, ..self },
+            None => Self { round: self.round + 1, ..self },
+        }
+    }
 }
 
 impl Entry<'_> {
     /// The change of the fence document that this is.
     fn update(&self, mark: Mark, at: Timestamp) -> Document {
         let place = format!("v{}", key(&self.record.id.version));
-        let sequence = mark.sequence + 1;
-        let mut event = doc! { "_id": sequence, "at": history::date(at) };
-        event.extend(history::event_document(self.record, self.kind, self.step, self.detail));
-        let mut set = doc! { "sequence": sequence };
+        let next = mark.after(self);
+        let mut set = doc! { "sequence": next.sequence };
+        if self.kind.is_none() {
+            set.insert("round", next.round);
+        }
         if self.is_new {
             let mut record = history::record_document(self.record);
-            record.insert("seq", sequence);
+            record.insert("seq", next.sequence);
+            record.insert("round", next.round);
             set.insert(format!("records.{place}"), record);
         }
         if !self.files.is_empty() {
             set.insert(format!("files.{place}"), encode_files(self.files));
         }
-        doc! {
-            "q": { "_id": "fence", "token": mark.token, "sequence": mark.sequence },
-            "u": { "$set": set, "$push": { "events": event } },
+        let mut update = doc! { "$set": set };
+        if let Some(kind) = self.kind {
+            let mut event = doc! { "_id": next.sequence, "at": history::date(at) };
+            event.extend(history::event_document(self.record, kind, self.step, self.detail));
+            update.insert("$push", doc! { "events": event });
         }
+        doc! { "q": mark.filter(), "u": update }
     }
 }
 
@@ -98,11 +125,15 @@ pub(crate) async fn write(
 
 /// What the fence says now; nothing where it is gone.
 pub(crate) async fn mark(db: &Database) -> Result<Result<Option<Mark>>, DriverError> {
-    let only = doc! { "token": 1, "sequence": 1 };
+    let only = doc! { "token": 1, "sequence": 1, "round": 1 };
     let found = fence(db).find_one(doc! { "_id": "fence" }).projection(only).await?;
     let read = |found: RawDocumentBuf| {
         let fields = Fields(&found);
-        Ok(Mark { token: fields.whole("token")?, sequence: fields.whole("sequence")? })
+        Ok(Mark {
+            token: fields.whole("token")?,
+            sequence: fields.whole("sequence")?,
+            round: fields.round()?,
+        })
     };
     Ok(found.map(read).transpose())
 }
@@ -115,6 +146,7 @@ fn fence(db: &Database) -> Collection<RawDocumentBuf> {
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     pub(crate) sequence: i64,
+    pub(crate) round: i64,
     records: Vec<RawDocumentBuf>,
     events: Vec<RawDocumentBuf>,
     files: BTreeMap<String, String>,
@@ -125,7 +157,8 @@ impl Pending {
     pub(crate) fn read(document: &RawDocument) -> Result<Self> {
         let fields = Fields(document);
         readable(fields.whole("format")?)?;
-        let mut pending = Self { sequence: fields.whole("sequence")?, ..Self::default() };
+        let mut pending =
+            Self { sequence: fields.whole("sequence")?, round: fields.round()?, ..Self::default() };
         let inner = |name: &str| document.get_document(name).ok();
         for (_, value) in inner("records").into_iter().flatten().flatten() {
             pending.records.extend(value.as_document().map(ToOwned::to_owned));
@@ -172,13 +205,17 @@ pub(crate) async fn carry(db: &Database, token: i64, pending: Pending) -> Result
         let (Some(id), Some(sequence)) = (record.get("_id").cloned(), record.get("seq").cloned()) else {
             continue;
         };
+        let round = record.get("round").cloned().unwrap_or(Bson::Int64(0));
         let files = match id.as_str().and_then(|id| pending.files.get(id)) {
             Some(files) => doc! { "files": { "$literal": files } },
             None => doc! { "files": "$files" },
         };
         // A later record of the same version stays: the upsert then meets its `_id`.
         updates.push(doc! {
-            "q": { "_id": id, "seq": { "$lt": sequence } },
+            "q": { "_id": id, "$or": [
+                { "seq": { "$lt": &sequence } },
+                { "seq": sequence, "round": { "$not": { "$gte": round } } },
+            ] },
             "u": [{ "$replaceWith": { "$mergeObjects": [files, { "$literal": record }] } }],
             "upsert": true,
         });
@@ -204,8 +241,8 @@ pub(crate) async fn carry(db: &Database, token: i64, pending: Pending) -> Result
         }
     }
     let clear = doc! { "$set": { "records": {}, "events": [], "files": {} } };
-    let filter = doc! { "_id": "fence", "token": token, "sequence": pending.sequence };
-    fence(db).update_one(filter, clear).write_concern(lock::in_order()).await?;
+    let mark = Mark { token, sequence: pending.sequence, round: pending.round };
+    fence(db).update_one(mark.filter(), clear).write_concern(lock::in_order()).await?;
     Ok(Ok(()))
 }
 
@@ -235,12 +272,12 @@ pub(crate) async fn read(db: &Database, is_settled: bool) -> Result<Result<Histo
         find = find.read_concern(ReadConcern::majority());
     }
     let mut cursor = find.await?;
-    let mut newest: BTreeMap<Version, (i64, Record)> = BTreeMap::new();
+    let mut newest: BTreeMap<Version, ((i64, i64), Record)> = BTreeMap::new();
     let mut keep = |document: &RawDocument| -> Result<()> {
-        let (sequence, record) = history::record(document)?;
+        let (written, record) = history::record(document)?;
         let version = record.id.version.clone();
-        if newest.get(&version).is_none_or(|(known, _)| *known < sequence) {
-            newest.insert(version, (sequence, record));
+        if newest.get(&version).is_none_or(|(known, _)| *known < written) {
+            newest.insert(version, (written, record));
         }
         Ok(())
     };

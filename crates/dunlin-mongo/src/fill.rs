@@ -27,12 +27,19 @@ pub(crate) fn uuid(number: u32) -> Document {
     doc! { MARK: "uuid", "n": i64::from(number) }
 }
 
+/// A bound of a chunk, which is only known when its turn comes. Shown, never sent.
+pub(crate) fn bound(which: &str) -> Document {
+    doc! { MARK: which }
+}
+
 /// The placeholder a document is, as what a person would write.
 pub(crate) fn written(document: &Document) -> Option<&'static str> {
     match document.get_str(MARK).ok()? {
         "now" => Some("new Date()"),
         "objectId" => Some("ObjectId()"),
         "uuid" => Some("UUID()"),
+        "from" => Some("<from>"),
+        "to" => Some("<to>"),
         _ => None,
     }
 }
@@ -42,7 +49,8 @@ pub(crate) fn is_needed(command: &Document) -> bool {
     command.contains_key("insert") || has_placeholder(command)
 }
 
-fn has_placeholder(document: &Document) -> bool {
+/// Whether a value of a step is only known when it runs.
+pub(crate) fn has_placeholder(document: &Document) -> bool {
     document.contains_key(MARK) || document.values().any(holds_placeholder)
 }
 
@@ -120,7 +128,8 @@ impl Seed {
         }
     }
 
-    fn document(&self, document: &Document) -> Document {
+    /// The document with its placeholders filled.
+    pub(crate) fn document(&self, document: &Document) -> Document {
         document.iter().map(|(key, value)| (key.clone(), self.filled(value))).collect()
     }
 

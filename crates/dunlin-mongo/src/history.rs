@@ -129,6 +129,11 @@ impl Fields<'_> {
         number.ok_or_else(|| damaged(name, &self.found(name)))
     }
 
+    /// The round, which is 0 where there is none.
+    pub(crate) fn round(&self) -> Result<i64> {
+        if self.is_missing("round") { Ok(0) } else { self.whole("round") }
+    }
+
     pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>> {
         if self.is_missing(name) {
             return Ok(None);
@@ -158,8 +163,8 @@ impl Fields<'_> {
     }
 }
 
-/// A record, and the sequence it was written with.
-pub(crate) fn record(document: &RawDocument) -> Result<(i64, Record)> {
+/// A record, and the sequence and the round it was written with.
+pub(crate) fn record(document: &RawDocument) -> Result<((i64, i64), Record)> {
     let fields = Fields(document);
     readable(fields.whole("format")?)?;
     let rows = fields.whole("rows")?;
@@ -177,7 +182,7 @@ pub(crate) fn record(document: &RawDocument) -> Result<(i64, Record)> {
         rows: u64::try_from(rows).map_err(|_| damaged("rows", &rows.to_string()))?,
         note: fields.optional("note")?.map(str::to_owned),
     };
-    Ok((fields.whole("seq")?, record))
+    Ok(((fields.whole("seq")?, fields.round()?), record))
 }
 
 /// An event.
@@ -227,20 +232,21 @@ mod tests {
         document
     }
 
-    fn read(document: &Document) -> Result<(i64, Record)> {
+    fn read(document: &Document) -> Result<((i64, i64), Record)> {
         record(&bson::RawDocumentBuf::try_from(document).unwrap())
     }
 
     #[test]
     fn records_read_back() {
-        assert_eq!(read(&stored()).unwrap(), (9, sample()));
+        assert_eq!(read(&stored()).unwrap(), ((9, 0), sample()));
         assert_eq!(stored().get_str("_id").unwrap(), "7");
     }
 
     #[test]
     fn what_was_edited_by_hand_is_an_error_and_no_panic() {
         for name in [
-            "format", "version", "slug", "state", "phase", "origin", "steps", "rows", "seq", "started", "who",
+            "format", "version", "slug", "state", "phase", "origin", "steps", "rows", "seq", "started",
+            "who", "round",
         ] {
             for value in
                 [Bson::Null, Bson::String("nonsense".into()), Bson::Int32(-1), Bson::Document(doc! {})]
@@ -249,9 +255,9 @@ mod tests {
                 document.insert(name, value.clone());
                 match read(&document) {
                     Err(error) => assert_eq!(error.kind, ErrorKind::Integrity, "{name} = {value}"),
-                    // Any text is a text, no time is a time not known, and any number is a sequence.
+                    // Any text is a text, no time is a time not known, any number is a sequence or a round.
                     Ok(_) => assert!(
-                        matches!(name, "slug" | "steps" | "who" | "started" | "seq"),
+                        matches!(name, "slug" | "steps" | "who" | "started" | "seq" | "round"),
                         "{name} = {value}"
                     ),
                 }

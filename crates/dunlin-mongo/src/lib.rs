@@ -5,6 +5,8 @@
 //! history, and each command is run so that a run that is cut off can be continued without asking anybody.
 
 mod backend;
+pub mod check;
+mod chunk;
 mod command;
 mod connect;
 mod error;
@@ -14,11 +16,14 @@ mod fence;
 mod fill;
 mod history;
 mod lock;
+pub mod moves;
 pub mod op;
 mod read;
+mod same;
 mod script;
 mod session;
 mod store;
+mod strain;
 mod verify;
 
 pub use backend::Mongo;

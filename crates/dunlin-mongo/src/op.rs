@@ -1,7 +1,7 @@
 //! MongoDB commands as a value.
 
 pub(crate) mod decode;
-mod render;
+pub(crate) mod render;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod apart;
 mod ledger;
 mod look;
 mod transaction;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,9 +25,10 @@ use crate::command::{self, Class};
 use crate::fence::Entry;
 use crate::fill::{self, Seed};
 use crate::lock::{self, Heartbeat};
+use crate::moves::Move;
 use crate::op::{Command, Op};
 use crate::store::{Store, lost};
-use crate::{error, verify};
+use crate::{error, strain, verify};
 
 pub(crate) use ledger::Ledger;
 
@@ -40,6 +42,8 @@ pub(crate) struct Session {
     announced: Option<Checkpoint>,
     /// What collections each database has, once that was asked and as far as we changed it.
     names: BTreeMap<String, BTreeSet<String>>,
+    /// How a walk goes on.
+    stride: Option<walk::Stride>,
 }
 
 /// What a checkpoint of ours holds besides the position.
@@ -56,7 +60,7 @@ struct Before {
 
 impl Session {
     pub(crate) fn new(store: Store, heartbeat: Heartbeat, ledger: Ledger) -> Self {
-        Self { store, heartbeat, ledger, announced: None, names: BTreeMap::new() }
+        Self { store, heartbeat, ledger, announced: None, names: BTreeMap::new(), stride: None }
     }
 
     fn fail(&self, failure: &DriverError, doing: &str) -> Error {
@@ -214,6 +218,11 @@ impl CoreSession for Session {
         if let Some(advance) = self.ledger.found_written(&self.store, work).await? {
             return Ok(advance);
         }
+        if let Some(op) = work.op.kind::<Move>() {
+            let advance = walk::advance(self, op, work).await?;
+            self.ledger.carry_over(&self.store, false).await?;
+            return Ok(advance);
+        }
         let op: &Op = work.op.own()?;
         let at = Cursor::of(work.running)?;
         // A person who settles a command moves the position on without a sum.
@@ -231,25 +240,27 @@ impl CoreSession for Session {
     }
 
     async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
-        self.write(record, files, EventKind::Begun).await
+        let files = self.ledger.unkept(record, files)?;
+        self.ledger.put(&self.store, ledger::light(record, files), false).await.map(drop)
     }
 
-    async fn strain(&mut self, _pace: &Pace) -> Result<Option<String>> {
-        Ok(None)
+    async fn strain(&mut self, pace: &Pace) -> Result<Option<String>> {
+        strain::strain(&self.store, pace).await
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
         self.ledger.forget_files(record);
         let files = self.ledger.unkept(record, files)?;
         let step = record.steps.len();
-        let entry = Entry { record, files, kind, step, detail: record.note.as_deref(), is_new: true };
+        let entry =
+            Entry { record, files, kind: Some(kind), step, detail: record.note.as_deref(), is_new: true };
         self.ledger.put(&self.store, entry, true).await?;
         self.ledger.carry_over(&self.store, false).await
     }
 
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
         let step = record.steps.len();
-        let entry = Entry { record, files: &[], kind, step, detail: Some(detail), is_new: false };
+        let entry = Entry { record, files: &[], kind: Some(kind), step, detail: Some(detail), is_new: false };
         self.ledger.put(&self.store, entry, true).await?;
         self.ledger.carry_over(&self.store, false).await
     }

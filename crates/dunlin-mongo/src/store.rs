@@ -94,7 +94,7 @@ impl CoreStore for Store {
         let heartbeat = Heartbeat::start(self.db.clone(), token, self.target.lease, sent);
         let opened = async {
             let pending = Pending::read(&found)?;
-            let mark = Mark { token, sequence: pending.sequence };
+            let mark = Mark { token, sequence: pending.sequence, round: pending.round };
             let carried = fence::carry(&self.db, token, pending).await;
             carried.map_err(|failure| self.fail(&failure, "cannot write the history"))??;
             Ok(Ledger::new(mark, since))

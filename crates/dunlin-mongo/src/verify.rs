@@ -4,16 +4,20 @@ use bson::{Bson, Document, doc};
 use dunlin_core::{Check, Checked, Result, Violation};
 use mongodb::error::Error as DriverError;
 
+use crate::check::Look;
 use crate::fill::{self, Seed};
 use crate::op::{Command, Op};
 use crate::store::Store;
-use crate::{command, error, extended};
+use crate::{command, error, extended, same};
 
 /// How many documents a read shows.
 const SHOWN: i32 = 20;
 
-/// Runs all reads.
+/// Runs all reads, or goes on with a look.
 pub(crate) async fn run(store: &Store, check: &Check<'_>) -> Result<Checked> {
+    if let Some(look) = check.op.kind::<Look>() {
+        return same::run(store, look, check).await;
+    }
     let op: &Op = check.op.own()?;
     let mut violations = Vec::new();
     for command in &op.commands {

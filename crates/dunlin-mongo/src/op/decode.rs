@@ -4,33 +4,81 @@
 use std::sync::Arc;
 
 use bson::{Bson, DateTime, Document, doc};
-use dunlin_core::node::{Node, Value};
+use dunlin_core::node::{Node, Table, Value};
 use dunlin_core::{AnyOp, Diagnostic, Field, Phase, Span};
 
 use super::{Command, Kind, Op};
+use crate::check;
 use crate::command;
 use crate::extended;
+use crate::moves::{self, Move};
 use crate::script;
 
 /// The ops of `.toml` steps.
-pub(crate) const OPS: [&str; 2] = ["mongo", "update_many"];
+pub(crate) const OPS: [&str; 8] =
+    ["mongo", "update_many", "convert", "merge_into", "delete_many", "insert", "none", "same"];
 
-type Result<T, E = Vec<Diagnostic>> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Vec<Diagnostic>> = std::result::Result<T, E>;
 
 /// Reads the op of a step.
 pub(crate) fn decode(phase: Phase, field: &Field<'_>) -> Result<AnyOp> {
-    let commands = match field.name {
-        "mongo" => mongo(field.value)?,
-        "update_many" => vec![update_many(field.value)?],
+    let node = field.value;
+    match field.name {
+        "mongo" => commands(phase, mongo(node)?, node.span),
+        "insert" => commands(phase, vec![insert(node)?], node.span),
+        "update_many" => {
+            let command = update_many(node)?;
+            match Move::update(&command) {
+                Some(walk) => moves::decode::checked(phase, field, walk),
+                None => commands(phase, vec![command], node.span),
+            }
+        }
+        "convert" => moves::decode::checked(phase, field, moves::decode::convert(node)?),
+        "merge_into" => moves::decode::checked(phase, field, moves::decode::merge_into(node)?),
+        "delete_many" => moves::decode::checked(phase, field, moves::decode::delete_many(node)?),
+        "none" => check::decode::checked(phase, field, check::decode::none(node)?),
+        "same" => check::decode::checked(phase, field, check::decode::same(node)?),
         other => {
             let unknown = Diagnostic::error("unknown-op", format!("unknown op `{other}`"));
             let help = dunlin_core::suggest::help(other, OPS);
-            return Err(vec![unknown.at(field.value.span, "not known here").help(help)]);
+            Err(vec![unknown.at(node.span, "not known here").help(help)])
         }
-    };
+    }
+}
+
+fn commands(phase: Phase, commands: Vec<Command>, span: Span) -> Result<AnyOp> {
     let wrong: Vec<Diagnostic> =
-        commands.iter().filter_map(|command| refused(phase, command, field.value.span)).collect();
+        commands.iter().filter_map(|command| refused(phase, command, span)).collect();
     if wrong.is_empty() { Ok(Arc::new(Op { commands })) } else { Err(wrong) }
+}
+
+/// `insert = { collection, documents, database? }`: documents that are there already, by `_id`, fail the step.
+fn insert(node: &Node) -> Result<Command> {
+    let mut wrong = Vec::new();
+    let mut table = node.table().map_err(|diagnostic| vec![diagnostic])?;
+    let collection = table.require("collection").and_then(Node::text).map_err(|bad| wrong.push(bad)).ok();
+    let documents =
+        table.require("documents").and_then(list_of_documents).map_err(|bad| wrong.push(bad)).ok();
+    let database = database(&mut table, &mut wrong);
+    wrong.extend(table.finish(&["collection", "documents", "database"]));
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let document = doc! { "insert": collection, "documents": documents };
+    Ok(Command { database, span: Some(node.span), ..Command::new(document) })
+}
+
+/// A list that holds nothing but documents, and something.
+pub(crate) fn list_of_documents(node: &Node) -> Result<Vec<Bson>, Diagnostic> {
+    let Bson::Array(items) = value(node)? else { return Err(not("a list of documents", node.span)) };
+    let is_right = !items.is_empty() && items.iter().all(|item| item.as_document().is_some());
+    if is_right { Ok(items) } else { Err(not("a list of documents", node.span)) }
+}
+
+/// The database a step names, if it names one.
+pub(crate) fn database(table: &mut Table<'_>, wrong: &mut Vec<Diagnostic>) -> Option<Arc<str>> {
+    let text = table.take("database").map(Node::text).transpose().map_err(|bad| wrong.push(bad));
+    text.ok().flatten().map(Arc::from)
 }
 
 /// What keeps a command from standing where it stands.
@@ -130,13 +178,11 @@ fn update_many(node: &Node) -> Result<Command> {
         Some(Err(bad)) => wrong.push(bad),
         None => {}
     }
-    let database =
-        table.take("database").map(Node::text).transpose().map_err(|bad| wrong.push(bad)).ok().flatten();
+    let database = database(&mut table, &mut wrong);
     wrong.extend(table.finish(&KEYS));
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let database = database.map(Arc::from);
     Ok(Command { database, kind: Kind::UpdateMany, span: Some(node.span), ..Command::new(document) })
 }
 
@@ -170,19 +216,19 @@ fn change(node: &Node, update: Option<&Node>, pipeline: Option<&Node>) -> Result
     }
 }
 
-fn document(node: &Node) -> Result<Document, Diagnostic> {
+pub(crate) fn document(node: &Node) -> Result<Document, Diagnostic> {
     match value(node)? {
         Bson::Document(document) => Ok(document),
         _ => Err(not("a document", node.span)),
     }
 }
 
-fn not(wanted: &str, span: Span) -> Diagnostic {
+pub(crate) fn not(wanted: &str, span: Span) -> Diagnostic {
     Diagnostic::error("wrong-type", format!("expected {wanted}")).at(span, format!("not {wanted}"))
 }
 
 /// The BSON of a value. A text where a document or a list is meant holds one; inside tables a text is a text.
-fn value(node: &Node) -> Result<Bson, Diagnostic> {
+pub(crate) fn value(node: &Node) -> Result<Bson, Diagnostic> {
     if let Value::String { text, .. } = &node.value {
         return literal(node, text);
     }
@@ -224,7 +270,7 @@ fn date(written: &str, span: Span) -> Result<Bson, Diagnostic> {
 /// Strict JSON is Extended JSON, where a number too large for an int is a long; anything else is a literal of mongosh.
 fn literal(node: &Node, text: &str) -> Result<Bson, Diagnostic> {
     let found = match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(json) => from_json(json),
+        Ok(json) => extended::from_json(json),
         Err(_) => script::literal(text).map_err(|fault| {
             let at = fault.place.map_or((0, text.len()), |place| {
                 let start = offset(text, place.line, place.column);
@@ -244,22 +290,6 @@ fn literal(node: &Node, text: &str) -> Result<Bson, Diagnostic> {
     };
     extended::unwrap(found)
         .map_err(|message| Diagnostic::error("bad-extended-json", message).at(node.span, "in here"))
-}
-
-fn from_json(json: serde_json::Value) -> Bson {
-    match json {
-        serde_json::Value::Null => Bson::Null,
-        serde_json::Value::Bool(truth) => Bson::Boolean(truth),
-        serde_json::Value::Number(number) => match number.as_i64() {
-            Some(whole) => i32::try_from(whole).map_or(Bson::Int64(whole), Bson::Int32),
-            None => Bson::Double(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        serde_json::Value::String(text) => Bson::String(text),
-        serde_json::Value::Array(items) => Bson::Array(items.into_iter().map(from_json).collect()),
-        serde_json::Value::Object(entries) => {
-            Bson::Document(entries.into_iter().map(|(key, value)| (key, from_json(value))).collect())
-        }
-    }
 }
 
 /// The byte at a line and column of the engine's, kept inside the text and off the middle of a character.

@@ -11,7 +11,7 @@ use crate::fill;
 const WIDTH: usize = 96;
 
 /// The command, as the method call it stands for where there is one.
-pub(super) fn command(command: &Command) -> String {
+pub(crate) fn command(command: &Command) -> String {
     let document = &command.document;
     let db = match &command.database {
         Some(database) => format!("db.getSiblingDB({})", quoted(database)),
@@ -154,7 +154,8 @@ fn key(name: &str) -> String {
     if is_word(name) { name.to_owned() } else { quoted(name) }
 }
 
-fn inline(value: &Bson) -> String {
+/// A value on one line.
+pub(crate) fn inline(value: &Bson) -> String {
     match value {
         Bson::Document(document) => match fill::written(document) {
             Some(written) => written.to_owned(),

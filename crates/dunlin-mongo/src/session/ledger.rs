@@ -110,8 +110,10 @@ impl Ledger {
 
     /// Counts an entry that is in the fence now.
     pub(super) fn written(&mut self, entry: &Entry<'_>) {
-        self.mark.sequence += 1;
-        self.waiting = (self.waiting.0 + 1, self.waiting.1 + size(entry.files));
+        self.mark = self.mark.after(entry);
+        // However often a position is written, there is one.
+        let more = usize::from(entry.kind.is_some() || self.waiting.0 == 0);
+        self.waiting = (self.waiting.0 + more, self.waiting.1 + size(entry.files));
         if !entry.files.is_empty() {
             self.kept.insert(key(&entry.record.id.version));
         }
@@ -194,11 +196,16 @@ pub(super) fn step<'a>(work: &Work<'_>, record: &'a Record, files: &'a [StoredFi
     Entry {
         record,
         files,
-        kind: if is_done { work.ends_as() } else { EventKind::Begun },
+        kind: Some(if is_done { work.ends_as() } else { EventKind::Begun }),
         step: work.step(),
         detail: record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0),
         is_new: true,
     }
+}
+
+/// The entry of a record whose position moved on, and nothing else.
+pub(super) fn light<'a>(record: &'a Record, files: &'a [StoredFile]) -> Entry<'a> {
+    Entry { record, files, kind: None, step: 0, detail: None, is_new: true }
 }
 
 fn size(files: &[StoredFile]) -> usize {

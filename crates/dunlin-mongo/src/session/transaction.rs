@@ -141,7 +141,7 @@ async fn inside<'a>(
 }
 
 /// Commits. Where the answer is lost, asking again tells: a commit is done once however often it is asked for.
-async fn commit(transaction: &mut ClientSession) -> Result<(), DriverError> {
+pub(super) async fn commit(transaction: &mut ClientSession) -> Result<(), DriverError> {
     let mut tries = 0;
     loop {
         tries += 1;

@@ -1,0 +1,244 @@
+//! Looks at the documents of a collection chunk by chunk: reads only, and goes on from where it stopped.
+
+use std::time::{Duration, Instant};
+
+use bson::{Bson, Document, doc};
+use dunlin_core::pace::Sizer;
+use dunlin_core::position::sum_of;
+use dunlin_core::{Check, Checked, Error, ErrorKind, Position, Result, Violation};
+use futures_util::future::try_join;
+use mongodb::error::Error as DriverError;
+use serde::{Deserialize, Serialize};
+
+use crate::check::{Counterpart, Look, Question};
+use crate::chunk::{Chunk, Collection, Key, Route, both, index, number};
+use crate::error;
+use crate::op::render;
+use crate::store::Store;
+
+/// How many violations are listed.
+const LISTED: usize = 20;
+/// How much of the values of one is shown.
+const SHOWN: usize = 200;
+/// How long a chunk should take where nobody says; nobody waits for one that only reads.
+const TARGET: Duration = Duration::from_millis(50);
+const SIZES: (u32, u32, u32) = (5000, 100, 100_000);
+
+/// What was found so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Found {
+    route: Route,
+    /// How many documents the next chunk has.
+    size: u32,
+    violations: Vec<Violation>,
+    unlisted: u64,
+}
+
+/// Goes on for one bout.
+pub(crate) async fn run(store: &Store, look: &Look, check: &Check<'_>) -> Result<Checked> {
+    let db = store.database(&look.command());
+    let fail = |failure: DriverError| error::of_command(&failure, &look.command(), &store.target.url);
+    let place = Collection { db: &db, name: &look.collection };
+    let mut position = match check.from {
+        Some(checkpoint) => Position::resume(checkpoint, look)?,
+        None => fresh(store, &place, look).await?,
+    };
+    if let Question::Same { sample: Some(size), .. } = &look.question {
+        if let Some(command) = look.sampled(*size) {
+            list(&place, (&command, look), &mut position.place).await.map_err(fail)?;
+        }
+        let seen = position.total.unwrap_or_default().min(u64::from(*size));
+        return Ok(wholly(position, seen));
+    }
+    let began = Instant::now();
+    let mut sizer = Sizer::new(position.place.size, SIZES.1, SIZES.2);
+    let mut scanned = 0;
+    loop {
+        let left = u32::try_from(check.pace.most().saturating_sub(scanned)).unwrap_or(u32::MAX);
+        let size = sizer.size().min(left).max(1);
+        let chunk_began = Instant::now();
+        let Some(chunk) = position.place.route.next(&place, size).await.map_err(fail)? else {
+            let scanned = position.scanned;
+            return Ok(wholly(position, scanned));
+        };
+        one(&place, look, &chunk, &mut position.place).await.map_err(fail)?;
+        position.place.route.pass(&chunk);
+        position.scanned += chunk.count;
+        position.near = position.place.route.near();
+        scanned += chunk.count;
+        if chunk.count == u64::from(sizer.size()) {
+            sizer.learn(chunk_began.elapsed(), check.pace.target.unwrap_or(TARGET));
+            position.place.size = sizer.size();
+        }
+        if began.elapsed() >= check.pace.bout || scanned >= check.pace.most() {
+            return Ok(Checked::Partly(position.checkpoint()));
+        }
+    }
+}
+
+fn wholly(position: Position<Found>, scanned: u64) -> Checked {
+    let Found { violations, unlisted, .. } = position.place;
+    Checked::Wholly { violations, unlisted, scanned }
+}
+
+async fn fresh(store: &Store, place: &Collection<'_>, look: &Look) -> Result<Position<Found>> {
+    let fail = |failure: DriverError| error::of_command(&failure, &look.command(), &store.target.url);
+    let mut route = Route::through(place).await.map_err(fail)?;
+    if let Question::Across { with, .. } = &look.question {
+        let there = Collection { name: &with.collection, ..*place };
+        let hint = hint(&there, with).await.map_err(fail)?.ok_or_else(|| unindexed(look, with))?;
+        route = route.and(Route::along(&there, &with.key, &hint).await.map_err(fail)?);
+    }
+    let counted = place.db.run_command(doc! { "count": place.name }).await.map_err(fail)?;
+    let found = Found { route, size: SIZES.0, violations: Vec::new(), unlisted: 0 };
+    Ok(Position {
+        scanned: 0,
+        total: Some(number(counted.get("n"))),
+        sum: sum_of(look),
+        is_undo: false,
+        near: String::new(),
+        place: found,
+    })
+}
+
+/// Looks at one chunk.
+async fn one(
+    place: &Collection<'_>,
+    look: &Look,
+    chunk: &Chunk,
+    found: &mut Found,
+) -> Result<(), DriverError> {
+    if let Question::Across { left, with } = &look.question {
+        return across(place, (look, left, with), chunk, found).await;
+    }
+    match look.found(chunk.range()) {
+        Some(command) => list(place, (&command, look), found).await,
+        None => Ok(()),
+    }
+}
+
+/// Counts what a command finds, and lists it where there is room.
+async fn list(
+    place: &Collection<'_>,
+    (command, look): (&Document, &Look),
+    found: &mut Found,
+) -> Result<(), DriverError> {
+    let counted = place.batch(with(command, doc! { "$count": "n" })).await?;
+    let count = number(counted.first().and_then(|first| first.get("n")));
+    let room = LISTED.saturating_sub(found.violations.len());
+    let mut listed = 0;
+    if count > 0 && room > 0 {
+        let limit = i64::try_from(room).unwrap_or_default();
+        let documents = place.batch(with(command, doc! { "$limit": limit })).await?;
+        listed = documents.len() as u64;
+        found.violations.extend(documents.iter().map(|document| violation(look, document)));
+    }
+    found.unlisted += count.saturating_sub(listed);
+    Ok(())
+}
+
+fn with(command: &Document, last: Document) -> Document {
+    let mut command = command.clone();
+    if let Ok(pipeline) = command.get_array_mut("pipeline") {
+        pipeline.push(Bson::Document(last));
+    }
+    command
+}
+
+/// Compares the digests of both sides of a chunk, and the documents themselves where those say too little.
+async fn across(
+    place: &Collection<'_>,
+    (look, left, with): (&Look, &Bson, &Counterpart),
+    chunk: &Chunk,
+    found: &mut Found,
+) -> Result<(), DriverError> {
+    let there = Collection { name: &with.collection, ..*place };
+    // The index was there when the look began; without it everything is only slower.
+    let hint = hint(&there, with).await?.unwrap_or_else(|| index().into());
+    let counterparts = chunk.counterparts(&with.key);
+    let here =
+        Counterpart::digest(place.name, both(chunk.range(), &look.filter), ("_id", left), index().into());
+    let other = both(counterparts.clone(), &with.filter);
+    let other = Counterpart::digest(&with.collection, other, (&with.key, &with.right), hint.clone());
+    match try_join(digest(place, here), digest(&there, other)).await {
+        Ok((here, there)) if here == there && here.deep == 0 => return Ok(()),
+        Ok(_) => {}
+        // Servers that have no such hash compare one by one.
+        Err(failure) if error::code(&failure) == Some(31325) || error::code(&failure) == Some(168) => {}
+        Err(failure) => return Err(failure),
+    }
+    list(place, (&with.differing(look, left, chunk.range()), look), found).await?;
+    list(&there, (&with.surplus(look, counterparts, hint), look), found).await
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Digest {
+    count: u64,
+    sum: Option<Bson>,
+    deep: u64,
+}
+
+async fn digest(place: &Collection<'_>, command: Document) -> Result<Digest, DriverError> {
+    let found = place.batch(command).await?;
+    Ok(found.first().map_or_else(Digest::default, |found| Digest {
+        count: number(found.get("n")),
+        sum: found.get("sum").map(|sum| match sum {
+            Bson::Int32(sum) => Bson::Int64(i64::from(*sum)),
+            other => other.clone(),
+        }),
+        deep: number(found.get("deep")),
+    }))
+}
+
+/// The index along which counterparts are found.
+async fn hint(there: &Collection<'_>, with: &Counterpart) -> Result<Option<Bson>, DriverError> {
+    if with.key == "_id" {
+        return Ok(Some(index().into()));
+    }
+    let listed = there.batch(doc! { "listIndexes": there.name }).await?;
+    let fits = |found: &&Document| {
+        let is_part = ["partialFilterExpression", "collation"].iter().any(|name| found.contains_key(name));
+        let is_sparse = found.get_bool("sparse").unwrap_or(false);
+        let key = found.get_document("key").ok().and_then(|key| key.iter().next());
+        !is_part
+            && !is_sparse
+            && key.is_some_and(|(name, order)| *name == with.key && number(Some(order)) == 1)
+    };
+    Ok(listed.iter().find(fits).and_then(|found| found.get("name").cloned()))
+}
+
+fn unindexed(look: &Look, with: &Counterpart) -> Error {
+    let message =
+        format!("{} has no index on {} that covers all of its documents", with.collection, with.key);
+    let error = Error::new(ErrorKind::Unsupported, message).at(look.span);
+    error.help("create one in an expand step: without it every chunk would read the whole collection")
+}
+
+fn violation(look: &Look, found: &Document) -> Violation {
+    let text = |name: &str| {
+        let text = found.get(name).map_or_else(|| "nothing".to_owned(), render::inline);
+        clipped(&text, SHOWN)
+    };
+    let values = match (&look.question, found.get("count").and_then(Bson::as_i32)) {
+        (Question::None, _) => text("left"),
+        (Question::Across { with, .. }, Some(0)) => {
+            format!("{}, and not in {}", text("left"), with.collection)
+        }
+        (Question::Across { with, .. }, Some(-1)) => {
+            format!("{}, and only in {}", text("right"), with.collection)
+        }
+        (Question::Across { with, .. }, Some(2)) => format!("several in {}", with.collection),
+        _ => format!("{} is not {}", text("left"), text("right")),
+    };
+    let record = found.get("_id").cloned().map(|id| Key(id).text()).unwrap_or_default();
+    Violation { record, values: Some(values) }
+}
+
+/// The beginning of a text that is too long.
+pub(crate) fn clipped(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

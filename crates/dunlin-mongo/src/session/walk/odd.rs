@@ -1,0 +1,167 @@
+//! Documents that a walk cannot do as it should: what cannot be converted, what is in the way. They are counted, and the
+//! first of them listed with the reason.
+
+use bson::{Bson, Document, doc};
+use dunlin_core::{Error, ErrorKind, Violation};
+use mongodb::error::Error as DriverError;
+use mongodb::{ClientSession, Database};
+use serde::{Deserialize, Serialize};
+
+use super::{Next, Stop};
+use crate::chunk::{Key, both, number};
+use crate::moves::{Move, OnError, Task};
+use crate::op::render;
+use crate::same::clipped;
+use crate::session::Session;
+
+/// How many are listed.
+const LISTED: usize = 20;
+/// How much of a value is shown.
+const SHOWN: usize = 80;
+
+/// What was found so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Odd {
+    count: u64,
+    listed: Vec<Violation>,
+    /// How many of them the chunk at hand has.
+    #[serde(skip)]
+    new: u64,
+}
+
+impl Odd {
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether the chunk at hand has any.
+    pub(super) fn is_new(&self) -> bool {
+        self.new > 0
+    }
+
+    fn words(&self) -> String {
+        let mut words: Vec<String> = self.listed.iter().map(ToString::to_string).collect();
+        let rest = self.count.saturating_sub(self.listed.len() as u64);
+        if rest > 0 {
+            words.push(format!("and {rest} more"));
+        }
+        words.join("; ")
+    }
+
+    /// Fails if there are any.
+    pub(super) fn refuse(&self, op: &Move) -> dunlin_core::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let (count, name) = (self.count, &op.collection);
+        let (message, help) = match &op.task {
+            Task::Merge(merge) => (
+                format!(
+                    "{count} documents of {} are in the way: they have the _id of one of {name}, and are different",
+                    merge.into
+                ),
+                "existing = \"skip\" keeps them, \"replace\" and \"merge\" change them",
+            ),
+            Task::Convert(convert) => (
+                format!(
+                    "{count} documents of {name} cannot be converted: {} would be lost as {}",
+                    convert.field,
+                    convert.to.word()
+                ),
+                "mend them, or choose what becomes of them: on_error = \"keep\", \"null\" or \"quarantine\"",
+            ),
+            Task::Update(_) | Task::Delete => return Ok(()),
+        };
+        let error = Error::new(ErrorKind::Statement, message).at(op.span).with("documents", self.words());
+        Err(error.help(help))
+    }
+
+    /// What to say of them at the end.
+    pub(super) fn note(&self, op: &Move) -> Option<String> {
+        let Task::Convert(convert) = &op.task else { return None };
+        let what = match &convert.on_error {
+            _ if self.is_empty() => return None,
+            OnError::Fail => return None,
+            OnError::Keep => "stay as they were".to_owned(),
+            OnError::Null => format!("have null as {}", convert.field),
+            OnError::Quarantine(into) => format!("are in {into}"),
+        };
+        Some(format!(
+            "{} documents of {} could not be converted and {what}: {}",
+            self.count,
+            op.collection,
+            self.words()
+        ))
+    }
+}
+
+/// Looks at a chunk before anything is changed.
+pub(super) async fn look(session: &Session, op: &Move, next: &mut Next<'_>) -> Result<(), Stop> {
+    let db = session.store.database(&op.command());
+    find(&db, op, next, None).await.map_err(Stop::Driver)
+}
+
+/// Finds those of a chunk.
+pub(super) async fn find(
+    db: &Database,
+    op: &Move,
+    next: &mut Next<'_>,
+    mut transaction: Option<&mut ClientSession>,
+) -> Result<(), DriverError> {
+    let range = both(next.chunk.range(), &op.filter);
+    let survey = match &op.task {
+        Task::Convert(convert) => convert.survey(&op.collection, &range),
+        Task::Merge(merge) => merge.survey(&op.collection, &range),
+        Task::Update(_) | Task::Delete => return Ok(()),
+    };
+    let odd = &mut next.position.place.odd;
+    let counted = batch(db, with(&survey, doc! { "$count": "n" }), transaction.as_deref_mut()).await?;
+    odd.new = number(counted.first().and_then(|first| first.get("n")));
+    if odd.new == 0 {
+        return Ok(());
+    }
+    odd.count += odd.new;
+    let room = LISTED.saturating_sub(odd.listed.len());
+    if room > 0 {
+        let limit = i64::try_from(room).unwrap_or_default();
+        let found = batch(db, with(&survey, doc! { "$limit": limit }), transaction).await?;
+        odd.listed.extend(found.iter().map(|found| violation(op, found)));
+    }
+    Ok(())
+}
+
+fn with(survey: &Document, last: Document) -> Document {
+    let mut command = survey.clone();
+    if let Ok(pipeline) = command.get_array_mut("pipeline") {
+        pipeline.push(Bson::Document(last));
+    }
+    command
+}
+
+async fn batch(
+    db: &Database,
+    command: Document,
+    transaction: Option<&mut ClientSession>,
+) -> Result<Vec<Document>, DriverError> {
+    let response = match transaction {
+        Some(transaction) => db.run_command(command).session(transaction).await?,
+        None => db.run_command(command).await?,
+    };
+    let batch = response.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+    let batch = batch.map(Vec::as_slice).unwrap_or_default();
+    Ok(batch.iter().filter_map(Bson::as_document).cloned().collect())
+}
+
+fn violation(op: &Move, found: &Document) -> Violation {
+    let text = |name: &str| found.get(name).map(|value| clipped(&render::inline(value), SHOWN));
+    let (value, becomes) = (text("value").unwrap_or_default(), text("becomes"));
+    let values = match (&op.task, becomes) {
+        (Task::Merge(_), becomes) => format!("{value} there, {} here", becomes.unwrap_or_default()),
+        (_, Some(becomes)) => format!("{value} would become {becomes}"),
+        (Task::Convert(convert), None) => format!("{value} is no {}", convert.to.word()),
+        (_, None) => value,
+    };
+    let record = found.get("_id").cloned().map(|id| Key(id).text()).unwrap_or_default();
+    Violation { record, values: Some(values) }
+}

@@ -1,0 +1,213 @@
+//! Where a walk starts, and whether it can.
+
+use bson::{Bson, doc};
+use dunlin_core::position::{Start, sum_of};
+use dunlin_core::{Error, ErrorKind, Position, Result};
+use mongodb::Database;
+use mongodb::error::Error as DriverError;
+
+use super::{Bout, Place, Stride, odd::Odd};
+use crate::chunk::{Collection, Route, number};
+use crate::fill::Seed;
+use crate::moves::{Move, OnError, Task};
+use crate::session::{Session, outcome};
+
+/// What is known of a collection.
+#[derive(Debug, Default)]
+struct Facts {
+    is_there: bool,
+    kind: String,
+    /// What a view looks at.
+    view_on: String,
+    is_capped: bool,
+    count: u64,
+    /// The size of a document.
+    average: u64,
+}
+
+/// The position to go on from; none where there is nothing to walk over.
+pub(super) async fn start(
+    session: &mut Session,
+    bout: &mut Bout<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Option<Position<Place>>> {
+    let (op, work) = (bout.op, bout.work);
+    let of = op.database.as_ref().map_or(op.collection.clone(), |db| format!("{db}.{}", op.collection));
+    let start = Start::<Place>::of(work)?;
+    if session.has_stride(op, work.is_undo())
+        && let Start::On(position) = start
+    {
+        return Ok(Some(position));
+    }
+    let db = session.store.database(&op.command());
+    let fail = |failure: DriverError| session.of_command(&failure, &op.command());
+    let facts = facts(&db, &op.collection).await.map_err(fail)?;
+    if !facts.is_there {
+        notes.push(format!("there is no collection {}", op.collection));
+        return Ok(None);
+    }
+    refuse(&facts, op)?;
+    let is_exact = is_exact(session, op, &facts)?;
+    if let Some(into) = op.target() {
+        refuse_target(&self::facts(&db, into).await.map_err(fail)?, into, op)?;
+    }
+    let stride = Stride::new(op, work.is_undo(), facts.average);
+    let mut position = match start {
+        Start::On(mut position) => {
+            position.place.is_exact &= is_exact;
+            session.stride = Some(stride);
+            return Ok(Some(position));
+        }
+        Start::Back(position) if position.place.of == of && position.place.is_exact => {
+            let is_survey = position.place.is_survey;
+            let route = if is_survey { Route::default() } else { position.place.route.past() };
+            fresh(op, (of, route), position.scanned)
+        }
+        Start::Fresh | Start::Back(_) => {
+            let mut route =
+                Route::through(&Collection { db: &db, name: &op.collection }).await.map_err(fail)?;
+            if op.has_collation() {
+                route = route.with_whole_texts();
+            }
+            fresh(op, (of, route), facts.count)
+        }
+    };
+    position.is_undo = work.is_undo();
+    position.place.is_exact = is_exact;
+    position.place.seed = op.has_placeholder().then(|| Seed::new(session.ledger.now().0));
+    let filled = position.place.seed.as_ref().map(|seed| op.filled(seed));
+    rehearse(session, &db, filled.as_ref().unwrap_or(op)).await?;
+    session.stride = Some(stride);
+    // The journal has a line where the walk begins, and one where it ends.
+    let record = work.partly(position.checkpoint(), 0);
+    bout.running = session.ledger.put_step(&session.store, work, &record).await?;
+    Ok(Some(position))
+}
+
+fn fresh(op: &Move, (of, route): (String, Route), count: u64) -> Position<Place> {
+    let is_survey = op.has_survey();
+    let passes = if is_survey { 2 } else { 1 };
+    let place = Place { of, route, is_survey, is_exact: true, odd: Odd::default(), seed: None };
+    Position {
+        scanned: 0,
+        total: Some(count.saturating_mul(passes)),
+        sum: sum_of(op),
+        is_undo: false,
+        near: String::new(),
+        place,
+    }
+}
+
+async fn facts(db: &Database, name: &str) -> Result<Facts, DriverError> {
+    let list = doc! { "listCollections": 1, "filter": { "name": name }, "cursor": {} };
+    let listed = Collection { db, name }.batch(list).await?;
+    let Some(found) = listed.first() else { return Ok(Facts::default()) };
+    let options = found.get_document("options").cloned().unwrap_or_default();
+    let kind = found.get_str("type").unwrap_or("collection").to_owned();
+    let mut facts = Facts {
+        is_there: true,
+        view_on: options.get_str("viewOn").unwrap_or_default().to_owned(),
+        is_capped: options.get_bool("capped").unwrap_or_default(),
+        ..Facts::default()
+    };
+    if kind == "collection" {
+        let stats = db.run_command(doc! { "collStats": name }).await?;
+        facts.count = number(stats.get("count"));
+        facts.average = number(stats.get("avgObjSize"));
+    }
+    Ok(Facts { kind, ..facts })
+}
+
+fn unsupported(op: &Move, message: String) -> Error {
+    let error = Error::new(ErrorKind::Unsupported, message).at(op.span);
+    error.with("left behind", "nothing: no document was changed")
+}
+
+/// Refuses what is no collection of documents that can be walked over and changed.
+fn refuse(facts: &Facts, op: &Move) -> Result<()> {
+    let name = &op.collection;
+    match facts.kind.as_str() {
+        "view" => {
+            let error =
+                unsupported(op, format!("{name} is a view, whose documents are those of {}", facts.view_on));
+            Err(error.help(format!("name {} instead, with the view's conditions as `filter`", facts.view_on)))
+        }
+        "timeseries" => {
+            let error = unsupported(
+                op,
+                format!(
+                    "{name} is a time series: its documents have no index on `_id`, and cannot be changed one by one"
+                ),
+            );
+            Err(error.help("write a `mongo` step: an `aggregate` with `$out` into a new collection, or `delete` by its metaField"))
+        }
+        _ if facts.is_capped && matches!(op.task, Task::Delete) => {
+            let error =
+                unsupported(op, format!("{name} is capped: it gives up its oldest documents by itself"));
+            Err(error.help("copy what is to stay with `merge_into`, or `drop` it and create it anew"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to put documents into what cannot take them.
+fn refuse_target(facts: &Facts, into: &str, op: &Move) -> Result<()> {
+    let what = match facts.kind.as_str() {
+        "view" => "a view",
+        "timeseries" => "a time series",
+        _ if facts.is_capped => "capped",
+        _ => return Ok(()),
+    };
+    let error = unsupported(op, format!("{into} is {what}, and documents cannot be moved into it"));
+    Err(error.help("name a plain collection; it is created where there is none"))
+}
+
+/// Whether a chunk and its position can be one. Where they cannot, what must not be done twice is refused.
+fn is_exact(session: &Session, op: &Move, facts: &Facts) -> Result<bool> {
+    let is_elsewhere = matches!(op.database.as_deref(), Some("admin" | "local" | "config"));
+    let has_transactions = session.store.topology.has_transactions() && !facts.is_capped && !is_elsewhere;
+    if matches!(op.task, Task::Merge(_)) {
+        return Ok(false);
+    }
+    if has_transactions || op.is_repeatable() {
+        return Ok(has_transactions);
+    }
+    let why = if facts.is_capped {
+        "capped collections have no transactions"
+    } else {
+        "this server has no transactions"
+    };
+    let is_quarantine =
+        matches!(&op.task, Task::Convert(convert) if matches!(convert.on_error, OnError::Quarantine(_)));
+    if is_quarantine {
+        let error = unsupported(
+            op,
+            format!("{why}, so a document could not leave one collection and be in the other at once"),
+        );
+        return Err(error.help(
+            "make it a replica set (one member will do), or use on_error = \"keep\" and look at what is left",
+        ));
+    }
+    let error = unsupported(
+        op,
+        format!("{why}, and this update changes more when it is done twice, as it may be after a crash"),
+    );
+    Err(error.help(
+        "make it a replica set (one member will do); or let the update read none of the fields it writes, and use none of $inc, $mul, $push, $pop and $bit",
+    ))
+}
+
+/// Has the server read an update without applying it: what it does not understand is said before anything is changed.
+async fn rehearse(session: &Session, db: &Database, op: &Move) -> Result<()> {
+    let nothing: Vec<Bson> = Vec::new();
+    let Task::Update(_) = &op.task else { return Ok(()) };
+    for command in op.commands(doc! { "_id": { "$in": nothing } }) {
+        let written = op.command();
+        let response = db.run_command(command).await;
+        let response = response.map_err(|failure| session.of_command(&failure, &written))?;
+        outcome(&response, &written).map_err(|failure| {
+            failure.error(&session.store, &written).with("left behind", "nothing: no document was changed")
+        })?;
+    }
+    Ok(())
+}
