@@ -23,6 +23,7 @@ mod lines;
 mod lock;
 mod net;
 pub mod op;
+mod pattern;
 mod place;
 mod position;
 mod quote;
