@@ -13,7 +13,7 @@ use crate::tally::Tally;
 use crate::wire::{Answer, Wire};
 
 /// How long a page may take, where nothing else is said.
-const TARGET: Duration = Duration::from_millis(1);
+pub(crate) const TARGET: Duration = Duration::from_millis(1);
 /// How many keys a page has: to begin with, at least, and at most.
 const COUNT: (u32, u32, u32) = (200, 20, 1000);
 

@@ -45,6 +45,7 @@ mod sliced;
 mod slot;
 mod spread;
 mod store;
+mod strain;
 mod survey;
 mod tally;
 mod verify;

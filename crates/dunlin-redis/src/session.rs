@@ -13,6 +13,7 @@ use crate::moves::{self, Move};
 use crate::op::{Command, Op};
 use crate::place::{self, Place};
 use crate::store::Store;
+use crate::strain::{Strain, Watch};
 use crate::{apart, atomic, crew, error, position, spread, verify};
 
 /// A session.
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     is_shut: bool,
     /// Whether an earlier holder may have connections left that write.
     has_movers: bool,
+    /// What is known of the servers while data is moved.
+    watch: Watch,
     /// What is known of the op that moves data.
     pub(crate) going: Going,
     /// Connections that move data.
@@ -52,6 +55,7 @@ impl Session {
             attempts: 0,
             is_shut,
             has_movers,
+            watch: Watch::default(),
             going: Going::default(),
             crew,
             kept: None,
@@ -173,8 +177,15 @@ impl CoreSession for Session {
         self.put(record, files, None).await
     }
 
-    async fn strain(&mut self, _pace: &Pace) -> Result<Option<String>> {
-        Ok(None)
+    async fn strain(&mut self, pace: &Pace) -> Result<Option<String>> {
+        let strain = self.watch.look(&self.store, pace).await.map_err(|error| match error.kind {
+            ErrorKind::Access => {
+                error.help("grant the login `+info +ping`, or set `max_lag = false` for this store")
+            }
+            _ => error,
+        })?;
+        self.going.rests = strain == Strain::Ease;
+        Ok(if let Strain::Wait(reason) = strain { Some(reason) } else { None })
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {

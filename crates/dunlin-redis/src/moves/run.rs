@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::task::{Job, Task};
 use super::{Existing, Move, What};
 use crate::big::{self, Draft};
+use crate::chunk::TARGET;
 use crate::commit::Entry;
 use crate::room;
 use crate::session::Session;
@@ -36,6 +37,8 @@ pub(crate) struct Place {
 pub(crate) struct Going {
     sum: String,
     pub(crate) sizers: BTreeMap<String, Sizer>,
+    /// Whether others wait for so long that it should do less.
+    pub(crate) rests: bool,
 }
 
 /// What must be looked at before anything is written.
@@ -59,11 +62,11 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     };
     let place: &mut Place = &mut position.place;
     if session.going.sum != position.sum {
-        session.going = Going { sum: position.sum.clone(), ..Going::default() };
+        (session.going.sum, session.going.sizers) = (position.sum.clone(), BTreeMap::new());
     }
     let job = if place.is_looking { look_first(&op.what) } else { None };
     let task = Task::new(job.unwrap_or(Job::Move(&op.what)), op.span, &survey.map, &session.store.keys)?;
-    let before = place.tally.done;
+    let (before, began) = (place.tally.done, std::time::Instant::now());
     let is_over = if place.tally.big.is_empty() {
         let with = (&mut session.crew, &mut session.going.sizers);
         place.walk.bout(&task, &survey, with, work.pace, &mut place.tally).await?
@@ -71,6 +74,10 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
         big::bout(&task, &survey, &mut session.crew, &mut place.draft, work.pace, &mut place.tally).await?;
         false
     };
+    if session.going.rests {
+        session.going.sizers.values_mut().for_each(|sizer| sizer.learn(TARGET * 2, TARGET));
+        tokio::time::sleep(began.elapsed()).await;
+    }
     let changed = place.tally.done - before;
     position.scanned = if place.is_looking { 0 } else { place.tally.seen };
     if is_over && place.is_looking {
