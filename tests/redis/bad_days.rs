@@ -177,14 +177,10 @@ async fn a_server_started_anew_is_gone_over_from_the_beginning() {
     let steps = [COPY, SAME];
     let mut project = project(&server.url, &steps);
     let cancel = project.cancel.clone();
-    let mut chunks = 0;
     let goal = dunlin::Goal { contract: true, ..dunlin::Goal::default() };
     let paused = dunlin::up(&project, &goal, &mut |event| {
-        if matches!(event, dunlin::RunEvent::Advanced { .. }) {
-            chunks += 1;
-            if chunks == 8 {
-                cancel.cancel();
-            }
+        if matches!(event, dunlin::RunEvent::Advanced { seen: Some(seen), .. } if seen.scanned > 500) {
+            cancel.cancel();
         }
     })
     .await;

@@ -49,6 +49,7 @@ async fn keys_are_renamed_across_slots_without_losing_what_is_written_meanwhile(
     while !renaming.is_finished() {
         let length: i64 = redis::cmd("RPUSHX").arg("user_1").arg("more").query_async(&mut connection).await.unwrap();
         added += i64::from(length > 0);
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
     renaming.await.unwrap();
     let length: i64 = ask(&scratch, &["LLEN", "user:1:profile"]).await;

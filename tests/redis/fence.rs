@@ -17,19 +17,22 @@ fn runner(folder: &TempDir, url: &str) -> Running {
     std::fs::create_dir_all(&migrations).unwrap();
     let config = format!("[stores.cache]\nurl = \"{url}\"\nlease = \"1s\"\n");
     std::fs::write(folder.path().join("dunlin.toml"), config).unwrap();
-    std::fs::write(migrations.join("1_copy.toml"), format!("[[backfill]]\nstore = \"cache\"\n{COPY}\n")).unwrap();
-    let mut command = process::dunlin();
+    std::fs::write(migrations.join("500_copy.toml"), format!("[[backfill]]\nstore = \"cache\"\n{COPY}\n")).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dunlin-under-test"));
     command.arg("up").current_dir(folder.path()).env_remove(AT).env_remove(WHEN);
     process::spawn(&mut command)
 }
 
 /// Waits until some copies are there.
-async fn until_it_copies(scratch: &scratch::Scratch) {
+async fn until_it_copies(scratch: &scratch::Scratch, running: Running) -> Running {
     let began = Instant::now();
     let before: i64 = ask(scratch, &["DBSIZE"]).await;
     while ask::<i64>(scratch, &["DBSIZE"]).await < before + 2000 {
-        assert!(began.elapsed() < Duration::from_secs(20), "it never began");
+        if began.elapsed() > Duration::from_secs(20) {
+            panic!("it never began: {}", running.kill());
+        }
     }
+    running
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,7 +48,7 @@ async fn a_mover_stopped_past_its_lease_and_woken_writes_nothing() {
     }
     let folder = TempDir::new().unwrap();
     let running = runner(&folder, scratch.url.expose());
-    until_it_copies(&scratch).await;
+    let running = until_it_copies(&scratch, running).await;
     running.stop();
     // Whoever comes next waits for the lease to end, and then has the store to itself.
     let delete = "delete_keys = { keys = \"user:{id}:profile\" }\nirreversible = \"all of them\"";

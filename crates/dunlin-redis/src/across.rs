@@ -43,14 +43,14 @@ pub(crate) async fn carry(
         }
         // What changed since it was read is taken back where it landed, and read again.
         let changed = drop_all(page, landed, |entry| &entry.key, hands, tally).await?;
+        let again: Vec<usize> = changed.iter().map(|cargo| cargo.index).collect();
+        drop_all(page, changed, |entry| &entry.name, hands, &mut Tally::default()).await?;
         if round + 1 == ROUNDS {
-            for Cargo { index, .. } in &changed {
-                tally.list(&page.entries[*index].key, "changes faster than it can be moved".to_owned());
+            for index in again {
+                tally.list(&page.entries[index].key, "changes faster than it can be moved".to_owned());
             }
             break;
         }
-        let again: Vec<usize> = changed.iter().map(|cargo| cargo.index).collect();
-        drop_all(page, changed, |entry| &entry.name, hands, &mut Tally::default()).await?;
         let keys: Vec<&[u8]> = again.iter().map(|index| page.entries[*index].key.as_slice()).collect();
         let answers = ask(&keys, &[&[b"DUMP"], &[b"PEXPIRETIME"]], hands).await?;
         let read = again.into_iter().zip(answers).filter_map(|(index, answers)| {
