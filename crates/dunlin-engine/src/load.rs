@@ -1,6 +1,7 @@
 //! A directory, or files inside a binary, become migrations and diagnostics. Every fault of every file is reported at
 //! once; what could be read is returned beside them.
 
+mod change;
 mod name;
 mod open;
 mod steps;
@@ -287,7 +288,7 @@ impl Reader<'_> {
     }
 
     fn read_toml(&mut self, file: &Named<'_>, migration: &mut FileMigration) {
-        let read = steps::read(&file.source, self.backends, self.only);
+        let read = steps::read(&file.source, &migration.id.version, self.backends, self.only);
         let mut stores: Vec<StoreName> = read.steps.iter().map(|step| step.store.clone()).collect();
         stores.dedup();
         migration.summary = read.summary;
