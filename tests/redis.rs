@@ -7,11 +7,12 @@ mod fence;
 mod ops;
 mod refusals;
 mod same;
+mod topology;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use dunlin::{Failure, File, Goal, Project, RunEvent, StoreName, StoreUrl, Summary, Target};
+use dunlin::{Failure, File, Goal, Project, RunEvent, StoreUrl, Summary, Target};
 use dunlin_core::Pace;
 use dunlin_engine::audit::Reaction;
 use dunlin_engine::{Context, Extent, plan, reverse, run};
@@ -25,6 +26,8 @@ fn project(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
     let target = Target {
         connect_timeout: Duration::from_secs(5),
         lease: Duration::from_secs(2),
+        // One page an advance, so that there are many places to be cut off at.
+        pace: Pace { bout: Duration::ZERO, ..Pace::default() },
         ..Target::new(STORE, url.clone())
     };
     let text: Vec<String> =
@@ -32,17 +35,11 @@ fn project(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
     // Each is a migration of its own; that the earlier ones have no files any more is nobody's concern here.
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let name = format!("{:06}_keys.toml", NEXT.fetch_add(1, Ordering::Relaxed));
-    let file = File {
-        name: name.clone().into(),
-        shown: name.into(),
-        bytes: text.join("\n").into_bytes().into(),
-    };
+    let file =
+        File { name: name.clone().into(), shown: name.into(), bytes: text.join("\n").into_bytes().into() };
     let mut project = Project::default().target(target).unwrap().files(&[file]);
     project.policy.missing = Reaction::Accept;
     project.policy.out_of_order = Reaction::Accept;
-    // One page an advance, so that there are many places to be cut off at.
-    let pace = Pace { bout: Duration::ZERO, ..Pace::default() };
-    project.paces.insert(StoreName::from(STORE), pace);
     project
 }
 

@@ -47,7 +47,8 @@ async fn keys_are_renamed_across_slots_without_losing_what_is_written_meanwhile(
     let mut added = 0;
     let mut connection = scratch.cluster().await;
     while !renaming.is_finished() {
-        let length: i64 = redis::cmd("RPUSHX").arg("user_1").arg("more").query_async(&mut connection).await.unwrap();
+        let length: i64 =
+            redis::cmd("RPUSHX").arg("user_1").arg("more").query_async(&mut connection).await.unwrap();
         added += i64::from(length > 0);
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
@@ -70,7 +71,8 @@ async fn taken_names_and_differences_are_found_across_slots() {
     ask::<()>(&scratch, &["SET", "user:11:profile", "y"]).await;
     let said = failure(&project(&scratch.url, &[SAME])).await;
     assert_eq!(said.matches("Violation {").count(), 2, "{said}");
-    let delete = "delete_keys = { keys = \"user_{id}\", if_same_as = \"user:{id}:profile\" }\nirreversible = \"x\"";
+    let delete =
+        "delete_keys = { keys = \"user_{id}\", if_same_as = \"user:{id}:profile\" }\nirreversible = \"x\"";
     step(&scratch.url, "contract", delete).await;
     assert_eq!(count(&scratch, "user_*").await, 2);
 }
@@ -79,7 +81,12 @@ async fn taken_names_and_differences_are_found_across_slots() {
 async fn fields_are_renamed_in_every_slot() {
     let scratch = scratch::redis_cluster().await;
     fill(&scratch, 300).await;
-    step(&scratch.url, "backfill", "rename_hash_field = { keys = \"user_{id}\", from = \"name\", to = \"mail\" }").await;
+    step(
+        &scratch.url,
+        "backfill",
+        "rename_hash_field = { keys = \"user_{id}\", from = \"name\", to = \"mail\" }",
+    )
+    .await;
     for number in (0..300).step_by(6) {
         let mail: String = ask(&scratch, &["HGET", &format!("user_{number}"), "mail"]).await;
         assert_eq!(mail, format!("n{number}"));

@@ -17,7 +17,8 @@ fn runner(folder: &TempDir, url: &str) -> Running {
     std::fs::create_dir_all(&migrations).unwrap();
     let config = format!("[stores.cache]\nurl = \"{url}\"\nlease = \"1s\"\n");
     std::fs::write(folder.path().join("dunlin.toml"), config).unwrap();
-    std::fs::write(migrations.join("500_copy.toml"), format!("[[backfill]]\nstore = \"cache\"\n{COPY}\n")).unwrap();
+    std::fs::write(migrations.join("500_copy.toml"), format!("[[backfill]]\nstore = \"cache\"\n{COPY}\n"))
+        .unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dunlin-under-test"));
     command.arg("up").current_dir(folder.path()).env_remove(AT).env_remove(WHEN);
     process::spawn(&mut command)

@@ -30,8 +30,10 @@ async fn renamed_keys_keep_all_and_go_back() {
     let scratch = scratch::redis().await;
     fill(&scratch, 1200).await;
     let ends: i64 = ask(&scratch, &["PEXPIRETIME", "user_10"]).await;
-    let project =
-        project(&scratch.url, &[("contract", "rename_keys = { from = \"user_{id}\", to = \"user:{id}:profile\" }")]);
+    let project = project(
+        &scratch.url,
+        &[("contract", "rename_keys = { from = \"user_{id}\", to = \"user:{id}:profile\" }")],
+    );
     must_up(&project).await;
     assert_eq!((count(&scratch, "user_*").await, count(&scratch, "user:*:profile").await), (0, 1200));
     assert_eq!(ask::<i64>(&scratch, &["PEXPIRETIME", "user:10:profile"]).await, ends);
@@ -68,7 +70,8 @@ async fn keys_are_deleted_and_with_a_copy_only_where_it_is_the_same() {
     ask::<()>(&scratch, &["SET", "user_7", "written late"]).await;
     ask::<()>(&scratch, &["DEL", "user:8:profile"]).await;
     ask::<()>(&scratch, &["PERSIST", "user_10"]).await;
-    let delete = "delete_keys = { keys = \"user_{id}\", if_same_as = \"user:{id}:profile\" }\nirreversible = \"gone\"";
+    let delete =
+        "delete_keys = { keys = \"user_{id}\", if_same_as = \"user:{id}:profile\" }\nirreversible = \"gone\"";
     let notes = step(&scratch.url, "contract", delete).await;
     assert_eq!(count(&scratch, "user_*").await, 3, "{notes:?}");
     for key in ["user_7", "user_8", "user_10"] {
@@ -89,14 +92,16 @@ async fn plain_deletes_leave_everything_else() {
 async fn keys_get_an_end_and_lose_it() {
     let scratch = scratch::redis().await;
     fill(&scratch, 300).await;
-    let expire = "expire_keys = { keys = \"user_{id}\", ttl = \"1h\", only = \"missing\" }\nno_op = \"stays\"";
+    let expire =
+        "expire_keys = { keys = \"user_{id}\", ttl = \"1h\", only = \"missing\" }\nno_op = \"stays\"";
     step(&scratch.url, "backfill", expire).await;
     let left: i64 = ask(&scratch, &["PTTL", "user_1"]).await;
     assert!((3_500_000..=3_600_000).contains(&left), "{left}");
     assert!(ask::<i64>(&scratch, &["PTTL", "user_5"]).await > 80_000_000, "it had one");
     let scratch = scratch::redis().await;
     fill(&scratch, 300).await;
-    step(&scratch.url, "backfill", "expire_keys = { keys = \"user_{id}\", ttl = \"none\" }\nno_op = \"x\"").await;
+    step(&scratch.url, "backfill", "expire_keys = { keys = \"user_{id}\", ttl = \"none\" }\nno_op = \"x\"")
+        .await;
     assert_eq!(ask::<i64>(&scratch, &["PTTL", "user_5"]).await, -1);
 }
 
@@ -105,7 +110,8 @@ async fn json_becomes_hashes_and_hashes_json_and_both_go_back() {
     let scratch = scratch::redis().await;
     for number in 0..500 {
         let key = format!("user_{number}");
-        ask::<()>(&scratch, &["SET", &key, &format!("{{\"name\":\"n {number}\",\"age\":{number}.50}}")]).await;
+        ask::<()>(&scratch, &["SET", &key, &format!("{{\"name\":\"n {number}\",\"age\":{number}.50}}")])
+            .await;
     }
     ask::<()>(&scratch, &["PEXPIRE", "user_3", "90000000"]).await;
     let project = project(
@@ -123,7 +129,11 @@ async fn json_becomes_hashes_and_hashes_json_and_both_go_back() {
     ask::<()>(&scratch, &["HSET", "user:9", "age", "10"]).await;
     down(&project).await;
     assert_eq!(count(&scratch, "user_*").await, 500);
-    assert_eq!((count(&scratch, "json:*").await, count(&scratch, "user:*").await), (1, 1), "9 was written to");
+    assert_eq!(
+        (count(&scratch, "json:*").await, count(&scratch, "user:*").await),
+        (1, 1),
+        "9 was written to"
+    );
 }
 
 #[tokio::test]
@@ -152,10 +162,16 @@ async fn a_field_is_renamed_where_it_is_and_back() {
         &[("backfill", "rename_hash_field = { keys = \"user_{id}\", from = \"name\", to = \"mail\" }")],
     );
     let notes = must_up(&project).await;
-    assert_eq!(ask::<Vec<Option<String>>>(&scratch, &["HMGET", "user_12", "name", "mail"]).await, [None, Some("n12".to_owned())]);
+    assert_eq!(
+        ask::<Vec<Option<String>>>(&scratch, &["HMGET", "user_12", "name", "mail"]).await,
+        [None, Some("n12".to_owned())]
+    );
     assert!(notes.iter().any(|note| note.contains("user_6")), "{notes:?}");
     down(&project).await;
-    assert_eq!(ask::<Vec<Option<String>>>(&scratch, &["HMGET", "user_12", "name", "mail"]).await, [Some("n12".to_owned()), None]);
+    assert_eq!(
+        ask::<Vec<Option<String>>>(&scratch, &["HMGET", "user_12", "name", "mail"]).await,
+        [Some("n12".to_owned()), None]
+    );
 }
 
 #[tokio::test]

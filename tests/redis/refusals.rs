@@ -30,7 +30,11 @@ async fn targets_that_could_be_taken_for_sources_are_refused_when_loaded() {
 async fn names_that_are_taken_are_listed_and_nothing_is_written() {
     let scratch = scratch::redis().await;
     fill(&scratch, 900).await;
-    for words in [["SET", "user:4:profile", "x"], ["SET", "user:5:profile", "value of 5"], ["SET", "user:9999:profile", "y"]] {
+    for words in [
+        ["SET", "user:4:profile", "x"],
+        ["SET", "user:5:profile", "value of 5"],
+        ["SET", "user:9999:profile", "y"],
+    ] {
         ask::<()>(&scratch, &words).await;
     }
     ask::<()>(&scratch, &["PERSIST", "user_5"]).await;
@@ -92,7 +96,13 @@ async fn a_server_that_fills_up_on_the_way_stops_the_step_and_more_room_continue
                 }
                 tokio::task::yield_now().await;
             }
-            redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("12mb").exec_async(&mut connection).await.unwrap();
+            redis::cmd("CONFIG")
+                .arg("SET")
+                .arg("maxmemory")
+                .arg("12mb")
+                .exec_async(&mut connection)
+                .await
+                .unwrap();
         }
     });
     let first = up(&project).await;

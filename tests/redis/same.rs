@@ -72,7 +72,10 @@ async fn none_lists_what_is_left_and_a_sample_looks_at_a_part() {
     assert!(said.contains("1980"), "{said}");
     let sampled = SAME.1.replace(" }", ", sample = 100 }");
     let said = failure(&project(&scratch.url, &[("verify", &sampled)])).await;
-    let unlisted = said.split("unlisted: ").nth(1).and_then(|rest| rest.split(&[',', ' ', '}'][..]).next().unwrap().parse::<u64>().ok());
+    let unlisted = said
+        .split("unlisted: ")
+        .nth(1)
+        .and_then(|rest| rest.split(&[',', ' ', '}'][..]).next().unwrap().parse::<u64>().ok());
     assert!(unlisted.is_some_and(|unlisted| (30..200).contains(&unlisted)), "{said}");
 }
 
@@ -83,7 +86,11 @@ async fn a_login_that_only_reads_may_compare() {
     must_up(&project(&scratch.url, &[COPY])).await;
     ask::<()>(&scratch, &["SET", "user:11:profile", "x"]).await;
     let user = format!("reader{}", std::process::id());
-    ask::<()>(&scratch, &["ACL", "SETUSER", &user, "on", ">pw", "~*", "-@all", "+@read", "+info", "+select", "+hello"]).await;
+    ask::<()>(
+        &scratch,
+        &["ACL", "SETUSER", &user, "on", ">pw", "~*", "-@all", "+@read", "+info", "+select", "+hello"],
+    )
+    .await;
     let project = project(&scratch.url_as(&user, "pw"), &[SAME]);
     let store = project.connect(&[]).await.unwrap().into_values().next().unwrap();
     let loaded = project.load();

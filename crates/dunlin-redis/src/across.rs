@@ -139,7 +139,9 @@ async fn drop_all(
         match hands.of(key(&page.entries[item.index])).await?.answer().await? {
             Answer::Int(1) => tally.done += 1,
             Answer::Error(said) if is_torn(&said) => tally.is_torn = true,
-            Answer::Error(said) => return Err(error::said(&said, "cannot delete a key that was moved", &hands.url())),
+            Answer::Error(said) => {
+                return Err(error::said(&said, "cannot delete a key that was moved", &hands.url()));
+            }
             _ => changed.push(item),
         }
     }

@@ -12,11 +12,11 @@ use crate::hands::Hands;
 use crate::moves::task::{Job, Task};
 use crate::moves::{Existing, What};
 use crate::pairs::Verdict;
+use crate::quote;
 use crate::sliced::{self, BYTES, SLICE, one};
 use crate::survey::Survey;
 use crate::tally::Tally;
 use crate::wire::Answer;
-use crate::quote;
 
 /// How long a draft stays that nobody touches, in milliseconds.
 const STAYS: &[u8] = b"86400000";
@@ -186,7 +186,8 @@ async fn push(name: &[u8], verb: &[&[u8]], items: &[Vec<u8>], hands: &mut Hands<
     if items.is_empty() {
         return Ok(());
     }
-    let words: Vec<&[u8]> = verb.iter().copied().chain([name]).chain(items.iter().map(Vec::as_slice)).collect();
+    let words: Vec<&[u8]> =
+        verb.iter().copied().chain([name]).chain(items.iter().map(Vec::as_slice)).collect();
     one(hands, name, &words).await.map(drop)
 }
 
@@ -211,7 +212,9 @@ async fn field_ends(key: &[u8], name: &[u8], items: &[Vec<u8>], hands: &mut Hand
 
 async fn stream(key: &[u8], name: &[u8], at: &str, hands: &mut Hands<'_>) -> Result<Slice> {
     if !one(hands, key, &[b"XINFO", b"GROUPS", key]).await?.list().is_empty() {
-        return Ok(Slice::Refused("a stream with consumer groups is copied in one go only: say `big = \"at_once\"`"));
+        return Ok(Slice::Refused(
+            "a stream with consumer groups is copied in one go only: say `big = \"at_once\"`",
+        ));
     }
     let from = if at == "0" { "-".to_owned() } else { format!("({at}") };
     let count = SLICE.to_string();
@@ -264,4 +267,3 @@ async fn publish(
         verdict => Ok(verdict),
     }
 }
-

@@ -76,7 +76,9 @@ fn fields(text: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
         words.push(name.into_bytes());
         // A number stays as it is written: not every one fits into 64 bits.
         words.push(match value.get().as_bytes() {
-            [b'"', ..] => serde_json::from_str::<String>(value.get()).map_err(|_| "no JSON object")?.into_bytes(),
+            [b'"', ..] => {
+                serde_json::from_str::<String>(value.get()).map_err(|_| "no JSON object")?.into_bytes()
+            }
             [b'{' | b'[', ..] => return Err("holds more than plain values"),
             b"null" => return Err("holds a null"),
             plain => plain.to_vec(),
@@ -90,7 +92,10 @@ fn object(words: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut object = BTreeMap::new();
     for pair in words.chunks_exact(2) {
         let [name, value] = [&pair[0], &pair[1]].map(|word| std::str::from_utf8(word));
-        object.insert(name.map_err(|_| "holds a name that is no text")?, value.map_err(|_| "holds a value that is no text")?);
+        object.insert(
+            name.map_err(|_| "holds a name that is no text")?,
+            value.map_err(|_| "holds a value that is no text")?,
+        );
     }
     Ok(vec![serde_json::to_vec(&object).map_err(|_| "cannot be written as JSON")?])
 }
@@ -134,7 +139,9 @@ async fn write(
             Answer::Int(1 | 5) => tally.same += 1,
             Answer::Int(2) => tally.list(&entry.key, "changed while it was converted".to_owned()),
             Answer::Int(3) if is_back => tally.kept += 1,
-            Answer::Int(3) => tally.list(&entry.key, format!("{} holds something else", quote::quote(&entry.name))),
+            Answer::Int(3) => {
+                tally.list(&entry.key, format!("{} holds something else", quote::quote(&entry.name)))
+            }
             Answer::Error(said) if is_torn(&said) => tally.is_torn = true,
             Answer::Error(said) => {
                 return Err(error::refused(&said, &quote::quote(&entry.key), None, &hands.url()));

@@ -18,12 +18,11 @@ use crate::address::Place;
 use crate::connect::{shown, text};
 use crate::lock::words;
 use crate::store::Store;
-use crate::wire::{Answer, Wire};
+use crate::wire::Wire;
 use crate::{error, script};
 
 const DOING: &str = "cannot open a connection for moving data";
-const RIGHTS: &str =
-    "grant the login `+client|id +client|list +client|kill +client|setname`: a run that takes over must be able to end the connections of one that sleeps";
+const RIGHTS: &str = "grant the login `+client|id +client|list +client|kill +client|setname`: a run that takes over must be able to end the connections of one that sleeps";
 
 /// Connections, kept from one bout to the next.
 #[derive(Debug)]
@@ -166,11 +165,4 @@ fn prefix(store: &Store) -> String {
     let sum = Checksum::of([store.keys.lock.as_str(), &db]).to_string();
     let sum: String = sum.chars().filter(char::is_ascii_hexdigit).take(16).collect();
     format!("dunlin-{sum}-")
-}
-
-/// The time of a server in milliseconds.
-pub(crate) async fn time(wire: &mut Wire) -> Result<i64> {
-    let answer = wire.must(&[b"TIME"], "cannot ask for the time").await?;
-    let parts: Vec<i64> = answer.list().iter().filter_map(Answer::int).collect();
-    Ok(parts.first().copied().unwrap_or_default() * 1000 + parts.get(1).copied().unwrap_or_default() / 1000)
 }

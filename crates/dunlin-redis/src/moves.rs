@@ -142,7 +142,9 @@ impl What {
     /// The other name of each, where it has one.
     pub(crate) fn others(&self) -> Option<&Pattern> {
         match self {
-            Self::Rename { pair, .. } | Self::Copy { pair, .. } | Self::Convert { pair, .. } => Some(&pair.to),
+            Self::Rename { pair, .. } | Self::Copy { pair, .. } | Self::Convert { pair, .. } => {
+                Some(&pair.to)
+            }
             Self::Delete { if_same_as, .. } => if_same_as.as_ref(),
             Self::Expire { .. } | Self::RenameField { .. } => None,
         }

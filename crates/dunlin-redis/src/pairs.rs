@@ -121,14 +121,11 @@ async fn apart(
     let keys: Vec<&[u8]> = open.iter().flat_map(|index| [pairs[*index].0, pairs[*index].1]).collect();
     let sizes = ask(&keys, &[&[b"MEMORY", b"USAGE"]], hands).await?;
     let is_small = |key: usize| sizes[key][0].int().is_some_and(|size| size <= BIG);
-    let small: Vec<usize> =
-        (0..keys.len()).filter(|key| is_small(*key) && is_small(*key ^ 1)).collect();
+    let small: Vec<usize> = (0..keys.len()).filter(|key| is_small(*key) && is_small(*key ^ 1)).collect();
     let small_keys: Vec<&[u8]> = small.iter().map(|key| keys[*key]).collect();
     let read = ask(&small_keys, &[&[b"DUMP"], &[b"PEXPIRETIME"]], hands).await?;
-    let mut reads: Vec<Read> = sizes
-        .iter()
-        .map(|size| Read { size: size[0].int().unwrap_or(-1), ..Read::default() })
-        .collect();
+    let mut reads: Vec<Read> =
+        sizes.iter().map(|size| Read { size: size[0].int().unwrap_or(-1), ..Read::default() }).collect();
     for (key, answers) in small.iter().zip(read) {
         let [dump, ends] = <[Answer; 2]>::try_from(answers).unwrap_or([Answer::Nil, Answer::Nil]);
         (reads[*key].dump, reads[*key].ends) = (dump.bytes(), ends.int().unwrap_or(-2));

@@ -96,7 +96,8 @@ async fn check(name: &str, need: &Estimate, wire: &mut Wire) -> Result<Option<St
     }
     let policy = fact("maxmemory_policy:").unwrap_or_default();
     let is_risky = policy.starts_with("allkeys-") || policy.starts_with("volatile-");
-    Ok(is_risky.then(|| format!("{name} may evict keys when it gets full ({policy}), copies and sources alike")))
+    Ok(is_risky
+        .then(|| format!("{name} may evict keys when it gets full ({policy}), copies and sources alike")))
 }
 
 /// Bytes, for people.

@@ -5,9 +5,9 @@ use dunlin_core::Result;
 use crate::hands::Hands;
 use crate::pairs::Keys;
 use crate::quote::quote;
+use crate::sliced;
 use crate::tally::shorten;
 use crate::wire::Answer;
-use crate::sliced;
 
 /// Both values, and in what they differ.
 pub(crate) async fn both((one, other): Keys<'_>, what: &str, hands: &mut Hands<'_>) -> Result<String> {

@@ -8,7 +8,7 @@ use crate::pairs::{Keys, Verdict, ends, is_torn};
 use crate::wire::Answer;
 
 /// How many elements a slice has.
-pub(crate) const SLICE: usize = 1000;
+pub(crate) const SLICE: usize = 500;
 /// How many bytes of a string.
 pub(crate) const BYTES: usize = 256 << 10;
 
@@ -97,7 +97,8 @@ async fn is_same_bag(
     loop {
         let page = one(hands, left, &[scan, left, &cursor, b"COUNT", SLICE.to_string().as_bytes()]).await?;
         let (next, items) = scanned(page);
-        let names: Vec<&[u8]> = items.iter().step_by(if has_values { 2 } else { 1 }).map(Vec::as_slice).collect();
+        let names: Vec<&[u8]> =
+            items.iter().step_by(if has_values { 2 } else { 1 }).map(Vec::as_slice).collect();
         if !names.is_empty() {
             let found = one(hands, right, &[&[look, right], &names[..]].concat()).await?.list();
             let is_same = if has_values {
@@ -132,7 +133,8 @@ async fn is_same_stream((left, right): Keys<'_>, hands: &mut Hands<'_>) -> Resul
         if page != one(hands, right, &[b"XRANGE", right, &from, b"+", b"COUNT", count.as_bytes()]).await? {
             return Ok(false);
         }
-        let last = page.list().pop().and_then(|entry| entry.list().into_iter().next()).and_then(Answer::bytes);
+        let last =
+            page.list().pop().and_then(|entry| entry.list().into_iter().next()).and_then(Answer::bytes);
         let Some(last) = last else { break };
         from = [b"(".as_slice(), &last].concat();
     }

@@ -125,9 +125,7 @@ impl Watch {
             let name = crate::connect::shown(&place);
             let offset = fact(&info, "master_repl_offset:").parse().unwrap_or_default();
             let before = self.offsets.insert(name.clone(), (Instant::now(), offset));
-            let rate = before.map_or(0.0, |(at, before)| {
-                rate(offset.saturating_sub(before), at.elapsed())
-            });
+            let rate = before.map_or(0.0, |(at, before)| rate(offset.saturating_sub(before), at.elapsed()));
             for (replica, behind) in replicas(&info, offset, rate) {
                 match behind {
                     Some(behind) if behind <= limit => {}
@@ -160,7 +158,8 @@ fn replicas(info: &str, offset: u64, rate: f64) -> Vec<(String, Option<Duration>
         if !name.strip_prefix("slave")?.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let known = |name: &str| facts.split(',').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default();
+        let known =
+            |name: &str| facts.split(',').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default();
         let silent = Duration::from_secs(known("lag=").parse().unwrap_or_default());
         let missing = offset.saturating_sub(known("offset=").parse().unwrap_or(offset));
         let behind = Duration::from_secs_f64((missing as f64 / rate.max(1_000_000.0)).min(1e6));

@@ -82,18 +82,19 @@ impl Walk {
         let url = crew.store().target.url.clone();
         let shared = Mutex::new(std::mem::replace(crew, Crew::readers(crew.store().clone())));
         let lanes = self.lanes.iter_mut().filter_map(|(name, lane)| {
-            let (place, _) = survey.servers.get(name)?;
+            let (server, _) = survey.servers.get(name)?;
             let cursor = lane.cursor.clone()?;
             let mut sizer = sizers.get(name).copied().unwrap_or_else(chunk::sizer);
             let (shared, reach, url) = (&shared, &reach, &url);
             Some(async move {
                 let mut tally = Tally::default();
                 let mut hands = Hands::new(shared, &survey.map, url);
-                let mut wire = shared.lock().await.wire(place).await?;
+                let mut wire = shared.lock().await.wire(server).await?;
                 let ends =
-                    chunk::walk(task, cursor, (reach, &mut sizer), (&mut wire, &mut hands), &mut tally).await?;
+                    chunk::walk(task, cursor, (reach, &mut sizer), (&mut wire, &mut hands), &mut tally)
+                        .await?;
                 hands.rest().await;
-                shared.lock().await.give(place, wire);
+                shared.lock().await.give(server, wire);
                 lane.cursor = ends;
                 Ok::<_, Error>((name.clone(), sizer, tally))
             })
@@ -121,7 +122,8 @@ impl Walk {
 
     async fn start_again(&mut self, survey: &Survey, tally: &mut Tally) -> Result<bool> {
         if self.again >= WALKS {
-            let message = "slots of the cluster keep moving, so that no walk over its keys is sure to meet all of them";
+            let message =
+                "slots of the cluster keep moving, so that no walk over its keys is sure to meet all of them";
             return Err(Error::new(ErrorKind::Connect, message)
                 .help("let the resharding come to its end (`redis-cli --cluster check` says where it stands), then run it again: it continues"));
         }

@@ -34,7 +34,9 @@ pub(crate) fn decode(phase: Phase, field: &Field<'_>) -> Option<Result<AnyOp, Ve
     };
     match (is_look, phase == Phase::Verify) {
         (true, false) => misplaced("only looks", "put it under `[[verify]]`"),
-        (false, true) => misplaced("changes keys", "put it under `[[backfill]]`, or under `[[contract]]` if it removes"),
+        (false, true) => {
+            misplaced("changes keys", "put it under `[[backfill]]`, or under `[[contract]]` if it removes")
+        }
         _ => Some(read(field)),
     }
 }
@@ -121,7 +123,8 @@ impl<'a> Reader<'a> {
         let is_own = |own: &str| Pattern::parse(own).is_ok_and(|own| may_overlap(&own, &pattern));
         if text.starts_with("{{") && own.into_iter().any(is_own) {
             let fault = Diagnostic::error("own-keys", "these may be dunlin's own keys");
-            self.faults.push(fault.at(node.span, "matches names dunlin uses").help("make the pattern narrower"));
+            self.faults
+                .push(fault.at(node.span, "matches names dunlin uses").help("make the pattern narrower"));
             return None;
         }
         Some((pattern, node))
@@ -135,7 +138,11 @@ impl<'a> Reader<'a> {
         Some(Pair { from, to })
     }
 
-    fn check_pair(&mut self, (from, source): (&Pattern, &Node), (to, target): (&Pattern, &Node)) -> Option<()> {
+    fn check_pair(
+        &mut self,
+        (from, source): (&Pattern, &Node),
+        (to, target): (&Pattern, &Node),
+    ) -> Option<()> {
         let mut names: Vec<&str> = from.names().collect();
         let count = names.len();
         names.sort_unstable();
@@ -194,8 +201,7 @@ impl<'a> Reader<'a> {
     }
 
     fn existing(&mut self) -> Option<Existing> {
-        let choices =
-            [("fail", Existing::Fail), ("skip", Existing::Skip), ("replace", Existing::Replace)];
+        let choices = [("fail", Existing::Fail), ("skip", Existing::Skip), ("replace", Existing::Replace)];
         self.choice("existing", &choices, Existing::Fail)
     }
 
@@ -233,8 +239,11 @@ impl<'a> Reader<'a> {
         if let Some(millis) = millis.filter(|millis| (1..1 << 53).contains(millis)) {
             return Some(Some(millis));
         }
-        let fault = Diagnostic::error("bad-duration", format!("`{text}` is no TTL")).at(node.span, "not a duration");
-        self.faults.push(fault.help("write `\"7d\"`, `\"12h\"`, `\"30m\"`, `\"90s\"`, or `\"none\"` for keys that stay"));
+        let fault =
+            Diagnostic::error("bad-duration", format!("`{text}` is no TTL")).at(node.span, "not a duration");
+        self.faults.push(
+            fault.help("write `\"7d\"`, `\"12h\"`, `\"30m\"`, `\"90s\"`, or `\"none\"` for keys that stay"),
+        );
         None
     }
 }

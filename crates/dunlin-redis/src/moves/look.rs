@@ -37,6 +37,7 @@ pub(crate) async fn run(store: &Store, look: &Look, check: &Check<'_>) -> Result
                 total: (estimate.keys > 0).then_some(estimate.keys),
                 sum: sum_of(look),
                 is_undo: false,
+                near: String::new(),
                 place: Place { walk: Walk::new(&survey), tally: Tally::default() },
             }
         }

@@ -83,18 +83,20 @@ fn commands(what: &What) -> Vec<String> {
             vec![format!("COPY {} {}{replace}", quoted(pair.from.text()), quoted(pair.to.text()))]
         }
         What::Delete { keys, if_same_as: None } => vec![format!("UNLINK {}", quoted(keys.text()))],
-        What::Delete { keys, if_same_as: Some(other) } => vec![format!(
-            "UNLINK {} -- if {} holds the same",
-            quoted(keys.text()),
-            quoted(other.text())
-        )],
+        What::Delete { keys, if_same_as: Some(other) } => {
+            vec![format!("UNLINK {} -- if {} holds the same", quoted(keys.text()), quoted(other.text()))]
+        }
         What::Expire { keys, ttl: Some(ttl), is_only_missing } => {
             let only = if *is_only_missing { " NX" } else { "" };
             vec![format!("PEXPIRE {} {ttl}{only}", quoted(keys.text()))]
         }
         What::Expire { keys, ttl: None, .. } => vec![format!("PERSIST {}", quoted(keys.text()))],
         What::Convert { pair, is_back: true, .. } => {
-            vec![format!("UNLINK {} -- if it is what was made of {}", quoted(pair.to.text()), quoted(pair.from.text()))]
+            vec![format!(
+                "UNLINK {} -- if it is what was made of {}",
+                quoted(pair.to.text()),
+                quoted(pair.from.text())
+            )]
         }
         What::Convert { pair, into: Shape::Hash, .. } => vec![
             format!("GET {}", quoted(pair.from.text())),
@@ -127,7 +129,9 @@ impl CoreOp for Move {
             }
             What::Expire { keys, ttl: Some(_), .. } => format!("expire {}", keys.text()),
             What::Expire { keys, ttl: None, .. } => format!("keep {} for good", keys.text()),
-            What::Convert { pair, is_back: true, .. } => format!("delete {} made of {}", pair.to.text(), pair.from.text()),
+            What::Convert { pair, is_back: true, .. } => {
+                format!("delete {} made of {}", pair.to.text(), pair.from.text())
+            }
             What::Convert { pair, into: Shape::Hash, .. } => {
                 format!("write {} as hashes {}", pair.from.text(), pair.to.text())
             }
@@ -140,10 +144,14 @@ impl CoreOp for Move {
 
     fn preview(&self) -> Vec<Line> {
         let mut lines = Vec::new();
-        if let What::Rename { pair, existing: Existing::Fail } | What::Copy { pair, existing: Existing::Fail, .. } =
-            &self.what
+        if let What::Rename { pair, existing: Existing::Fail }
+        | What::Copy { pair, existing: Existing::Fail, .. } = &self.what
         {
-            lines.push(scan(&pair.to.glob(), "first: names that are taken are listed, and nothing is written", self.span));
+            lines.push(scan(
+                &pair.to.glob(),
+                "first: names that are taken are listed, and nothing is written",
+                self.span,
+            ));
         }
         lines.push(scan(&self.what.keys().glob(), "on every primary, about 1 ms a page", self.span));
         let note = "for each key, many at once";
@@ -207,8 +215,15 @@ impl CoreOp for Look {
     fn preview(&self) -> Vec<Line> {
         let mut lines = vec![scan(&self.keys().glob(), "on every primary, about 1 ms a page", None)];
         if let Self::Same { pair, .. } = self {
-            let text = format!("DUMP, PTTL {} {}", quote(pair.from.text().as_bytes()), quote(pair.to.text().as_bytes()));
-            lines.push(Line { note: Some("compared in the server where both are in one slot".to_owned()), ..Line::new(text) });
+            let text = format!(
+                "DUMP, PTTL {} {}",
+                quote(pair.from.text().as_bytes()),
+                quote(pair.to.text().as_bytes())
+            );
+            lines.push(Line {
+                note: Some("compared in the server where both are in one slot".to_owned()),
+                ..Line::new(text)
+            });
         }
         lines
     }

@@ -110,6 +110,7 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>, survey: &Surve
         total: (estimate.keys > 0).then_some(estimate.keys),
         sum: sum_of(op),
         is_undo: work.is_undo(),
+        near: String::new(),
         place: Place {
             is_looking: look_first(&op.what).is_some(),
             walk: Walk::new(survey),

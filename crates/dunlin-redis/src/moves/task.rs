@@ -227,7 +227,9 @@ impl<'a> Task<'a> {
                     Some(Answer::Int(1) | Answer::Status(_)) => tally.done += 1,
                     Some(Answer::Error(said)) if is_torn(&said) => tally.is_torn = true,
                     Some(Answer::Error(said)) if said.contains("no such key") => tally.gone += 1,
-                    Some(Answer::Error(said)) => return Err(self.refused(&said, &page.entries[index], hands)),
+                    Some(Answer::Error(said)) => {
+                        return Err(self.refused(&said, &page.entries[index], hands));
+                    }
                     _ => unsure.push(index),
                 },
                 Sent::Dump(index) => {
@@ -277,7 +279,9 @@ impl<'a> Task<'a> {
                 Verdict::Dropped => tally.done += 1,
                 Verdict::NoOne => tally.gone += 1,
                 Verdict::Torn => tally.is_torn = true,
-                Verdict::NoOther => tally.list(one, format!("{} was there a moment ago", quote::quote(other))),
+                Verdict::NoOther => {
+                    tally.list(one, format!("{} was there a moment ago", quote::quote(other)))
+                }
                 Verdict::Differs(_) if existing == Existing::Skip => tally.kept += 1,
                 Verdict::Differs(what) => {
                     tally.list(one, crate::show::both((one, other), what, hands).await?);
@@ -303,5 +307,6 @@ impl<'a> Task<'a> {
 /// A number for a key that says nothing about the key.
 fn hash(key: &[u8]) -> u64 {
     // FNV-1a: its low bits depend on all bytes.
-    key.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    key.iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -9,7 +9,9 @@ use super::{Part, Pattern};
 enum Token {
     One(u8),
     /// One or more bytes; of any kind, or without colons.
-    Run { is_wide: bool },
+    Run {
+        is_wide: bool,
+    },
 }
 
 fn tokens(pattern: &Pattern) -> Vec<Token> {
@@ -59,7 +61,8 @@ pub(crate) fn may_overlap(one: &Pattern, other: &Pattern) -> bool {
 /// Whether a name of `to` says of which name of `from` it was made, so that no two names become one: `to` has every
 /// capture of `from`, and can be taken apart in one way only, or in the way of `from`.
 pub(crate) fn inverts(from: &Pattern, to: &Pattern) -> bool {
-    from.names().all(|name| to.names().any(|known| known == name)) && (is_plain(to) || inner(from) == inner(to))
+    from.names().all(|name| to.names().any(|known| known == name))
+        && (is_plain(to) || inner(from) == inner(to))
 }
 
 /// From the first capture to the last.

@@ -47,8 +47,7 @@ impl Door {
             }
             Place::Hosts(hosts) => hosts.first().cloned().unwrap_or_else(|| ("127.0.0.1".to_owned(), 6379)),
         };
-        let stream =
-            TcpStream::connect((host.as_str(), port)).await.map_err(|failure| refused(&failure))?;
+        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|failure| refused(&failure))?;
         stream.set_nodelay(true).map_err(|failure| refused(&failure))?;
         let Some(tls) = &self.address.tls else { return Ok(Box::new(stream)) };
         let connector = TlsConnector::from(Arc::new(client(tls)?));
