@@ -20,6 +20,8 @@ use dunlin_testkit::scratch::Scratch;
 use redis::{Cmd, FromRedisValue, Pipeline};
 
 const STORE: &str = "cache";
+/// The version of the next project: each is a migration of its own.
+static NEXT: AtomicU32 = AtomicU32::new(1);
 
 /// A project over the database of a URL, of steps that stand under these headings: `("backfill", "copy_keys = …")`.
 fn project(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
@@ -32,8 +34,7 @@ fn project(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
     };
     let text: Vec<String> =
         steps.iter().map(|(phase, step)| format!("[[{phase}]]\nstore = \"{STORE}\"\n{step}\n")).collect();
-    // Each is a migration of its own; that the earlier ones have no files any more is nobody's concern here.
-    static NEXT: AtomicU32 = AtomicU32::new(1);
+    // That the earlier ones have no files any more is nobody's concern here.
     let name = format!("{:06}_keys.toml", NEXT.fetch_add(1, Ordering::Relaxed));
     let file =
         File { name: name.clone().into(), shown: name.into(), bytes: text.join("\n").into_bytes().into() };

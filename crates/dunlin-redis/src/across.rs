@@ -36,7 +36,7 @@ pub(crate) async fn carry(
         if cargo.is_empty() {
             break;
         }
-        let landed = restore(page, cargo, existing == Existing::Replace, &mut unsure, hands, tally).await?;
+        let landed = restore(page, cargo, (existing == Existing::Replace, &mut unsure), hands, tally).await?;
         if !is_rename {
             tally.done += u64::try_from(landed.len()).unwrap_or(u64::MAX);
             break;
@@ -81,8 +81,7 @@ fn load(read: Vec<(usize, Answer, Answer)>, hands: &Hands<'_>, tally: &mut Tally
 async fn restore(
     page: &Page,
     cargo: Vec<Cargo>,
-    is_replace: bool,
-    unsure: &mut Vec<usize>,
+    (is_replace, unsure): (bool, &mut Vec<usize>),
     hands: &mut Hands<'_>,
     tally: &mut Tally,
 ) -> Result<Vec<Cargo>> {

@@ -37,10 +37,9 @@ pub(crate) struct Draft {
 /// Copies big keys on until the bout is over.
 pub(crate) async fn bout(
     task: &Task<'_>,
-    survey: &Survey,
+    (survey, pace): (&Survey, &Pace),
     crew: &mut Crew,
     draft: &mut Option<Draft>,
-    pace: &Pace,
     tally: &mut Tally,
 ) -> Result<()> {
     let until = Instant::now() + pace.bout;

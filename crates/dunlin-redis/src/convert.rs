@@ -19,7 +19,7 @@ use crate::{error, script};
 struct Made {
     index: usize,
     held: Vec<Vec<u8>>,
-    made: Vec<Vec<u8>>,
+    words: Vec<Vec<u8>>,
 }
 
 /// Converts a page, or only says what of it cannot be.
@@ -55,12 +55,12 @@ pub(crate) async fn page(
             continue;
         }
         match if *into == Shape::Hash { fields(&held[0]) } else { object(&held) } {
-            Ok(made) => all.push(Made { index, held, made }),
+            Ok(made) => all.push(Made { index, held, words: made }),
             Err(_) if *is_lenient || *is_back => tally.kept += 1,
             Err(why) => tally.list(key, format!("{why}: {}", quote::quote(&held[0]))),
         }
     }
-    if is_judge { Ok(()) } else { write(*into, *is_back, &page, all, hands, tally).await }
+    if is_judge { Ok(()) } else { write((*into, *is_back), &page, all, hands, tally).await }
 }
 
 /// The fields of a JSON object.
@@ -101,8 +101,7 @@ fn object(words: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, &'static str> {
 }
 
 async fn write(
-    into: Shape,
-    is_back: bool,
+    (into, is_back): (Shape, bool),
     page: &Page,
     all: Vec<Made>,
     hands: &mut Hands<'_>,
@@ -120,7 +119,7 @@ async fn write(
             sent.push(made);
         }
     }
-    for Made { index, held, made } in &sent {
+    for Made { index, held, words: made } in &sent {
         let entry = &page.entries[*index];
         let counts = [held.len().to_string(), made.len().to_string()];
         let mut args = vec![kind, verb, counts[0].as_bytes()];
@@ -140,7 +139,7 @@ async fn write(
             Answer::Int(2) => tally.list(&entry.key, "changed while it was converted".to_owned()),
             Answer::Int(3) if is_back => tally.kept += 1,
             Answer::Int(3) => {
-                tally.list(&entry.key, format!("{} holds something else", quote::quote(&entry.name)))
+                tally.list(&entry.key, format!("{} holds something else", quote::quote(&entry.name)));
             }
             Answer::Error(said) if is_torn(&said) => tally.is_torn = true,
             Answer::Error(said) => {

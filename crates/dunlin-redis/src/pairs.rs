@@ -71,7 +71,9 @@ pub(crate) async fn compare(
         let wire = hands.at(*slot).await?;
         match wire.answer().await? {
             Answer::Error(said) if is_torn(&said) => {
-                group.iter().for_each(|index| verdicts[*index] = Some(Verdict::Torn));
+                for index in group {
+                    verdicts[*index] = Some(Verdict::Torn);
+                }
             }
             Answer::Error(said) => return Err(error::said(&said, "cannot compare keys", wire.url())),
             answer => {

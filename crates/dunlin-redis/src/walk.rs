@@ -71,9 +71,8 @@ impl Walk {
     pub(crate) async fn bout(
         &mut self,
         task: &Task<'_>,
-        survey: &Survey,
+        (survey, pace): (&Survey, &Pace),
         (crew, sizers): (&mut Crew, &mut BTreeMap<String, Sizer>),
-        pace: &Pace,
         tally: &mut Tally,
     ) -> Result<bool> {
         self.meet(survey);
@@ -133,7 +132,7 @@ impl Walk {
         *self = Self { again: self.again + 1, ..Self::new(survey) };
         // What was left alone is met again.
         let (done, seen) = (tally.done, tally.seen);
-        *tally = Tally { done, seen, ..Tally::default() };
+        *tally = Tally { seen, done, ..Tally::default() };
         Ok(false)
     }
 }

@@ -77,7 +77,9 @@ impl Wire {
     /// Puts a command behind those that are waiting to be sent.
     pub(crate) fn push(&mut self, words: &[&[u8]]) {
         self.head(words.len());
-        words.iter().for_each(|word| self.word(word));
+        for word in words {
+            self.word(word);
+        }
     }
 
     /// Begins a command of so many words.

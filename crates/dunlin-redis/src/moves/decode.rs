@@ -53,6 +53,21 @@ fn read(field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>> {
     }
 }
 
+/// When keys end.
+enum Ttl {
+    Never,
+    After(u64),
+}
+
+impl Ttl {
+    fn millis(self) -> Option<u64> {
+        match self {
+            Self::Never => None,
+            Self::After(millis) => Some(millis),
+        }
+    }
+}
+
 struct Reader<'a> {
     table: Table<'a>,
     faults: Vec<Diagnostic>,
@@ -80,7 +95,7 @@ impl<'a> Reader<'a> {
             "expire_keys" => {
                 let (keys, ttl) = (self.pattern("keys"), self.ttl());
                 let is_only_missing = self.choice("only", &[("missing", true)], false);
-                What::Expire { keys: keys?.0, ttl: ttl?, is_only_missing: is_only_missing? }
+                What::Expire { keys: keys?.0, ttl: ttl?.millis(), is_only_missing: is_only_missing? }
             }
             "rename_hash_field" => {
                 let (keys, from, to) = (self.pattern("keys"), self.text("from"), self.text("to"));
@@ -219,11 +234,10 @@ impl<'a> Reader<'a> {
         count
     }
 
-    /// Outside: whether it could be read. Inside: whether keys end at all.
-    fn ttl(&mut self) -> Option<Option<u64>> {
+    fn ttl(&mut self) -> Option<Ttl> {
         let (text, node) = self.text("ttl")?;
         if text == "none" {
-            return Some(None);
+            return Some(Ttl::Never);
         }
         let split = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
         let unit: u64 = match &text[split..] {
@@ -237,7 +251,7 @@ impl<'a> Reader<'a> {
         let millis = text[..split].parse::<u64>().ok().and_then(|count| count.checked_mul(unit));
         // As far as the server can count, with room for the time of day.
         if let Some(millis) = millis.filter(|millis| (1..1 << 53).contains(millis)) {
-            return Some(Some(millis));
+            return Some(Ttl::After(millis));
         }
         let fault =
             Diagnostic::error("bad-duration", format!("`{text}` is no TTL")).at(node.span, "not a duration");

@@ -46,7 +46,7 @@ pub(crate) async fn run(store: &Store, look: &Look, check: &Check<'_>) -> Result
         task.take_one_in(position.total.unwrap_or_default() / sample);
     }
     let Place { walk, tally } = &mut position.place;
-    let is_over = walk.bout(&task, &survey, (&mut crew, &mut BTreeMap::new()), check.pace, tally).await?;
+    let is_over = walk.bout(&task, (&survey, check.pace), (&mut crew, &mut BTreeMap::new()), tally).await?;
     position.scanned = tally.seen;
     if !is_over {
         return Ok(Checked::Partly(position.checkpoint()));

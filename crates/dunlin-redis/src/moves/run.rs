@@ -69,9 +69,9 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     let (before, began) = (place.tally.done, std::time::Instant::now());
     let is_over = if place.tally.big.is_empty() {
         let with = (&mut session.crew, &mut session.going.sizers);
-        place.walk.bout(&task, &survey, with, work.pace, &mut place.tally).await?
+        place.walk.bout(&task, (&survey, work.pace), with, &mut place.tally).await?
     } else {
-        big::bout(&task, &survey, &mut session.crew, &mut place.draft, work.pace, &mut place.tally).await?;
+        big::bout(&task, (&survey, work.pace), &mut session.crew, &mut place.draft, &mut place.tally).await?;
         false
     };
     if session.going.rests {

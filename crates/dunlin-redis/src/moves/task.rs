@@ -96,7 +96,7 @@ impl<'a> Task<'a> {
         if self.own.iter().any(|own| key.starts_with(own)) {
             return None;
         }
-        if self.one_in > 1 && hash(&key) % self.one_in != 0 {
+        if self.one_in > 1 && !hash(&key).is_multiple_of(self.one_in) {
             return None;
         }
         let mut name = Vec::new();
@@ -246,7 +246,7 @@ impl<'a> Task<'a> {
                 let is_rename = matches!(self.job, Job::Move(What::Rename { .. }));
                 let more = across::carry(&page, crossing, (is_rename, *existing), hands, tally).await?;
                 unsure.extend(more);
-                self.look_again(&page, unsure, (is_rename, *existing), hands, tally).await
+                self.look_again((&page, unsure), (is_rename, *existing), hands, tally).await
             }
             // Whoever had no key to delete, and no end to change, was there first.
             Job::Move(What::Expire { .. }) => {
@@ -263,8 +263,7 @@ impl<'a> Task<'a> {
     /// Names that were taken, or keys that were gone: the answer does not tell.
     async fn look_again(
         &self,
-        page: &Page,
-        unsure: Vec<usize>,
+        (page, unsure): (&Page, Vec<usize>),
         (is_rename, existing): (bool, Existing),
         hands: &mut Hands<'_>,
         tally: &mut Tally,
@@ -280,7 +279,7 @@ impl<'a> Task<'a> {
                 Verdict::NoOne => tally.gone += 1,
                 Verdict::Torn => tally.is_torn = true,
                 Verdict::NoOther => {
-                    tally.list(one, format!("{} was there a moment ago", quote::quote(other)))
+                    tally.list(one, format!("{} was there a moment ago", quote::quote(other)));
                 }
                 Verdict::Differs(_) if existing == Existing::Skip => tally.kept += 1,
                 Verdict::Differs(what) => {
