@@ -47,7 +47,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
         let _ = tag;
         let message = format!("{} has no change `{}`", self.name(), change.name);
-        Err(vec![Diagnostic::error("unknown-change", message).at(change.value.span, "not known here")])
+        Err(vec![Diagnostic::error("no-op-given", message).at(change.value.span, "not known here")])
     }
 
     /// What a new native file starts with, for `dunlin new`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dunlin_core::Target;
 
-use crate::conn::{Conn, Param};
+use crate::conn::{Broken, Conn, Param};
 use crate::connect::{self, is_pooled};
 use crate::dialect::Dialect;
 use crate::session::Session;
@@ -14,21 +14,27 @@ use crate::tables::Tables;
 /// How much longer each look waits than the one before, at most.
 const RARELY: Duration = Duration::from_secs(5);
 
-/// Runs a statement as it is; what came of it, and who was in its way when that was last seen.
-pub(crate) async fn watched(session: &mut Session, sql: &str) -> (sqlx::Result<u64>, Option<String>) {
+/// What came of a request, and who was in its way when that was last seen.
+pub(crate) struct Seen {
+    pub(crate) came: Result<Vec<u64>, Broken>,
+    pub(crate) blocker: Option<String>,
+}
+
+/// Runs texts as they are, in one request.
+pub(crate) async fn watched(session: &mut Session, texts: &[&str]) -> Seen {
     let Session { conn, store, tables, token, .. } = session;
     if tables.dialect == Dialect::Sqlite || is_pooled(&store.target) {
-        return (conn.execute(sql).await, None);
+        return Seen { came: conn.execute_all(texts).await, blocker: None };
     }
     let mut pause = (store.target.lock_timeout / 3).clamp(Duration::from_millis(50), Duration::from_secs(1));
-    let work = conn.execute(sql);
+    let work = conn.execute_all(texts);
     tokio::pin!(work);
-    let (mut eye, mut seen) = (None, None);
+    let (mut eye, mut blocker) = (None, None);
     loop {
         tokio::select! {
             biased;
-            done = &mut work => return (done, seen),
-            found = look(pause, &mut eye, &store.target, tables, *token) => seen = found.or(seen),
+            came = &mut work => return Seen { came, blocker },
+            found = look(pause, &mut eye, &store.target, tables, *token) => blocker = found.or(blocker),
         }
         pause = (pause * 3 / 2).min(RARELY);
     }

@@ -22,12 +22,18 @@ pub(crate) fn own(error: &sqlx::Error, doing: &str, url: &StoreUrl) -> Error {
     }
 }
 
-/// A failure of a statement the user wrote, pointing at the place the server complained about.
-pub(crate) fn of_statement(error: &sqlx::Error, statement: &Statement, url: &StoreUrl) -> Error {
+/// A failure of a statement the user wrote, pointing at the place the server complained about. So many characters were
+/// sent `before` it in the same request.
+pub(crate) fn of_statement(
+    error: &sqlx::Error,
+    statement: &Statement,
+    before: usize,
+    url: &StoreUrl,
+) -> Error {
     let (kind, temporary) = classify(error);
     let mut mapped = Error::new(kind, url.scrub(&words(error)));
     mapped.temporary = temporary;
-    mapped.span = match (statement.span, place(error, &statement.text)) {
+    mapped.span = match (statement.span, place(error, &statement.text, before)) {
         (Some(span), Some((start, end))) => Some(span.slice(start, end)),
         (span, _) => span.map(|span| span.slice(0, first_line(&statement.text))),
     };
@@ -171,12 +177,19 @@ fn help(error: &sqlx::Error) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// Where in the request PostgreSQL found the fault: the number of a character, from 1.
+pub(crate) fn position(error: &sqlx::Error) -> Option<usize> {
+    match postgres(error)?.position()? {
+        PgErrorPosition::Original(position) => Some(position),
+        PgErrorPosition::Internal { .. } => None,
+    }
+}
+
 /// The bytes of the statement's text that the server complained about.
-fn place(error: &sqlx::Error, text: &str) -> Option<(usize, usize)> {
-    if let Some(pg) = postgres(error) {
-        let PgErrorPosition::Original(position) = pg.position()? else { return None };
-        let start =
-            text.char_indices().nth(position.checked_sub(1)?).map_or(text.len(), |(offset, _)| offset);
+fn place(error: &sqlx::Error, text: &str, before: usize) -> Option<(usize, usize)> {
+    if postgres(error).is_some() {
+        let characters = position(error)?.checked_sub(1 + before)?;
+        let start = text.char_indices().nth(characters).map_or(text.len(), |(offset, _)| offset);
         return Some((start, start + word_length(&text[start..])));
     }
     let message = error.as_database_error()?.message();

@@ -6,6 +6,7 @@
 mod alone;
 mod backend;
 mod blocker;
+mod bulk;
 mod canonical;
 mod classify;
 mod conn;
@@ -28,6 +29,7 @@ mod query;
 pub mod read;
 mod rebuild;
 pub mod script;
+mod send;
 mod session;
 mod settings;
 mod split;
@@ -37,6 +39,7 @@ mod text;
 mod transaction;
 mod units;
 mod verify;
+mod write;
 
 pub use backend::Sql;
 pub use decode::decode;

@@ -178,7 +178,7 @@ pub(crate) async fn evict(conn: &mut Conn, tables: &Tables, token: i64) -> sqlx:
     Ok(conn.run(&sql, &[token.into()]).await? == 1)
 }
 
-fn millis(time: Duration) -> Param {
+pub(crate) fn millis(time: Duration) -> Param {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX).into()
 }
 
