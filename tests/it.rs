@@ -6,4 +6,5 @@ mod conformance;
 mod example;
 mod mongo;
 mod readme;
+mod redis;
 mod sql;

@@ -14,7 +14,8 @@ use crate::{error, history, lock, script};
 pub(crate) struct Entry {
     /// The record; none where it stays as it is.
     pub(crate) record: Option<Record>,
-    pub(crate) kind: EventKind,
+    /// The event for the journal; none where it gets no line.
+    pub(crate) kind: Option<EventKind>,
     pub(crate) detail: Option<String>,
 }
 
@@ -58,7 +59,7 @@ pub(crate) async fn commit(session: &mut Session, commit: Commit<'_>) -> Result<
     commit.commands.iter().for_each(|command| push_command(&mut args, command));
     for entry in &commit.entries {
         args.push(entry.record.as_ref().map_or_else(Vec::new, |record| history::tail(record).into_bytes()));
-        args.push(entry.kind.word().into());
+        args.push(entry.kind.map_or("", EventKind::word).into());
         args.push(entry.detail.clone().unwrap_or_default().into_bytes());
     }
     let net = &session.store.net;

@@ -7,13 +7,28 @@ use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase, Span, suggest};
 
 use crate::directive::{self, Word};
 use crate::lines::Lines;
+use crate::moves;
 
 /// The ops there are.
-pub(crate) const OPS: &[&str] = &["redis"];
+pub(crate) const OPS: &[&str] = &[
+    "redis",
+    "rename_keys",
+    "copy_keys",
+    "delete_keys",
+    "expire_keys",
+    "string_to_hash",
+    "hash_to_string",
+    "rename_hash_field",
+    "none",
+    "same",
+];
 
 /// Reads an op.
 pub(crate) fn decode(phase: Phase, field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>> {
-    if !OPS.contains(&field.name) {
+    if let Some(op) = moves::decode::decode(phase, field) {
+        return op;
+    }
+    if field.name != "redis" {
         let fault = Diagnostic::error("unknown-key", format!("unknown op `{}`", field.name));
         return Err(vec![
             fault.at(field.value.span, "not known here").help(suggest::help(field.name, OPS.iter().copied())),

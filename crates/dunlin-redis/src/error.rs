@@ -39,6 +39,16 @@ pub(crate) fn own(error: &RedisError, doing: &str, url: &StoreUrl) -> Error {
     own.caused_by(url.scrub(&error.to_string()))
 }
 
+/// Why a server said no to one of dunlin's own requests, in the words of its reply.
+pub(crate) fn said(said: &str, doing: &str, url: &StoreUrl) -> Error {
+    let said = url.scrub(said);
+    let (kind, temporary, help) = judge_code(said.split(' ').next().unwrap_or_default(), &said);
+    let mut error = Error::new(kind, format!("{doing}: {}", plain(&said)));
+    error.temporary = temporary;
+    error.help = help.map(str::to_owned);
+    error
+}
+
 /// The same for dunlin's own keys, where a value of another type is a history that dunlin did not write.
 pub(crate) fn own_state(error: &RedisError, doing: &str, net: &Net) -> Error {
     let own = own(error, doing, &net.door().url);

@@ -31,6 +31,18 @@ impl Keys {
         [&self.lock, &self.history, &self.journal, &self.files]
     }
 
+    /// What the names of all of dunlin's keys begin with.
+    pub(crate) fn own(&self) -> [Vec<u8>; 2] {
+        [format!("{{{}dunlin}}:", self.prefix), format!("{{{}dunlin-", self.prefix)].map(String::into_bytes)
+    }
+
+    /// A key in a slot for a value that is not whole yet.
+    pub(crate) fn draft(&self, slot: u16, key: &[u8]) -> String {
+        let tag = format!("{}dunlin-", self.prefix);
+        let sum = dunlin_core::Checksum::of([key]).to_string();
+        format!("{{{tag}{}}}:draft:{sum}", slot::digits(&tag, slot))
+    }
+
     /// The slot they live in.
     pub(crate) fn slot(&self) -> u16 {
         slot::of(self.lock.as_bytes())

@@ -18,7 +18,12 @@ use crate::{error, script};
 
 /// What came of asking for the lock.
 pub(crate) enum Taken {
-    Ours { token: i64, expires: i64 },
+    Ours {
+        token: i64,
+        expires: i64,
+        /// Whether an earlier holder may still have connections that write.
+        has_movers: bool,
+    },
     Held(Option<Holder>),
 }
 
@@ -31,7 +36,10 @@ pub(crate) async fn take(net: &Net, keys: &Keys, me: &Holder, lease: Duration) -
     let parts = words(&reply);
     let number = |index: usize| parts.get(index).and_then(|word| word.parse().ok());
     match (parts.first().map(String::as_str), number(1), number(3)) {
-        (Some("taken"), Some(token), Some(expires)) => Ok(Taken::Ours { token, expires }),
+        (Some("taken"), Some(token), Some(expires)) => {
+            let has_movers = parts.get(4).is_some_and(|word| !word.is_empty());
+            Ok(Taken::Ours { token, expires, has_movers })
+        }
         (Some("held"), ..) => match &reply {
             Value::Array(items) => Ok(Taken::Held(items.get(1).map(holder).transpose()?.flatten())),
             _ => Ok(Taken::Held(None)),
@@ -44,9 +52,24 @@ pub(crate) async fn take(net: &Net, keys: &Keys, me: &Holder, lease: Duration) -
     }
 }
 
+/// How a lock ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// It is taken away.
+    Taken,
+    /// Its holder gives it back, and cannot say that nothing is under way.
+    Given,
+    /// Its holder gives it back, with nothing under way.
+    Quiet,
+}
+
 /// Gives the lock back, or takes it away from a holder who may still believe to have it.
-pub(crate) async fn leave(net: &Net, keys: &Keys, token: i64, is_taken_away: bool) -> Result<()> {
-    let how = if is_taken_away { "taken" } else { "given" };
+pub(crate) async fn leave(net: &Net, keys: &Keys, token: i64, how: Leaving) -> Result<()> {
+    let how = match how {
+        Leaving::Taken => "taken",
+        Leaving::Given => "given",
+        Leaving::Quiet => "quiet",
+    };
     let args = [token.to_string(), how.to_owned()].map(String::into_bytes);
     let reply = net.eval(keys.slot(), &script::LEAVE, &keys.all(), &args).await?;
     reply.map(drop).map_err(|failure| error::own_state(&failure, "cannot release the migration lock", net))

@@ -109,12 +109,34 @@ impl Net {
             .map(|(.., place)| place.clone())
     }
 
+    /// Who owns which slots, by what was last heard.
+    pub(crate) async fn slots(&self) -> Vec<(u16, u16, Place)> {
+        self.0.shape.lock().await.slots.clone()
+    }
+
     /// Every primary.
     pub(crate) async fn primaries(&self) -> Vec<Place> {
         let shape = self.0.shape.lock().await;
         let by_name: BTreeMap<String, Place> =
             shape.slots.iter().map(|(.., place)| (connect::shown(place), place.clone())).collect();
         by_name.into_values().collect()
+    }
+
+    /// Every server that keeps slots or could come to keep them: the primaries, and the replicas that answer.
+    pub(crate) async fn everybody(&self) -> Result<Vec<Place>> {
+        if !self.0.is_cluster {
+            return Ok(self.primaries().await);
+        }
+        self.learn().await?;
+        let mut everybody = self.primaries().await;
+        let Some(first) = everybody.first().cloned() else { return Ok(everybody) };
+        let slots = self.call_at(&first, cmd("CLUSTER").arg("SLOTS")).await?;
+        for replica in slots.map(|reply| replicas(&reply, &first)).unwrap_or_default() {
+            if !everybody.contains(&replica) && self.conn(&replica).await.is_ok() {
+                everybody.push(replica);
+            }
+        }
+        Ok(everybody)
     }
 
     async fn conn(&self, place: &Place) -> Result<MultiplexedConnection> {
@@ -132,7 +154,7 @@ impl Net {
     }
 
     /// Asks the cluster who owns what.
-    async fn learn(&self) -> Result<()> {
+    pub(crate) async fn learn(&self) -> Result<()> {
         let mut places = self.primaries().await;
         places.extend(self.0.door.places());
         let mut failure = None;
@@ -288,4 +310,19 @@ fn owners(reply: &Value, from: &Place) -> Vec<(u16, u16, Place)> {
         Some((number(start)?, number(end)?, place(&host, number(primary.get(1)?)?, from)?))
     };
     ranges.iter().filter_map(range).collect()
+}
+
+/// Reads `CLUSTER SLOTS`: whoever follows a primary.
+fn replicas(reply: &Value, from: &Place) -> Vec<Place> {
+    let Value::Array(ranges) = reply else { return Vec::new() };
+    let server = |server: &Value| {
+        let Value::Array(parts) = server else { return None };
+        let port = connect::text(parts.get(1)?)?.parse().ok()?;
+        place(&parts.first().and_then(connect::text).unwrap_or_default(), port, from)
+    };
+    let all = ranges.iter().flat_map(|range| match range {
+        Value::Array(parts) => parts.iter().skip(3).filter_map(server).collect(),
+        _ => Vec::new(),
+    });
+    all.collect()
 }

@@ -80,14 +80,14 @@ pub(crate) fn entry(work: &Work<'_>, op: &Op, next: &Cursor) -> Entry {
     let done = work.complete(0);
     // The end of a step keeps the beginning of the migration.
     let record = Record { started: work.running.started.or(done.started), ..done };
-    Entry { record: Some(record), kind: work.ends_as(), detail: None }
+    Entry { record: Some(record), kind: Some(work.ends_as()), detail: None }
 }
 
 /// A position, written.
 pub(crate) fn under_way(work: &Work<'_>, cursor: &Cursor) -> Entry {
     let checkpoint = Checkpoint::of(cursor);
     let detail = Some(checkpoint.0.to_string());
-    Entry { record: Some(work.partly(checkpoint, 0)), kind: EventKind::Begun, detail }
+    Entry { record: Some(work.partly(checkpoint, 0)), kind: Some(EventKind::Begun), detail }
 }
 
 /// What to write after each of some commands that run as one; what comes after the last of them is announced.

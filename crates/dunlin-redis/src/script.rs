@@ -29,6 +29,17 @@ pub(crate) static RENEW: LazyLock<Text> =
 /// Gives it back, or takes it away.
 pub(crate) static LEAVE: LazyLock<Text> =
     LazyLock::new(|| script(&[PRELUDE, STATE, include_str!("lua/leave.lua")]));
+/// Says whether connections write outside of scripts.
+pub(crate) static MOVERS: LazyLock<Text> =
+    LazyLock::new(|| script(&[PRELUDE, STATE, include_str!("lua/movers.lua")]));
+/// Compares keys with one another, and may delete what has its equal.
+pub(crate) static SAME: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/same.lua")]));
+/// Deletes a key that did not change.
+pub(crate) static DROP: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/drop.lua")]));
+/// Renames a field.
+pub(crate) static FIELD: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/field.lua")]));
+/// Writes what was made of a key.
+pub(crate) static CONVERT: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/convert.lua")]));
 /// Runs commands and records it.
 pub(crate) static STEP: LazyLock<Text> =
     LazyLock::new(|| script(&[PRELUDE, STATE, RUN, include_str!("lua/step.lua")]));

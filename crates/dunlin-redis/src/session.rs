@@ -6,11 +6,15 @@ use dunlin_core::{
 };
 
 use crate::commit::{Commit, Entry, Outcome, commit};
-use crate::lock::{self, Heartbeat};
+use crate::crew::Crew;
+use crate::lock::{self, Heartbeat, Leaving};
+use crate::moves::run::Going;
+use crate::moves::{self, Move};
 use crate::op::{Command, Op};
 use crate::place::{self, Place};
 use crate::store::Store;
-use crate::{apart, atomic, error, position, spread, verify};
+use crate::strain::{Strain, Watch};
+use crate::{apart, atomic, crew, error, position, spread, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -26,14 +30,36 @@ pub(crate) struct Session {
     attempts: u64,
     /// Whether earlier holders of the lock are shut out of the slots of a cluster.
     is_shut: bool,
+    /// Whether an earlier holder may have connections left that write.
+    has_movers: bool,
+    /// What is known of the servers while data is moved.
+    watch: Watch,
+    /// What is known of the op that moves data.
+    pub(crate) going: Going,
+    /// Connections that move data.
+    pub(crate) crew: Crew,
     kept: Option<(Version, Vec<StoredFile>)>,
 }
 
 impl Session {
-    pub(crate) fn new(store: Store, token: i64, expires: i64) -> Self {
+    pub(crate) fn new(store: Store, (token, expires): (i64, i64), has_movers: bool) -> Self {
         let heartbeat = Heartbeat::start(&store.net, &store.keys, (token, expires), store.target.lease);
         let is_shut = !store.net.is_cluster();
-        Self { store, token, heartbeat, written: None, planned: None, attempts: 0, is_shut, kept: None }
+        let crew = Crew::movers(store.clone(), token);
+        Self {
+            store,
+            token,
+            heartbeat,
+            written: None,
+            planned: None,
+            attempts: 0,
+            is_shut,
+            has_movers,
+            watch: Watch::default(),
+            going: Going::default(),
+            crew,
+            kept: None,
+        }
     }
 
     /// A name that no other attempt at any step ever had.
@@ -53,6 +79,10 @@ impl Session {
 
     /// Reads the history, and on the first time makes sure that whoever held the lock before can write no more.
     async fn read(&mut self) -> Result<History> {
+        if self.has_movers {
+            crew::shut(&self.store, self.token).await?;
+            self.has_movers = false;
+        }
         let history = self.store.read_history().await?;
         if !self.is_shut {
             spread::shut(self, &history).await?;
@@ -62,7 +92,7 @@ impl Session {
     }
 
     async fn shut(&mut self) -> Result<()> {
-        if self.is_shut { Ok(()) } else { self.read().await.map(drop) }
+        if self.is_shut && !self.has_movers { Ok(()) } else { self.read().await.map(drop) }
     }
 
     /// Refuses what would change dunlin's own keys.
@@ -75,6 +105,16 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Writes a record, with a line in the journal where it is worth one.
+    async fn put(&mut self, record: &Record, files: &[StoredFile], kind: Option<EventKind>) -> Result<()> {
+        self.shut().await?;
+        let detail = record.note.clone();
+        let entries = vec![Entry { record: Some(record.clone()), kind, detail }];
+        let step = record.steps.len();
+        let plain = Commit { about: record, step, rows: record.rows, files, commands: &[], entries };
+        commit(self, plain).await.map(drop)
     }
 
     /// Writes where a step stands, with nothing to run.
@@ -108,6 +148,9 @@ impl CoreSession for Session {
             return Err(error::lost());
         }
         self.shut().await?;
+        if let Some(op) = work.op.kind::<Move>() {
+            return moves::run::advance(self, op, work).await;
+        }
         let op: &Op = work.op.own()?;
         let is_known = self.written.is_some() && self.written == work.running.checkpoint;
         let at = position::of(op, work.running, is_known)?;
@@ -131,30 +174,33 @@ impl CoreSession for Session {
     }
 
     async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
-        self.write(record, files, EventKind::Begun).await
+        self.put(record, files, None).await
     }
 
-    async fn strain(&mut self, _pace: &Pace) -> Result<Option<String>> {
-        Ok(None)
+    async fn strain(&mut self, pace: &Pace) -> Result<Option<String>> {
+        let strain = self.watch.look(&self.store, pace).await.map_err(|error| match error.kind {
+            ErrorKind::Access => {
+                error.help("grant the login `+info +ping`, or set `max_lag = false` for this store")
+            }
+            _ => error,
+        })?;
+        self.going.rests = strain == Strain::Ease;
+        Ok(if let Strain::Wait(reason) = strain { Some(reason) } else { None })
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
-        self.shut().await?;
-        let detail = record.note.clone();
-        let entries = vec![Entry { record: Some(record.clone()), kind, detail }];
-        let step = record.steps.len();
-        let plain = Commit { about: record, step, rows: record.rows, files, commands: &[], entries };
-        commit(self, plain).await.map(drop)
+        self.put(record, files, Some(kind)).await
     }
 
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
-        let entries = vec![Entry { record: None, kind, detail: Some(detail.to_owned()) }];
+        let entries = vec![Entry { record: None, kind: Some(kind), detail: Some(detail.to_owned()) }];
         let step = record.steps.len();
         let plain = Commit { about: record, step, rows: record.rows, files: &[], commands: &[], entries };
         commit(self, plain).await.map(drop)
     }
 
     async fn release(self: Box<Self>) -> Result<()> {
-        lock::leave(&self.store.net, &self.store.keys, self.token, false).await
+        let how = if self.crew.is_quiet() && !self.has_movers { Leaving::Quiet } else { Leaving::Given };
+        lock::leave(&self.store.net, &self.store.keys, self.token, how).await
     }
 }

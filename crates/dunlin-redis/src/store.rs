@@ -11,10 +11,10 @@ use redis::{Cmd, Value, cmd};
 
 use crate::connect::{Door, text};
 use crate::keys::Keys;
-use crate::lock::{self, Taken};
+use crate::lock::{self, Leaving, Taken};
 use crate::net::Net;
 use crate::session::Session;
-use crate::{address, error, examine, history, verify};
+use crate::{address, crew, error, examine, history, verify};
 
 /// How many journal lines are read at once when only some of them are wanted.
 const PAGE: u32 = 500;
@@ -131,14 +131,19 @@ impl CoreStore for Store {
         let taking = lock::take(&self.net, &self.keys, me, lease);
         match error::within(self.patience(), "cannot take the migration lock", taking).await? {
             Taken::Held(holder) => Ok(Attempt::Held(holder)),
-            Taken::Ours { token, expires } => {
-                Ok(Attempt::Taken(Box::new(Session::new(self.clone(), token, expires))))
+            Taken::Ours { token, expires, has_movers } => {
+                Ok(Attempt::Taken(Box::new(Session::new(self.clone(), (token, expires), has_movers))))
             }
         }
     }
 
     async fn unlock(&self, token: i64) -> Result<()> {
-        lock::leave(&self.net, &self.keys, token, true).await
+        let mut asks = cmd("HGET");
+        asks.arg(&self.keys.lock).arg("movers");
+        let has_movers = self.ask(&asks, "cannot read the migration lock").await? != Value::Nil;
+        lock::leave(&self.net, &self.keys, token, Leaving::Taken).await?;
+        // The lock goes on saying that there are movers, so that the next holder makes sure once more.
+        if has_movers { crew::evict(self, token).await } else { Ok(()) }
     }
 
     async fn verify(&self, check: &Check<'_>) -> Result<Checked> {

@@ -5,6 +5,7 @@ use dunlin_core::{Check, Checked, Result, Violation};
 use redis::Value;
 
 use crate::apart::request;
+use crate::moves::{self, Look};
 use crate::op::{Command, Op};
 use crate::place::{self, Place};
 use crate::store::Store;
@@ -18,6 +19,9 @@ const LISTED: usize = 1000;
 
 /// Asks all questions.
 pub(crate) async fn run(store: &Store, check: &Check<'_>) -> Result<Checked> {
+    if let Some(look) = check.op.kind::<Look>() {
+        return moves::look::run(store, look, check).await;
+    }
     let op: &Op = check.op.own()?;
     let mut violations = Vec::new();
     for command in &op.commands {

@@ -20,7 +20,7 @@ use crate::server;
 
 pub use mongo::{ReplicaSet, fail_command, mongod, replica_set};
 pub use postgres::postgres;
-pub use redis::{redis, redis_replica_of};
+pub use redis::{RedisCluster, redis, redis_cluster, redis_replica_of};
 
 /// Longer than any server takes to start.
 const PATIENCE: Duration = Duration::from_mins(1);

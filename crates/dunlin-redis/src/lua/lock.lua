@@ -17,4 +17,4 @@ local token = text(tonumber(lock.token or time) + 1)
 local expires = text(time + tonumber(ARGV[6]))
 redis.call('HSET', KEYS[1], 'format', '1', 'token', token, 'who', ARGV[1], 'host', ARGV[2], 'pid', ARGV[3],
   'process', ARGV[4], 'run', ARGV[5], 'since', text(time), 'expires', expires)
-return { 'taken', token, text(time), expires }
+return { 'taken', token, text(time), expires, lock.movers or '' }

@@ -1,4 +1,5 @@
--- Runs commands and records how far they got, as one. Without commands it only records.
+-- Runs commands and records how far they got, as one. Without commands it only records; without a kind of event it
+-- writes no line in the journal.
 -- ARGV: token, field, started, settled, rows, files, eight facts for the journal, the number of commands,
 -- the commands, and the text of the record, the kind and the detail of the event for the state after each of them.
 local token, field, started, settled = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -42,6 +43,8 @@ if record ~= '' then
   redis.call('HSET', KEYS[2], field, head .. record)
 end
 if files ~= '' then redis.call('HSET', KEYS[4], field, files) end
+-- A position among many that a move comes past is not worth a line.
+if kind == '' then return { 'ok', started, finished, text(rows) } end
 local sequence = 1
 if redis.call('EXISTS', KEYS[3]) == 1 then
   local stream = redis.call('XINFO', 'STREAM', KEYS[3])

@@ -1,0 +1,161 @@
+//! The walk over the keys of one server, page by page. While the server works on one page, the next one is already asked
+//! for: each batch asks for page n + 2, asks how big the keys of page n + 1 are, and does page n.
+
+use std::time::{Duration, Instant};
+
+use dunlin_core::pace::Sizer;
+use dunlin_core::{Error, ErrorKind, Pace, Result};
+
+use crate::error;
+use crate::hands::Hands;
+use crate::moves::task::{Sent, Task};
+use crate::tally::Tally;
+use crate::wire::{Answer, Wire};
+
+/// How long a page may take, where nothing else is said.
+pub(crate) const TARGET: Duration = Duration::from_millis(1);
+/// How many keys a page has: to begin with, at least, and at most.
+const COUNT: (u32, u32, u32) = (200, 20, 1000);
+
+/// The size of pages, when nothing is known yet.
+pub(crate) fn sizer() -> Sizer {
+    Sizer::new(COUNT.0, COUNT.1, COUNT.2)
+}
+
+/// How far a bout may go.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    until: Instant,
+    /// How many keys.
+    most: u64,
+    target: Duration,
+}
+
+impl Reach {
+    pub(crate) fn new(pace: &Pace, lanes: usize) -> Self {
+        // Whoever asks for more at once wants it done fast: pages as large as they may be.
+        let usual = if pace.jobs.get() > 1 { TARGET * 20 } else { TARGET };
+        let most = pace.most() / u64::try_from(lanes.max(1)).unwrap_or(1);
+        Self { until: Instant::now() + pace.bout, most: most.max(1), target: pace.target.unwrap_or(usual) }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
+/// One key of a page.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: Vec<u8>,
+    /// Its other name, where the op has one.
+    pub(crate) name: Vec<u8>,
+    /// Whether the two live in different slots.
+    pub(crate) is_crossing: bool,
+    /// Whether it is too big to be dealt with in one go.
+    pub(crate) is_big: bool,
+}
+
+/// A page.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) entries: Vec<Entry>,
+    /// What was sent about them, in order.
+    pub(crate) sent: Vec<Sent>,
+    /// Where the walk goes on behind it; nothing at the end.
+    next: Option<String>,
+}
+
+/// Walks on from a cursor until the bout is over or the walk is; says where it got to, nothing at the end.
+pub(crate) async fn walk(
+    task: &Task<'_>,
+    from: String,
+    (reach, sizer): (&Reach, &mut Sizer),
+    (wire, hands): (&mut Wire, &mut Hands<'_>),
+    tally: &mut Tally,
+) -> Result<Option<String>> {
+    let glob = task.glob();
+    let mut at = Some(from.clone());
+    let mut done = Some(from);
+    let (mut fresh, mut ready, mut acting): (Option<Page>, Option<Page>, Option<Page>) = (None, None, None);
+    let (mut seen, mut is_first, mut clock) = (0, true, Instant::now());
+    loop {
+        // The first page is always read, or a bout of no length would get nowhere.
+        let asks = at.clone().filter(|_| is_first || (!reach.is_over() && seen < reach.most));
+        is_first = false;
+        let count = u64::from(sizer.size()).min(reach.most);
+        if let Some(cursor) = &asks {
+            ask_page(wire, cursor, &glob, count, task.kind());
+        }
+        if let Some(page) = &fresh {
+            page.entries.iter().filter(|entry| task.asks(entry)).for_each(|entry| ask_size(wire, &entry.key));
+        }
+        if let Some(page) = &mut ready {
+            task.send(page, wire).await?;
+        }
+        wire.flush().await?;
+        if let Some(mut page) = acting.take() {
+            let mut answers = Vec::with_capacity(page.entries.len());
+            for sent in &page.sent {
+                for _ in 0..sent.replies() {
+                    answers.push(wire.answer().await?);
+                }
+            }
+            tally.seen += count_of(&page);
+            done = page.next.take();
+            task.finish(page, answers, hands, tally).await?;
+        }
+        let mut next = None;
+        if asks.is_some() {
+            let page = read_page(wire.answer().await?, task, wire)?;
+            if at.is_some() && page.next.is_some() {
+                sizer.learn(clock.elapsed(), reach.target);
+            }
+            clock = Instant::now();
+            seen += count_of(&page);
+            at.clone_from(&page.next);
+            next = Some(page);
+        }
+        if let Some(page) = &mut fresh {
+            for entry in page.entries.iter_mut().filter(|entry| task.asks(entry)) {
+                entry.is_big = wire.answer().await?.int().is_some_and(|size| size > crate::pairs::BIG);
+            }
+        }
+        (acting, ready, fresh) = (ready.take(), fresh.take(), next);
+        if acting.is_none() && ready.is_none() && fresh.is_none() {
+            return Ok(done);
+        }
+    }
+}
+
+fn count_of(page: &Page) -> u64 {
+    u64::try_from(page.entries.len()).unwrap_or(u64::MAX)
+}
+
+/// Asks for a page.
+pub(crate) fn ask_page(wire: &mut Wire, cursor: &str, glob: &[u8], count: u64, kind: Option<&str>) {
+    wire.head(if kind.is_some() { 8 } else { 6 });
+    for word in [b"SCAN", cursor.as_bytes(), b"MATCH", glob, b"COUNT", count.to_string().as_bytes()] {
+        wire.word(word);
+    }
+    if let Some(kind) = kind {
+        wire.word(b"TYPE");
+        wire.word(kind.as_bytes());
+    }
+}
+
+fn ask_size(wire: &mut Wire, key: &[u8]) {
+    wire.push(&[b"MEMORY", b"USAGE", key]);
+}
+
+fn read_page(answer: Answer, task: &Task<'_>, wire: &Wire) -> Result<Page> {
+    let mut parts = match answer {
+        Answer::Error(said) => return Err(error::said(&said, "cannot go through the keys", wire.url())),
+        answer => answer.list().into_iter(),
+    };
+    let (Some(cursor), Some(keys)) = (parts.next().and_then(Answer::text), parts.next()) else {
+        return Err(Error::new(ErrorKind::Connect, "the server answers SCAN with something else"));
+    };
+    let entries = keys.list().into_iter().filter_map(Answer::bytes).filter_map(|key| task.entry(key));
+    Ok(Page { entries: entries.collect(), sent: Vec::new(), next: (cursor != "0").then_some(cursor) })
+}

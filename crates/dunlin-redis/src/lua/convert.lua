@@ -1,0 +1,40 @@
+-- Writes what was made of a key under another name, if the key still is what it was made of. KEYS: the key, the other.
+-- ARGV: 'hash' or 'text', the verb, then what the key held and what was made of it, each as a count and so many words: one
+-- for a string, field by field and value by value for a hash. Verbs: 'write', 'look', or 'drop' to delete what was made.
+-- Answers: 0 written, 1 there already, 2 the key changed, 3 the name is taken by something else, 4 deleted, 5 not there.
+local function words(at)
+  local taken, count = {}, tonumber(ARGV[at])
+  for i = 1, count do taken[i] = ARGV[at + i] end
+  return taken, at + count + 1
+end
+local function holds(key, kind, wanted)
+  if redis.call('TYPE', key).ok ~= kind then return false end
+  if kind == 'string' then return redis.call('GET', key) == wanted[1] end
+  local held, known = redis.call('HGETALL', key), {}
+  if #held ~= #wanted then return false end
+  for i = 1, #wanted, 2 do known[wanted[i]] = wanted[i + 1] end
+  for i = 1, #held, 2 do
+    if known[held[i]] ~= held[i + 1] then return false end
+  end
+  return true
+end
+local is_hash = ARGV[1] == 'hash'
+local source, at = words(3)
+local made = words(at)
+if not holds(KEYS[1], is_hash and 'string' or 'hash', source) then return 2 end
+local is_there = redis.call('EXISTS', KEYS[2]) == 1
+if is_there then
+  if not holds(KEYS[2], is_hash and 'hash' or 'string', made) then return 3 end
+  if ARGV[2] ~= 'drop' then return 1 end
+  redis.call('UNLINK', KEYS[2])
+  return 4
+end
+if ARGV[2] ~= 'write' then return 5 end
+if is_hash then
+  for i = 1, #made, 2 do redis.call('HSET', KEYS[2], made[i], made[i + 1]) end
+else
+  redis.call('SET', KEYS[2], made[1])
+end
+local left = redis.call('PTTL', KEYS[1])
+if left > 0 then redis.call('PEXPIRE', KEYS[2], left) end
+return 0

@@ -1,0 +1,19 @@
+-- Renames a field of hashes. KEYS: the hashes. ARGV: the field, its new name, whether fields have TTLs.
+-- Answers for each: 0 renamed, 1 no such field, 2 both are there, 3 no hash.
+local answers = {}
+for i, key in ipairs(KEYS) do
+  local value = redis.pcall('HGET', key, ARGV[1])
+  local answer
+  if type(value) == 'table' then answer = 3
+  elseif not value then answer = 1
+  elseif redis.call('HEXISTS', key, ARGV[2]) == 1 then answer = 2
+  else
+    local ends = ARGV[3] == 'yes' and redis.call('HPEXPIRETIME', key, 'FIELDS', 1, ARGV[1])[1] or -1
+    redis.call('HSET', key, ARGV[2], value)
+    redis.call('HDEL', key, ARGV[1])
+    if ends > 0 then redis.call('HPEXPIREAT', key, ends, 'FIELDS', 1, ARGV[2]) end
+    answer = 0
+  end
+  answers[i] = answer
+end
+return answers

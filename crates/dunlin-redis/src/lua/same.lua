@@ -1,0 +1,74 @@
+-- Compares pairs of keys. KEYS: one, other, one, other, … ARGV: how big a value may be, how far two TTLs may be apart,
+-- 'look', or 'drop' to delete the one where both are the same, whether fields have TTLs.
+-- Answers for each pair: 0 same, 1 no one, 2 no other, 3 another type, 4 another value, 5 another TTL, 6 too big, 7 deleted.
+local limit, slack = tonumber(ARGV[1]), tonumber(ARGV[2])
+local function is_same_list(one, other)
+  if #one ~= #other then return false end
+  for i = 1, #one do
+    if type(one[i]) == 'table' then
+      if not is_same_list(one[i], other[i]) then return false end
+    elseif one[i] ~= other[i] then
+      return false
+    end
+  end
+  return true
+end
+local function is_same_map(one, other, step)
+  if #one ~= #other then return false end
+  local known = {}
+  for i = 1, #one, step do known[one[i]] = one[i + step - 1] end
+  for i = 1, #other, step do
+    if known[other[i]] ~= other[i + step - 1] then return false end
+  end
+  return true
+end
+local function ends(key, fields)
+  local names = {}
+  for i = 1, #fields, 2 do names[#names + 1] = fields[i] end
+  local ends = redis.call('HPEXPIRETIME', key, 'FIELDS', #names, unpack(names))
+  local flat = {}
+  for i, name in ipairs(names) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = ends[i]
+  end
+  return flat
+end
+-- A copy may be encoded otherwise, or list what it holds in another order.
+local function is_same(kind, one, other)
+  if kind == 'string' then return redis.call('GET', one) == redis.call('GET', other) end
+  if kind == 'list' then
+    return is_same_list(redis.call('LRANGE', one, 0, -1), redis.call('LRANGE', other, 0, -1))
+  end
+  if kind == 'set' then return is_same_map(redis.call('SMEMBERS', one), redis.call('SMEMBERS', other), 1) end
+  if kind == 'zset' then
+    return is_same_list(redis.call('ZRANGE', one, 0, -1, 'WITHSCORES'), redis.call('ZRANGE', other, 0, -1, 'WITHSCORES'))
+  end
+  if kind == 'hash' then
+    local fields = redis.call('HGETALL', one)
+    if not is_same_map(fields, redis.call('HGETALL', other), 2) then return false end
+    return ARGV[4] ~= 'yes' or is_same_map(ends(one, fields), ends(other, fields), 2)
+  end
+  return false
+end
+local function compare(one, other)
+  local size = redis.call('MEMORY', 'USAGE', one)
+  if not size then return 1 end
+  local others = redis.call('MEMORY', 'USAGE', other)
+  if not others then return 2 end
+  if size > limit or others > limit then return 6 end
+  if redis.call('DUMP', one) ~= redis.call('DUMP', other) then
+    local kind = redis.call('TYPE', one).ok
+    if kind ~= redis.call('TYPE', other).ok then return 3 end
+    if not is_same(kind, one, other) then return 4 end
+  end
+  local left, others_left = redis.call('PTTL', one), redis.call('PTTL', other)
+  if (left < 0) ~= (others_left < 0) or math.abs(left - others_left) > slack then return 5 end
+  if ARGV[3] == 'drop' then
+    redis.call('UNLINK', one)
+    return 7
+  end
+  return 0
+end
+local verdicts = {}
+for i = 1, #KEYS, 2 do verdicts[#verdicts + 1] = compare(KEYS[i], KEYS[i + 1]) end
+return verdicts

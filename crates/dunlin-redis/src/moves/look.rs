@@ -1,0 +1,67 @@
+//! One bout of an op that looks at keys.
+
+use std::collections::BTreeMap;
+
+use dunlin_core::position::sum_of;
+use dunlin_core::{Check, Checked, Position, Result};
+use serde::{Deserialize, Serialize};
+
+use super::Look;
+use super::task::{Job, Task};
+use crate::crew::Crew;
+use crate::room;
+use crate::store::Store;
+use crate::survey::Survey;
+use crate::tally::Tally;
+use crate::walk::Walk;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    walk: Walk,
+    tally: Tally,
+}
+
+/// Looks on for one bout.
+pub(crate) async fn run(store: &Store, look: &Look, check: &Check<'_>) -> Result<Checked> {
+    let survey = Survey::take(store).await?;
+    let mut crew = Crew::readers(store.clone());
+    let mut task = Task::new(Job::Look(look), None, &survey.map, &store.keys)?;
+    task.has_scripts = may_script(store).await;
+    let mut position = match check.from {
+        Some(checkpoint) => Position::<Place>::resume(checkpoint, look)?,
+        None => {
+            let (estimate, _) = room::survey(&task, false, &survey, &mut crew).await?;
+            Position {
+                scanned: 0,
+                total: (estimate.keys > 0).then_some(estimate.keys),
+                sum: sum_of(look),
+                is_undo: false,
+                near: String::new(),
+                place: Place { walk: Walk::new(&survey), tally: Tally::default() },
+            }
+        }
+    };
+    if let Look::Same { sample: Some(sample), .. } = look {
+        task.take_one_in(position.total.unwrap_or_default() / sample);
+    }
+    let Place { walk, tally } = &mut position.place;
+    let is_over = walk.bout(&task, (&survey, check.pace), (&mut crew, &mut BTreeMap::new()), tally).await?;
+    position.scanned = tally.seen;
+    if !is_over {
+        return Ok(Checked::Partly(position.checkpoint()));
+    }
+    let Tally { listed, unlisted, seen, .. } = position.place.tally;
+    Ok(Checked::Wholly { violations: listed, unlisted, scanned: seen })
+}
+
+/// Whether this login may run scripts; one that may only read compares here.
+async fn may_script(store: &Store) -> bool {
+    let mut request = redis::cmd("EVAL");
+    request.arg("return 1").arg(0);
+    matches!(store.net.ask(store.keys.slot(), &request).await, Ok(Ok(_)))
+        && matches!(
+            store.net.ask(store.keys.slot(), redis::cmd("SCRIPT").arg("EXISTS").arg("x")).await,
+            Ok(Ok(_))
+        )
+}

@@ -1,0 +1,172 @@
+//! One bout of an op that goes through keys.
+
+use std::collections::BTreeMap;
+
+use dunlin_core::pace::Sizer;
+use dunlin_core::position::{Start, sum_of};
+use dunlin_core::{Advance, Error, ErrorKind, Position, Result, Work};
+use serde::{Deserialize, Serialize};
+
+use super::task::{Job, Task};
+use super::{Existing, Move, What};
+use crate::big::{self, Draft};
+use crate::chunk::TARGET;
+use crate::commit::Entry;
+use crate::room;
+use crate::session::Session;
+use crate::survey::Survey;
+use crate::tally::Tally;
+use crate::walk::Walk;
+
+/// Where an op goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    /// Whether it still looks for what forbids it to begin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_looking: bool,
+    walk: Walk,
+    tally: Tally,
+    /// A big key that is half copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    draft: Option<Draft>,
+}
+
+/// What a session knows of the step under way, and may forget.
+#[derive(Debug, Default)]
+pub(crate) struct Going {
+    sum: String,
+    pub(crate) sizers: BTreeMap<String, Sizer>,
+    /// Whether others wait for so long that it should do less.
+    pub(crate) rests: bool,
+}
+
+/// What must be looked at before anything is written.
+fn look_first(what: &What) -> Option<Job<'_>> {
+    match what {
+        What::Rename { existing: Existing::Fail, .. } | What::Copy { existing: Existing::Fail, .. } => {
+            Some(Job::Collide(what))
+        }
+        What::Convert { is_lenient: false, is_back: false, .. } => Some(Job::Judge(what)),
+        _ => None,
+    }
+}
+
+/// Goes on for one bout.
+pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Advance> {
+    session.crew.tidy().await?;
+    let survey = Survey::take(&session.store).await?;
+    let mut position = match Start::of(work)? {
+        Start::On(position) => position,
+        Start::Fresh | Start::Back(_) => return begin(session, op, work, &survey).await,
+    };
+    let place: &mut Place = &mut position.place;
+    if session.going.sum != position.sum {
+        (session.going.sum, session.going.sizers) = (position.sum.clone(), BTreeMap::new());
+    }
+    let job = if place.is_looking { look_first(&op.what) } else { None };
+    let task = Task::new(job.unwrap_or(Job::Move(&op.what)), op.span, &survey.map, &session.store.keys)?;
+    let (before, began) = (place.tally.done, std::time::Instant::now());
+    let is_over = if place.tally.big.is_empty() {
+        let with = (&mut session.crew, &mut session.going.sizers);
+        place.walk.bout(&task, (&survey, work.pace), with, &mut place.tally).await?
+    } else {
+        big::bout(&task, (&survey, work.pace), &mut session.crew, &mut place.draft, &mut place.tally).await?;
+        false
+    };
+    if session.going.rests {
+        session.going.sizers.values_mut().for_each(|sizer| sizer.learn(TARGET * 2, TARGET));
+        tokio::time::sleep(began.elapsed()).await;
+    }
+    let changed = place.tally.done - before;
+    position.scanned = if place.is_looking { 0 } else { place.tally.seen };
+    if is_over && place.is_looking {
+        let found = std::mem::take(&mut place.tally);
+        (place.walk, place.is_looking) = (Walk::new(&survey), found.troubles() > 0);
+        save(session, work, &position, 0).await?;
+        if found.troubles() > 0 {
+            return Err(refusal(&op.what, &found).at(op.span));
+        }
+    }
+    let is_done = is_over && job.is_none() && position.place.tally.big.is_empty();
+    if !is_done {
+        let record = save(session, work, &position, changed).await?;
+        return Ok(Advance::partly(record, changed));
+    }
+    let done = work.complete(changed);
+    let rows = done.rows;
+    let entry = Entry { record: Some(done), kind: Some(work.ends_as()), detail: None };
+    let record = session.record(work, entry, rows).await?;
+    Ok(Advance { notes: notes(&op.what, &position.place.tally), ..Advance::complete(record, changed) })
+}
+
+/// Finds out whether it may begin, and says that it does.
+async fn begin(session: &mut Session, op: &Move, work: &Work<'_>, survey: &Survey) -> Result<Advance> {
+    let is_copy = matches!(op.what, What::Copy { .. } | What::Convert { is_back: false, .. });
+    let task = Task::new(Job::Move(&op.what), op.span, &survey.map, &session.store.keys)?;
+    let (estimate, notes) = room::survey(&task, is_copy, survey, &mut session.crew).await?;
+    let position = Position {
+        scanned: 0,
+        total: (estimate.keys > 0).then_some(estimate.keys),
+        sum: sum_of(op),
+        is_undo: work.is_undo(),
+        near: String::new(),
+        place: Place {
+            is_looking: look_first(&op.what).is_some(),
+            walk: Walk::new(survey),
+            tally: Tally::default(),
+            draft: None,
+        },
+    };
+    let record = work.partly(position.checkpoint(), 0);
+    let rows = record.rows;
+    let begun = Entry { record: Some(record), kind: Some(dunlin_core::EventKind::Begun), detail: None };
+    let record = session.record(work, begun, rows).await?;
+    Ok(Advance { notes, ..Advance::partly(record, 0) })
+}
+
+/// Keeps how far it got, without a line in the journal.
+async fn save(
+    session: &mut Session,
+    work: &Work<'_>,
+    position: &Position<Place>,
+    changed: u64,
+) -> Result<dunlin_core::Record> {
+    let record = work.partly(position.checkpoint(), changed);
+    let rows = record.rows;
+    session.record(work, Entry { record: Some(record), kind: None, detail: None }, rows).await
+}
+
+/// Why it does not begin.
+fn refusal(what: &What, found: &Tally) -> Error {
+    let (count, names) = (found.troubles(), found.names());
+    let (message, help) = match what {
+        What::Convert { .. } => (
+            format!("{count} keys cannot be converted: {names}"),
+            "nothing was written; mend them, or pass them by with `otherwise = \"skip\"`",
+        ),
+        _ => (
+            format!("{count} names are taken: {names}"),
+            "nothing was written; remove those keys, or say `existing = \"skip\"` or `existing = \"replace\"`",
+        ),
+    };
+    Error::new(ErrorKind::Statement, message).help(help)
+}
+
+/// What a reader should know at the end.
+fn notes(what: &What, tally: &Tally) -> Vec<String> {
+    let mut notes = Vec::new();
+    if tally.seen == 0 {
+        notes.push(format!("no key matches {}", what.keys().text()));
+    }
+    if tally.same > 0 && tally.done == 0 {
+        notes.push(format!("{} keys were as they should be already", tally.same));
+    }
+    if tally.kept > 0 {
+        notes.push(format!("{} keys were passed by and left as they are", tally.kept));
+    }
+    if tally.troubles() > 0 {
+        notes.push(format!("{} keys were left as they are: {}", tally.troubles(), tally.names()));
+    }
+    notes
+}

@@ -1,0 +1,311 @@
+//! What is sent for the keys of a page, and what the answers mean.
+
+use dunlin_core::{Error, Result, Span};
+
+use super::{Existing, Look, Shape, What};
+use crate::chunk::{Entry, Page};
+use crate::hands::{Hands, Map};
+use crate::keys::Keys;
+use crate::pairs::{self, Verdict, compare, is_torn};
+use crate::pattern::{Pattern, Template};
+use crate::tally::Tally;
+use crate::wire::{Answer, Wire};
+use crate::{across, convert, error, fields, quote};
+
+/// What is done with the keys.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Job<'a> {
+    /// What the op does.
+    Move(&'a What),
+    /// Lists the names that are taken by other values, before anything is written.
+    Collide(&'a What),
+    /// Lists what cannot be converted, before anything is written.
+    Judge(&'a What),
+    /// Looks, for `verify`.
+    Look(&'a Look),
+}
+
+/// A job, prepared.
+#[derive(Debug)]
+pub(crate) struct Task<'a> {
+    pub(crate) job: Job<'a>,
+    pub(crate) span: Option<Span>,
+    pattern: &'a Pattern,
+    template: Option<Template>,
+    own: [Vec<u8>; 2],
+    map: &'a Map,
+    /// Whether the login may run scripts.
+    pub(crate) has_scripts: bool,
+    /// Of how many keys one is looked at.
+    one_in: u64,
+}
+
+/// What was sent for one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// One command for the entry with this index.
+    One(usize),
+    /// Its value and its end.
+    Dump(usize),
+}
+
+impl Sent {
+    pub(crate) fn replies(self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Dump(_) => 2,
+        }
+    }
+}
+
+impl<'a> Task<'a> {
+    pub(crate) fn new(job: Job<'a>, span: Option<Span>, map: &'a Map, keys: &Keys) -> Result<Self> {
+        let (pattern, other) = match job {
+            // Names that are taken are found by going through the names, which are mostly none.
+            Job::Collide(what) => (what.others().unwrap_or(what.keys()), Some(what.keys())),
+            Job::Move(what) | Job::Judge(what) => (what.keys(), what.others()),
+            Job::Look(look) => (look.keys(), look.others()),
+        };
+        let template = other.map(|other| Template::new(pattern, other)).transpose();
+        let template = template.map_err(|name| Error::unexpected(format!("no capture {name}")))?;
+        Ok(Self { job, span, pattern, template, own: keys.own(), map, has_scripts: true, one_in: 1 })
+    }
+
+    /// Looks at a part of the keys only, the same ones each time, spread over all of them.
+    pub(crate) fn take_one_in(&mut self, keys: u64) {
+        self.one_in = keys.max(1);
+    }
+
+    pub(crate) fn glob(&self) -> Vec<u8> {
+        self.pattern.glob()
+    }
+
+    /// The type of the keys, where the op is about one type only.
+    pub(crate) fn kind(&self) -> Option<&'static str> {
+        match self.job {
+            Job::Move(What::Convert { into, .. }) | Job::Judge(What::Convert { into, .. }) => {
+                Some(if *into == Shape::Hash { "string" } else { "hash" })
+            }
+            Job::Move(What::RenameField { .. }) => Some("hash"),
+            _ => None,
+        }
+    }
+
+    /// A key of a page, if it is one of the pattern's and none of dunlin's own.
+    pub(crate) fn entry(&self, key: Vec<u8>) -> Option<Entry> {
+        if self.own.iter().any(|own| key.starts_with(own)) {
+            return None;
+        }
+        if self.one_in > 1 && !hash(&key).is_multiple_of(self.one_in) {
+            return None;
+        }
+        let mut name = Vec::new();
+        let found = self.pattern.matches(&key)?;
+        if let Some(template) = &self.template {
+            template.expand(&found, &mut name);
+        }
+        let is_crossing =
+            self.map.is_cluster && self.template.is_some() && self.map.slot(&key) != self.map.slot(&name);
+        Some(Entry { key, name, is_crossing, is_big: false })
+    }
+
+    /// Whether it matters how big the value of a key is.
+    pub(crate) fn asks(&self, entry: &Entry) -> bool {
+        match self.job {
+            Job::Move(What::Copy { is_at_once, .. }) => !is_at_once || entry.is_crossing,
+            Job::Move(What::Rename { .. }) => entry.is_crossing,
+            Job::Move(What::Convert { .. }) | Job::Judge(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Sends what is to be done with a page, as far as one command a key does it.
+    pub(crate) async fn send(&self, page: &mut Page, wire: &mut Wire) -> Result<()> {
+        for (index, Entry { key, name, is_crossing, is_big }) in page.entries.iter().enumerate() {
+            let mut sent = Sent::One(index);
+            match self.job {
+                Job::Move(_) | Job::Judge(_) if *is_big => continue,
+                Job::Move(What::Rename { .. } | What::Copy { .. }) if *is_crossing => {
+                    wire.push(&[b"DUMP", key]);
+                    wire.push(&[b"PEXPIRETIME", key]);
+                    sent = Sent::Dump(index);
+                }
+                Job::Move(What::Copy { existing: Existing::Replace, .. }) => {
+                    wire.push(&[b"COPY", key, name, b"REPLACE"]);
+                }
+                Job::Move(What::Copy { .. }) => wire.push(&[b"COPY", key, name]),
+                Job::Move(What::Rename { existing: Existing::Replace, .. }) => {
+                    wire.push(&[b"RENAME", key, name]);
+                }
+                Job::Move(What::Rename { .. }) => wire.push(&[b"RENAMENX", key, name]),
+                Job::Move(What::Delete { if_same_as: None, .. }) => wire.push(&[b"UNLINK", key]),
+                Job::Move(What::Expire { ttl: None, .. }) => wire.push(&[b"PERSIST", key]),
+                Job::Move(What::Expire { ttl: Some(ttl), is_only_missing, .. }) => {
+                    let ttl = ttl.to_string();
+                    let words: [&[u8]; 4] = [b"PEXPIRE", key, ttl.as_bytes(), b"NX"];
+                    wire.push(&words[..if *is_only_missing { 4 } else { 3 }]);
+                }
+                Job::Move(What::Convert { into, .. }) | Job::Judge(What::Convert { into, .. }) => {
+                    wire.push(&[if *into == Shape::Hash { b"GET" } else { b"HGETALL" }, key]);
+                }
+                Job::Move(What::Delete { .. } | What::RenameField { .. })
+                | Job::Collide(_)
+                | Job::Judge(_)
+                | Job::Look(_) => continue,
+            }
+            page.sent.push(sent);
+            wire.ease().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the answers in, and does what one command a key could not.
+    pub(crate) async fn finish(
+        &self,
+        page: Page,
+        answers: Vec<Answer>,
+        hands: &mut Hands<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        match self.job {
+            Job::Move(What::Delete { if_same_as: Some(_), .. }) | Job::Collide(_) | Job::Look(_) => {
+                self.compare(&page, hands, tally).await
+            }
+            Job::Move(What::RenameField { from, to, .. }) => {
+                fields::rename(&page, (from, to), hands, tally).await
+            }
+            Job::Move(what @ What::Convert { .. }) | Job::Judge(what @ What::Convert { .. }) => {
+                let is_judge = matches!(self.job, Job::Judge(_));
+                convert::page(what, is_judge, (page, answers), hands, tally).await
+            }
+            _ => self.settle(page, answers, hands, tally).await,
+        }
+    }
+
+    async fn compare(&self, page: &Page, hands: &mut Hands<'_>, tally: &mut Tally) -> Result<()> {
+        if let Job::Look(Look::None { .. }) = self.job {
+            page.entries.iter().for_each(|entry| tally.list(&entry.key, None));
+            return Ok(());
+        }
+        let is_collide = matches!(self.job, Job::Collide(_));
+        let is_drop = matches!(self.job, Job::Move(_));
+        // A name that is taken is the other of its key.
+        let pairs = page.entries.iter().map(|Entry { key, name, .. }| {
+            if is_collide { (name.as_slice(), key.as_slice()) } else { (key.as_slice(), name.as_slice()) }
+        });
+        let pairs: Vec<pairs::Keys<'_>> = pairs.collect();
+        let verdicts = compare(&pairs, is_drop, self.has_scripts, hands).await?;
+        for ((one, other), verdict) in pairs.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Same => tally.same += 1,
+                Verdict::Dropped => tally.done += 1,
+                Verdict::NoOne => tally.gone += 1,
+                Verdict::Torn => tally.is_torn = true,
+                Verdict::NoOther => tally.list(one, format!("{} is missing", quote::quote(other))),
+                Verdict::Differs(what) => {
+                    let shown = crate::show::both((one, other), what, hands).await?;
+                    tally.list(if is_collide { other } else { one }, shown);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what one command a key was answered.
+    async fn settle(
+        &self,
+        page: Page,
+        answers: Vec<Answer>,
+        hands: &mut Hands<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let mut answers = answers.into_iter();
+        let (mut unsure, mut crossing) = (Vec::new(), Vec::new());
+        for sent in &page.sent {
+            match *sent {
+                Sent::One(index) => match answers.next() {
+                    Some(Answer::Int(1) | Answer::Status(_)) => tally.done += 1,
+                    Some(Answer::Error(said)) if is_torn(&said) => tally.is_torn = true,
+                    Some(Answer::Error(said)) if said.contains("no such key") => tally.gone += 1,
+                    Some(Answer::Error(said)) => {
+                        return Err(self.refused(&said, &page.entries[index], hands));
+                    }
+                    _ => unsure.push(index),
+                },
+                Sent::Dump(index) => {
+                    if let (Some(dump), Some(ends)) = (answers.next(), answers.next()) {
+                        crossing.push((index, dump, ends));
+                    }
+                }
+            }
+        }
+        let big = page.entries.iter().filter(|entry| entry.is_big);
+        tally.big.extend(big.map(|entry| quote::quote(&entry.key)));
+        match self.job {
+            Job::Move(What::Rename { existing, .. } | What::Copy { existing, .. }) => {
+                let is_rename = matches!(self.job, Job::Move(What::Rename { .. }));
+                let more = across::carry(&page, crossing, (is_rename, *existing), hands, tally).await?;
+                unsure.extend(more);
+                self.look_again((&page, unsure), (is_rename, *existing), hands, tally).await
+            }
+            // Whoever had no key to delete, and no end to change, was there first.
+            Job::Move(What::Expire { .. }) => {
+                tally.kept += u64::try_from(unsure.len()).unwrap_or(u64::MAX);
+                Ok(())
+            }
+            _ => {
+                tally.gone += u64::try_from(unsure.len()).unwrap_or(u64::MAX);
+                Ok(())
+            }
+        }
+    }
+
+    /// Names that were taken, or keys that were gone: the answer does not tell.
+    async fn look_again(
+        &self,
+        (page, unsure): (&Page, Vec<usize>),
+        (is_rename, existing): (bool, Existing),
+        hands: &mut Hands<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let entries: Vec<&Entry> = unsure.iter().map(|index| &page.entries[*index]).collect();
+        let pairs: Vec<pairs::Keys<'_>> = entries.iter().map(|entry| (&*entry.key, &*entry.name)).collect();
+        // An earlier run that was cut off between copying and deleting leaves both names with the same value.
+        let verdicts = compare(&pairs, is_rename, self.has_scripts, hands).await?;
+        for ((one, other), verdict) in pairs.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Same => tally.same += 1,
+                Verdict::Dropped => tally.done += 1,
+                Verdict::NoOne => tally.gone += 1,
+                Verdict::Torn => tally.is_torn = true,
+                Verdict::NoOther => {
+                    tally.list(one, format!("{} was there a moment ago", quote::quote(other)));
+                }
+                Verdict::Differs(_) if existing == Existing::Skip => tally.kept += 1,
+                Verdict::Differs(what) => {
+                    tally.list(one, crate::show::both((one, other), what, hands).await?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, said: &str, entry: &Entry, hands: &Hands<'_>) -> Error {
+        let what = match self.job {
+            Job::Move(What::Copy { .. }) => "COPY",
+            Job::Move(What::Rename { .. }) => "RENAME",
+            Job::Move(What::Expire { .. }) => "PEXPIRE",
+            _ => "UNLINK",
+        };
+        let text = format!("{what} {} {}", quote::quote(&entry.key), quote::quote(&entry.name));
+        let error = error::refused(said, text.trim_end_matches(" \"\""), self.span, &hands.url());
+        error.with("done so far", "keys before this one; the rest is as it was, and the next run goes on")
+    }
+}
+
+/// A number for a key that says nothing about the key.
+fn hash(key: &[u8]) -> u64 {
+    // FNV-1a: its low bits depend on all bytes.
+    key.iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

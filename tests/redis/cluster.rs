@@ -1,0 +1,94 @@
+//! Keys of a cluster: in one slot and across slots, while slots move and primaries fail.
+
+use dunlin_testkit::scratch;
+
+use super::{COPY, SAME, ask, count, down, failure, fill, must_up, project, step};
+
+#[tokio::test]
+async fn copies_across_slots_are_the_same_and_go_again() {
+    let scratch = scratch::redis_cluster().await;
+    fill(&scratch, 900).await;
+    let project = project(&scratch.url, &[COPY, SAME]);
+    must_up(&project).await;
+    assert_eq!(count(&scratch, "user:*:profile").await, 900);
+    let ends: (i64, i64) = (
+        ask(&scratch, &["PEXPIRETIME", "user_10"]).await,
+        ask(&scratch, &["PEXPIRETIME", "user:10:profile"]).await,
+    );
+    assert!(ends.0 > 0 && ends.0 == ends.1, "{ends:?}");
+    ask::<()>(&scratch, &["SET", "user:11:profile", "new"]).await;
+    let notes = down(&project).await;
+    assert_eq!(count(&scratch, "user:*:profile").await, 1, "{notes:?}");
+    assert_eq!(count(&scratch, "user_*").await, 900);
+}
+
+#[tokio::test]
+async fn keys_of_one_slot_are_renamed_in_it_and_back() {
+    let scratch = scratch::redis_cluster().await;
+    for number in 0..500 {
+        ask::<()>(&scratch, &["SET", &format!("user_{{{number}}}"), "x"]).await;
+    }
+    let rename = "rename_keys = { from = \"user_{{{id}}}\", to = \"user:{{{id}}}:profile\" }";
+    let project = project(&scratch.url, &[("contract", rename)]);
+    must_up(&project).await;
+    assert_eq!((count(&scratch, "user_*").await, count(&scratch, "user:*:profile").await), (0, 500));
+    down(&project).await;
+    assert_eq!((count(&scratch, "user_*").await, count(&scratch, "user:*:profile").await), (500, 0));
+}
+
+#[tokio::test]
+async fn keys_are_renamed_across_slots_without_losing_what_is_written_meanwhile() {
+    let scratch = scratch::redis_cluster().await;
+    fill(&scratch, 600).await;
+    let url = scratch.url.clone();
+    let rename = "rename_keys = { from = \"user_{id}\", to = \"user:{id}:profile\" }";
+    let renaming = tokio::spawn(async move { step(&url, "contract", rename).await });
+    // A writer that adds to whichever name there is: nothing it added may be lost.
+    let mut added = 0;
+    let mut connection = scratch.cluster().await;
+    while !renaming.is_finished() {
+        let length: i64 =
+            redis::cmd("RPUSHX").arg("user_1").arg("more").query_async(&mut connection).await.unwrap();
+        added += i64::from(length > 0);
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    renaming.await.unwrap();
+    let length: i64 = ask(&scratch, &["LLEN", "user:1:profile"]).await;
+    assert_eq!((length, count(&scratch, "user_*").await), (3 + added, 0));
+}
+
+#[tokio::test]
+async fn taken_names_and_differences_are_found_across_slots() {
+    let scratch = scratch::redis_cluster().await;
+    fill(&scratch, 300).await;
+    ask::<()>(&scratch, &["SET", "user:5:profile", "x"]).await;
+    let said = failure(&project(&scratch.url, &[COPY])).await;
+    assert!(said.contains("1 names are taken") && said.contains("user:5:profile"), "{said}");
+    assert_eq!(count(&scratch, "user:*:profile").await, 1);
+    ask::<()>(&scratch, &["DEL", "user:5:profile"]).await;
+    must_up(&project(&scratch.url, &[COPY])).await;
+    ask::<()>(&scratch, &["DEL", "user:7:profile"]).await;
+    ask::<()>(&scratch, &["SET", "user:11:profile", "y"]).await;
+    let said = failure(&project(&scratch.url, &[SAME])).await;
+    assert_eq!(said.matches("Violation {").count(), 2, "{said}");
+    let delete =
+        "delete_keys = { keys = \"user_{id}\", if_same_as = \"user:{id}:profile\" }\nirreversible = \"x\"";
+    step(&scratch.url, "contract", delete).await;
+    assert_eq!(count(&scratch, "user_*").await, 2);
+}
+
+#[tokio::test]
+async fn fields_are_renamed_in_every_slot() {
+    let scratch = scratch::redis_cluster().await;
+    fill(&scratch, 300).await;
+    step(
+        &scratch.url,
+        "backfill",
+        "rename_hash_field = { keys = \"user_{id}\", from = \"name\", to = \"mail\" }",
+    )
+    .await;
+    for number in (0..300).step_by(6) {
+        let mail: String = ask(&scratch, &["HGET", &format!("user_{number}"), "mail"]).await;
+        assert_eq!(mail, format!("n{number}"));
+    }
+}
