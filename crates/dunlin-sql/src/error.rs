@@ -47,6 +47,42 @@ pub(crate) fn of_statement(error: &sqlx::Error, statement: &Statement, url: &Sto
     }
 }
 
+/// A failure of a statement of ours that is made of parts the user wrote, pointing at the one it is about.
+pub(crate) fn of_parts(error: &sqlx::Error, parts: &[(&str, Option<Span>)], url: &StoreUrl) -> Error {
+    let statement =
+        Statement { text: "".into(), span: None, canonical: "".into(), copy_data: None, effect: None };
+    let found = parts.iter().find_map(|(text, span)| {
+        // PostgreSQL counts from the start of the whole statement, but names what it does not know.
+        let (start, end) = if postgres(error).is_some() { named(error, text) } else { place(error, text) }?;
+        Some(span.as_ref()?.slice(start, end))
+    });
+    Error { span: found, ..of_statement(error, &statement, url) }
+}
+
+/// Where the first name that a message quotes stands.
+fn named(error: &sqlx::Error, text: &str) -> Option<(usize, usize)> {
+    let name = error.as_database_error()?.message().split('"').nth(1)?;
+    find_word(text, name).map(|start| (start, start + name.len()))
+}
+
+/// Whether a statement failed because of the values in a row, not because of its words.
+pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<MySqlDatabaseError>().is_some() {
+        // SQLSTATE: data exceptions, broken constraints, what a trigger says, and what has no state of its own.
+        return matches!(code.get(..2), Some("22" | "23" | "45" | "HY"));
+    }
+    if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+        return matches!(code.get(..2), Some("22" | "23" | "P0"));
+    }
+    let words = ["no such ", "near \"", "wrong number", "misuse", "ambiguous", "table "];
+    match code.parse::<u32>().unwrap_or_default() & 0xff {
+        1 => !words.iter().any(|word| error.message().starts_with(word)),
+        code => matches!(code, 18..=20),
+    }
+}
+
 /// The statement that a failing place is looked for in, when SQLite names a token but no position.
 pub(crate) fn near(error: &sqlx::Error) -> Option<String> {
     let message = error.as_database_error()?.message();

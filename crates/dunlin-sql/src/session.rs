@@ -12,7 +12,10 @@ use crate::lock::{self, Heartbeat};
 use crate::op::Op;
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::{alone, error, settings, transaction, verify};
+use crate::chunk::{self, Walk};
+use crate::light::{Kept, Light};
+use crate::moves::Move;
+use crate::{alone, error, settings, strain, transaction, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -30,6 +33,10 @@ pub(crate) struct Session {
     pub(crate) changes: settings::Changes,
     /// Whether any SQLite table points at another, once that was asked.
     pub(crate) has_keys: Option<bool>,
+    /// The walk through a table that is under way.
+    pub(crate) walk: Option<Walk>,
+    /// Connections to the replicas whose lag counts.
+    pub(crate) replicas: Vec<Conn>,
 }
 
 impl Session {
@@ -50,6 +57,8 @@ impl Session {
             is_set_up: false,
             changes: settings::Changes::default(),
             has_keys: None,
+            walk: None,
+            replicas: Vec::new(),
         }
     }
 
@@ -110,7 +119,7 @@ impl Session {
         let doing = "cannot check the migration lock";
         let fence = self.tables.fence();
         let holds = if self.tables.dialect == Dialect::Sqlite {
-            let lease = i64::try_from(self.store.target.lease.as_millis()).unwrap_or(i64::MAX);
+            let lease = self.store.lease_millis();
             self.conn.run(&fence, &[self.token.into(), lease.into()]).await.map(|changed| changed == 1)
         } else {
             self.conn.rows(&fence, &[self.token.into()]).await.map(|rows| rows.len() == 1)
@@ -152,6 +161,10 @@ impl CoreSession for Session {
         if self.heartbeat.as_ref().is_some_and(Heartbeat::is_lost) {
             return Err(Self::lost());
         }
+        if let Some(op) = work.op.kind::<Move>() {
+            return chunk::run(self, op, work).await;
+        }
+        chunk::leave(self).await?;
         let op: &Op = work.op.own()?;
         let at = Cursor::of(work.running)?;
         if !at.sum.is_empty() && cursor(op, at.at).sum != at.sum {
@@ -185,11 +198,16 @@ impl CoreSession for Session {
     }
 
     async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
-        self.write(record, files, EventKind::Begun).await
+        match self.save_lightly(&Light::of(record)).await? {
+            Kept::Yes => Ok(()),
+            Kept::Lost => Err(Self::lost()),
+            // The first time in this run: the journal says that it began.
+            Kept::Moved => self.write(record, files, EventKind::Begun).await,
+        }
     }
 
-    async fn strain(&mut self, _pace: &Pace) -> Result<Option<String>> {
-        Ok(None)
+    async fn strain(&mut self, pace: &Pace) -> Result<Option<String>> {
+        strain::look(self, pace).await
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
@@ -212,6 +230,7 @@ impl CoreSession for Session {
         self.heartbeat = None;
         let doing = "cannot release the lock";
         settings::restore(&mut self).await?;
+        chunk::leave(&mut self).await?;
         let left = lock::leave(&mut self.conn, &self.tables, self.token).await;
         if !connect_is_lease(&self.store) {
             lock::drop_session_lock(&mut self.conn, &self.tables)
@@ -242,6 +261,18 @@ fn unit_at(op: &Op, at: usize) -> Option<(usize, usize)> {
 }
 
 impl Session {
+    async fn save_lightly(&mut self, light: &Light) -> Result<Kept> {
+        let (token, lease) = (self.token, self.store.lease_millis());
+        // One statement is its own transaction.
+        let is_one = self.tables.dialect == Dialect::Postgres;
+        if !is_one {
+            transaction::begin(self).await?;
+        }
+        let kept = light.write(&mut self.conn, &self.tables, (token, lease)).await;
+        let kept = kept.map_err(|failure| self.fail(&failure, "cannot write the position"));
+        if is_one { kept } else { transaction::end(self, kept).await }
+    }
+
     /// An op without statements is complete when the history says so.
     async fn finish_empty(&mut self, work: &Work<'_>) -> Result<Advance> {
         let record = work.complete(0);

@@ -1,6 +1,6 @@
 //! Statements that succeed or fail together, with the history row that says so in the same transaction.
 
-use dunlin_core::{Advance, Checkpoint, Error, ErrorKind, EventKind, Result, Work};
+use dunlin_core::{Advance, Checkpoint, Error, ErrorKind, EventKind, Result, Target, Work};
 
 use crate::connect::{is_pooled, search_path};
 use crate::dialect::Dialect;
@@ -10,15 +10,20 @@ use crate::op::{Op, Statement};
 use crate::session::{Session, cursor};
 use crate::{blocker, error, keys, settings};
 
-/// Opens a transaction that may write.
-pub(crate) async fn begin(session: &mut Session) -> Result<()> {
-    let text = match session.tables.dialect {
+/// What opens a transaction that may write.
+pub(crate) fn opening(dialect: Dialect, target: &Target) -> String {
+    match dialect {
         // Taken at once, so that a second writer waits here and not halfway through.
         Dialect::Sqlite => "begin immediate".to_owned(),
         Dialect::MySql => "start transaction".to_owned(),
-        Dialect::Postgres if is_pooled(&session.store.target) => pooled_begin(session),
+        Dialect::Postgres if is_pooled(target) => pooled_begin(target),
         Dialect::Postgres => "begin".to_owned(),
-    };
+    }
+}
+
+/// Opens a transaction that may write.
+pub(crate) async fn begin(session: &mut Session) -> Result<()> {
+    let text = opening(session.tables.dialect, &session.store.target);
     session
         .conn
         .execute(&text)
@@ -27,8 +32,7 @@ pub(crate) async fn begin(session: &mut Session) -> Result<()> {
         .map_err(|failure| session.fail(&failure, "cannot begin a transaction"))
 }
 
-fn pooled_begin(session: &Session) -> String {
-    let target = &session.store.target;
+fn pooled_begin(target: &Target) -> String {
     let path = search_path(target).map(|path| format!("; set local search_path = {path}"));
     format!("begin; set local lock_timeout = {}{}", target.lock_timeout.as_millis(), path.unwrap_or_default())
 }
@@ -183,21 +187,13 @@ pub(crate) async fn send(session: &mut Session, statement: &Statement) -> Result
     };
     let changed = match sent {
         Ok(changed) => changed,
-        Err(failure) => return Err(blocked_by(explain(session, &failure, statement).await, seen)),
+        Err(failure) => return Err(blocker::named(explain(session, &failure, statement).await, seen)),
     };
     if let Some(lost) = lost {
         lost.refuse(session, statement).await?;
     }
     let counts = ["insert", "update", "delete", "replace", "merge", "copy", "with"];
     Ok(if counts.iter().any(|word| statement.canonical.starts_with(word)) { changed } else { 0 })
-}
-
-/// A lock that was not had in time, with the one who has it.
-fn blocked_by(mut error: Error, blocker: Option<String>) -> Error {
-    if let (true, Some(blocker)) = (error.temporary, blocker) {
-        error.message = format!("{}; blocked by {blocker}", error.message);
-    }
-    error
 }
 
 /// The failure of a statement, pointing at its place in the file.
