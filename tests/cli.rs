@@ -20,6 +20,7 @@ mod status;
 mod unreachable;
 mod up;
 mod usage;
+mod verify;
 
 use std::fs;
 use std::path::Path;

@@ -59,7 +59,7 @@ fn programs_get_every_fact() {
     assert_snapshot!(case.said("status --json"), @r#"
     exit 0
     ---- stdout
-    {"schema":"dunlin.status/1","ok":true,"data":{"pending":0,"migrations":[{"version":"1","slug":"users","summary":"","has_file":true,"pending":false,"stores":{"app":{"state":"done","steps":1,"steps_complete":1,"checkpoint":null,"origin":"run","rows":0,"started":"AT","finished":"AT","run":"RUN","note":null}}}]},"diagnostics":[]}
+    {"schema":"dunlin.status/1","ok":true,"data":{"pending":0,"migrations":[{"version":"1","slug":"users","summary":"","has_file":true,"pending":false,"stores":{"app":{"state":"done","steps":1,"steps_complete":1,"checkpoint":null,"progress":null,"origin":"run","rows":0,"started":"AT","finished":"AT","run":"RUN","note":null}}}]},"diagnostics":[]}
     "#);
 }
 

@@ -49,7 +49,7 @@ fn programs_get_a_line_for_each_event_and_the_answer_last() {
     exit 0
     ---- stdout
     {"schema":"dunlin.event/1","event":"started","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","resumed":false}
-    {"schema":"dunlin.event/1","event":"finished","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","rows":0,"elapsed_ms":N}
+    {"schema":"dunlin.event/1","event":"finished","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","rows":0,"compared":0,"elapsed_ms":N}
     {"schema":"dunlin.up/1","ok":true,"data":{"run":"RUN","outcome":"complete","completed":[{"version":"1","slug":"users","store":"app","phase":"expand","direction":"up"}],"violations":[],"violations_unlisted":0,"remaining":[]},"diagnostics":[]}
     "#);
 }
@@ -99,7 +99,7 @@ fn a_failure_is_json_with_what_was_done_before() {
     exit 1
     ---- stdout
     {"schema":"dunlin.event/1","event":"started","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","resumed":false}
-    {"schema":"dunlin.event/1","event":"finished","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","rows":0,"elapsed_ms":N}
+    {"schema":"dunlin.event/1","event":"finished","store":"app","version":"1","slug":"users","phase":"expand","direction":"up","summary":"create table users","rows":0,"compared":0,"elapsed_ms":N}
     {"schema":"dunlin.event/1","event":"started","store":"app","version":"2","slug":"broken","phase":"expand","direction":"up","summary":"create table fine … and 1 more","resumed":false}
     {"schema":"dunlin.up/1","ok":false,"data":{"run":"RUN","outcome":"failed","completed":[{"version":"1","slug":"users","store":"app","phase":"expand","direction":"up"}],"violations":[],"violations_unlisted":0,"remaining":[{"version":"2","slug":"broken","store":"app","phase":"expand","direction":"up"}]},"diagnostics":[{"code":"statement-failed","severity":"error","message":"near \"tabel\": syntax error","file":"migrations/2_broken.sql","line":3,"column":8,"end_line":3,"end_column":13,"labels":[],"help":"correct the file, then run `dunlin up` again: it continues where this run stopped","causes":[],"facts":{"code":"1","left behind":"nothing of it stayed: the transaction was rolled back","store":"app","migration":"2_broken"}}]}
     ---- stderr
@@ -147,7 +147,7 @@ fn a_verify_section_that_finds_something_stops_the_migration() {
         "migrations/2_copy.sql",
         "-- Up\ncreate table copy (id int);\ninsert into copy values (1), (2);\n-- Verify\nselect id from copy where id > 1;\n-- Down\ndrop table copy;\n",
     );
-    assert_snapshot!(case.said("up"), @r#"
+    assert_snapshot!(case.said("up"), @"
     exit 14
     ---- stderr
     ↑ app 1_users expand: create table users (TOOK)
@@ -158,10 +158,10 @@ fn a_verify_section_that_finds_something_stops_the_migration() {
       |
     4 | -- Verify
       | ^^^^^^^^^ this step
-      = help: nothing was removed: the old shape still holds; correct the data or the step, then run `dunlin up` again
+      = help: nothing was removed: the old shape still holds; correct the data or the step, then run this again
 
     `dunlin explain verify-failed` says more
-    "#);
+    ");
     assert_snapshot!(case.said("status"), @r#"
     exit 0
     ---- stdout
@@ -266,4 +266,66 @@ fn contract_waits_for_every_store() {
 
     `dunlin explain unknown-version` says more
     "#);
+}
+
+#[test]
+fn all_or_nothing_takes_every_store_back() {
+    let case = shop().file(
+        "migrations/3_audit.toml",
+        "[[expand]]\nstore = \"app\"\nsql = \"create table a (id integer primary key)\"\nundo = \"drop table a\"\n\
+         [[backfill]]\nstore = \"audit\"\nsql = \"insert into nowhere values (1)\"\nno_op = \"a test\"\n",
+    );
+    assert_snapshot!(case.said("up --atomic"), @r#"
+    exit 1
+    ---- stderr
+    ↑ app 1_users expand: create table users … and 1 more (TOOK, 1 row)
+    ↑ audit 1_users expand: create table log (TOOK)
+    ↑ app 2_orders expand: create table orders (TOOK)
+    ↑ app 3_audit expand: create table a (TOOK)
+    takes everything of this run back
+    ↓ app 3_audit expand: drop table a (TOOK)
+    ↓ app 2_orders expand: drop table orders (TOOK)
+    ↓ audit 1_users expand: drop table log (TOOK)
+    ↓ app 1_users expand: drop table users (TOOK)
+    error[statement-failed]: no such table: nowhere
+     --> migrations/3_audit.toml:7:20
+      |
+    7 | sql = "insert into nowhere values (1)"
+      |                    ^^^^^^^
+      = code: 1
+      = left behind: nothing of it stayed: the transaction was rolled back
+      = store: audit
+      = migration: 3_audit
+      = help: correct the file, then run `dunlin up` again: it begins anew
+
+    warning[taken-back]: taken back in every store: 4 steps undone, TOOK
+
+    `dunlin explain CODE` says more about each
+    "#);
+    assert_snapshot!(case.said("status"), @"
+    exit 0
+    ---- stdout
+    version  name  app  audit
+    1  users  pending  pending
+    2  orders  pending  ·
+    3  audit  pending  pending
+    3 pending; `dunlin up` applies them
+    ");
+    let case = case
+        .file("migrations/3_audit.toml", "[[expand]]\nstore = \"app\"\nsql = \"create table a (id int)\"\n");
+    assert_snapshot!(case.said("up --atomic"), @"
+    exit 1
+    ---- stderr
+    error[irreversible]: there is no way back:
+      3_audit in `app`: nothing to undo is written here
+      = help: nothing was changed. Three ways out: write the way back into the file's Down section (the file of an applied migration may gain one), go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark 3 undone --reason …`
+
+    `dunlin explain irreversible` says more
+    ");
+    case.done("up");
+    assert_snapshot!(case.said("up --atomic"), @"
+    exit 0
+    ---- stdout
+    nothing to do
+    ");
 }

@@ -9,7 +9,7 @@ use super::Case;
 
 #[test]
 fn alone_it_prints_help_and_exits_2() {
-    assert_snapshot!(Case::new().run(""), @r#"
+    assert_snapshot!(Case::new().run(""), @"
     exit 2
     ---- stderr
     Moves SQL tables, MongoDB documents and Redis keys together: one versioned change, every store, and
@@ -22,6 +22,7 @@ fn alone_it_prints_help_and_exits_2() {
       plan         Show what `up` would do, statement by statement
       history      Show what ran: when, by whom, how long, with which text
       check        The gate for CI: are the files sound, and do the histories agree with them?
+      verify       Ask again whether what expanded migrations promised holds
       doctor       Look at each server, login and setting, and say what is amiss
       explain      Say what a code in a report means and what to do
 
@@ -55,7 +56,7 @@ fn alone_it_prints_help_and_exits_2() {
       -V, --version           Print version
 
     `dunlin help COMMAND` has examples; `dunlin explain CODE` has the long form of an error.
-    "#);
+    ");
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn the_long_help_has_the_exit_codes() {
 
 #[test]
 fn the_help_of_a_command_ends_with_examples() {
-    assert_snapshot!(Case::new().run("down -h"), @r#"
+    assert_snapshot!(Case::new().run("down -h"), @"
     exit 0
     ---- stdout
     Undo the last migration, or several
@@ -103,6 +104,12 @@ fn the_help_of_a_command_ends_with_examples() {
           --dry-run          Show what would be done, and do nothing
           --allow-data-loss  Go on although tables, collections or keys go, and the data in them
       -h, --help             Print help (see more with '--help')
+
+    Pace:
+          --rate <NUMBER>       At most so many rows, documents or keys a second
+          --max-lag <DURATION>  Wait while a replica is further behind than this; `off` to look at none
+          --jobs <NUMBER>       So many chunks at once
+          --until <HH:MM>       Pause at this time of day; `up` goes on from there another time
 
     Global options:
       -c, --config <FILE>     The configuration, instead of the `dunlin.toml` found upward from here
@@ -120,7 +127,7 @@ fn the_help_of_a_command_ends_with_examples() {
       dunlin down  # the last one
       dunlin down 3 --dry-run
       dunlin down --to TIME  # all after it
-    "#);
+    ");
 }
 
 #[test]

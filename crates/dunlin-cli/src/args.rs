@@ -1,5 +1,6 @@
 //! The command line: what may be said, and the help that says so. What is said is acted on in `command`.
 
+mod clock;
 pub mod commands;
 pub mod global;
 mod help;

@@ -1,8 +1,10 @@
 //! The commands: each takes what was said and gives an answer; how that is shown is decided elsewhere.
 
+mod back;
 pub(crate) mod baseline;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod contract;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod explain;
@@ -21,4 +23,5 @@ mod stage;
 pub(crate) mod status;
 mod story;
 pub(crate) mod up;
+pub(crate) mod verify;
 mod when;

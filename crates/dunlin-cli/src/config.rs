@@ -11,6 +11,7 @@ mod find;
 mod loading;
 mod mask;
 mod merge;
+mod pace;
 mod read;
 mod url;
 mod value;

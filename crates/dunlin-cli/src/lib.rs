@@ -10,6 +10,7 @@ pub mod explain;
 mod file;
 pub mod kind;
 mod panic;
+mod progress;
 pub mod render;
 
 use std::ffi::OsString;
@@ -79,7 +80,7 @@ fn perform(args: &Args, printer: &Printer) -> Result<Answer, Failure> {
         Command::Plan(plan) => command::plan::run(plan, &args.global, settings(args, printer)?, printer),
         Command::Up(up) => command::up::run(up, &args.global, settings(args, printer)?, printer),
         Command::Contract(contract) => {
-            command::up::contract(contract, &args.global, settings(args, printer)?, printer)
+            command::contract::run(contract, &args.global, settings(args, printer)?, printer)
         }
         Command::Down(down) => command::down::run(down, &args.global, settings(args, printer)?, printer),
         Command::Redo(redo) => command::down::redo(redo, &args.global, settings(args, printer)?, printer),
@@ -87,6 +88,9 @@ fn perform(args: &Args, printer: &Printer) -> Result<Answer, Failure> {
             command::history::run(history, &args.global, settings(args, printer)?, printer)
         }
         Command::Check(check) => command::check::run(check, &args.global, settings(args, printer)?),
+        Command::Verify(verify) => {
+            command::verify::run(verify, &args.global, settings(args, printer)?, printer)
+        }
         Command::Doctor => command::doctor::run(&args.global, settings(args, printer)?, printer),
         Command::Baseline(baseline) => {
             command::baseline::run(baseline, &args.global, settings(args, printer)?, printer)
@@ -128,6 +132,7 @@ fn name(command: &Command) -> &'static str {
         Command::Plan(_) => "plan",
         Command::History(_) => "history",
         Command::Check(_) => "check",
+        Command::Verify(_) => "verify",
         Command::Doctor => "doctor",
         Command::Explain(_) => "explain",
         Command::Up(_) => "up",

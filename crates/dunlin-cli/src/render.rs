@@ -8,6 +8,7 @@ mod report;
 mod snippet;
 pub mod table;
 mod width;
+pub(crate) mod words;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write};

@@ -11,6 +11,7 @@ use crate::id::StoreName;
 use crate::migration::{Phase, Undo};
 use crate::node::Node;
 use crate::op::AnyOp;
+use crate::pace::Pace;
 use crate::source::{Source, Span};
 use crate::store::AnyStore;
 use crate::url::StoreUrl;
@@ -96,6 +97,8 @@ pub struct Target {
     pub lock_timeout: Duration,
     /// How long connecting may take.
     pub connect_timeout: Duration,
+    /// How data is moved.
+    pub pace: Pace,
 }
 
 impl Target {
@@ -110,6 +113,7 @@ impl Target {
             lease: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(3),
             connect_timeout: Duration::from_secs(10),
+            pace: Pace::default(),
         }
     }
 }

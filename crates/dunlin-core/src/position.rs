@@ -24,6 +24,9 @@ pub struct Position<P> {
     /// Whether this is the way back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_undo: bool,
+    /// Where that is, in words for people: `id 4711`. May be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub near: String,
     /// Where it goes on.
     pub place: P,
 }
@@ -31,7 +34,8 @@ pub struct Position<P> {
 impl<P> Position<P> {
     /// How far along it is, for people: what arrived meanwhile is not counted, and the end is never said to be passed.
     pub fn seen(&self) -> Seen {
-        Seen { scanned: self.scanned, total: self.total.map(|total| total.max(self.scanned)) }
+        let total = self.total.map(|total| total.max(self.scanned));
+        Seen { scanned: self.scanned, total, near: self.near.clone() }
     }
 }
 
@@ -89,23 +93,30 @@ impl<P: Serialize> Position<P> {
 }
 
 /// How far along an op is, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Seen {
     /// How many records it came past.
     pub scanned: u64,
     /// About how many there are.
     pub total: Option<u64>,
+    /// Where it is, in words; may be empty.
+    pub near: String,
 }
 
 impl Seen {
     /// How far the step under way in a record got through its records, if it goes through any.
     pub fn of(record: &Record) -> Option<Self> {
-        let position: Position<IgnoredAny> = record.checkpoint.as_ref()?.read().ok()?;
+        Self::at(record.checkpoint.as_ref()?)
+    }
+
+    /// The same of a checkpoint.
+    pub fn at(checkpoint: &Checkpoint) -> Option<Self> {
+        let position: Position<IgnoredAny> = checkpoint.read().ok()?;
         Some(position.seen())
     }
 
     /// In hundredths, where the total is known.
-    pub fn percent(self) -> Option<u64> {
+    pub fn percent(&self) -> Option<u64> {
         let total = self.total.filter(|total| *total > 0)?;
         Some(self.scanned.saturating_mul(100) / total)
     }
@@ -117,8 +128,14 @@ mod tests {
 
     #[test]
     fn progress_never_passes_the_end() {
-        let position =
-            Position { scanned: 120, total: Some(100), sum: String::new(), is_undo: false, place: 7 };
+        let position = Position {
+            scanned: 120,
+            total: Some(100),
+            sum: String::new(),
+            is_undo: false,
+            near: String::new(),
+            place: 7,
+        };
         assert_eq!(position.seen().percent(), Some(100));
         let checkpoint = position.checkpoint();
         assert_eq!(&*checkpoint.0, r#"{"scanned":120,"total":100,"sum":"","place":7}"#);

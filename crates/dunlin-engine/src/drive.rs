@@ -13,6 +13,7 @@ use crate::lock::Sessions;
 use crate::plan::{Direction, Item};
 use crate::run::{Context, Histories, Outcome, Stop, Summary};
 use crate::step::{self, End};
+use crate::verify::{self, Proof, Standing};
 
 /// Runs all of them, or as many as it can.
 pub(crate) async fn drive(
@@ -23,7 +24,14 @@ pub(crate) async fn drive(
     (summary, report): (&mut Summary, Report<'_>),
 ) -> Result<Outcome, Stop> {
     let mut items = items.into_iter().peekable();
-    while items.peek().is_some() {
+    while let Some(first) = items.peek() {
+        if is_gate(first, summary)
+            && !is_proven(context, first, sessions, histories, (summary, report)).await?
+        {
+            summary.stopped_in = items.next();
+            summary.remaining.extend(items);
+            return if summary.broken.is_some() { Err(Stop::Violated) } else { Ok(Outcome::Paused) };
+        }
         let ended = side_by_side(context, next(&mut items), sessions, histories, report).await;
         match settle(ended, summary) {
             Ok(Outcome::Complete) => {}
@@ -34,6 +42,36 @@ pub(crate) async fn drive(
         }
     }
     Ok(Outcome::Complete)
+}
+
+/// Whether an item is the first to remove anything of its migration in this run.
+fn is_gate(item: &Item, summary: &Summary) -> bool {
+    let version = &item.migration.id().version;
+    let is_next = |done: &Item| done.phase == Phase::Contract && done.migration.id().version == *version;
+    item.phase == Phase::Contract && item.direction == Direction::Up && !summary.completed.iter().any(is_next)
+}
+
+/// Whether the new shape holds what the old one held, now, in every store. What this very run has just verified is
+/// not asked again, and neither is what an earlier run has begun to remove.
+async fn is_proven(
+    context: &Context,
+    item: &Item,
+    sessions: &mut Sessions,
+    histories: &Histories,
+    (summary, report): (&mut Summary, Report<'_>),
+) -> Result<bool> {
+    let version = &item.migration.id().version;
+    let is_fresh = |done: &Item| done.phase == Phase::Verify && done.migration.id().version == *version;
+    if summary.completed.iter().any(is_fresh)
+        || verify::standing(&*item.migration, histories) != Standing::Ready
+    {
+        return Ok(true);
+    }
+    let Some(proofs) = verify::verify(context, &item.migration, sessions, report).await? else {
+        return Ok(false);
+    };
+    summary.broken = proofs.into_iter().find(|proof| !proof.violations.is_empty());
+    Ok(summary.broken.is_none())
 }
 
 /// What runs next, by store, in order.
@@ -120,15 +158,15 @@ fn settle(lanes: Vec<Ended>, summary: &mut Summary) -> Result<Outcome, Stop> {
             summary.remaining.push(item);
             continue;
         }
-        summary.remaining.extend(summary.stopped_in.replace(item));
         first = match end {
             Ok(End::Violated { violations, unlisted }) => {
-                (summary.violations, summary.unlisted) = (violations, unlisted);
+                summary.broken = Some(Proof::of(&item, violations, unlisted));
                 Err(Stop::Violated)
             }
             Ok(_) => Ok(Outcome::Paused),
             Err(error) => Err(error.into()),
         };
+        summary.remaining.extend(summary.stopped_in.replace(item));
     }
     first
 }

@@ -64,6 +64,8 @@ pub enum Event<'a> {
         step: StepLabel<'a>,
         /// Rows, documents or keys changed by it in this run.
         changed: u64,
+        /// Records that a verify step looked at, where it counted them.
+        compared: u64,
         /// How long it took in this run.
         elapsed: Duration,
     },

@@ -16,6 +16,7 @@ pub mod run;
 pub mod status;
 mod step;
 pub mod toml;
+pub mod verify;
 
 pub use audit::{Finding, FindingKind, Policy, Reaction};
 pub use event::{Event, Report};

@@ -14,8 +14,8 @@ use dunlin_core::{
 
 use crate::lane;
 
-pub use back::down;
 use back::undo_item;
+pub use back::{down, reversible};
 pub use order::in_order;
 pub(crate) use order::{Places, places};
 

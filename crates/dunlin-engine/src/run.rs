@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use dunlin_core::{
     AnyStore, Author, Error, ErrorKind, History, Migration, MigrationId, Pace, Result, StoreName, Version,
-    Violation,
 };
 use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use crate::drive;
 use crate::event::Report;
 use crate::lock::{self, Sessions};
 use crate::plan::{self, Goal, Item, Plan};
+use crate::verify::Proof;
 
 /// Connected stores, by name.
 pub type Stores = BTreeMap<StoreName, AnyStore>;
@@ -68,10 +68,8 @@ pub struct Summary {
     pub stopped_in: Option<Item>,
     /// The steps it did not come to.
     pub remaining: Vec<Item>,
-    /// What a verify step found.
-    pub violations: Vec<Violation>,
-    /// How much more it found.
-    pub unlisted: u64,
+    /// The verify step that found what must not be there, if one did.
+    pub broken: Option<Proof>,
     /// What files and histories disagreed on, as far as that did not stop it.
     pub warnings: Vec<Finding>,
     /// The migrations that wait for a store the run is not about.

@@ -55,6 +55,7 @@ pub(crate) async fn run(
         item,
         label,
         changed: 0,
+        compared: 0,
         records: records(item, history, &context.author),
         is_ours: false,
     };
@@ -62,7 +63,8 @@ pub(crate) async fn run(
     // What the store holds now is what the next step of this lane goes on from.
     history.records.insert(label.id.version.clone(), step.records.now);
     if matches!(end, Ok(End::Complete)) {
-        report(Event::Finished { step: label, changed: step.changed, elapsed: began.elapsed() });
+        let Step { changed, compared, .. } = step;
+        report(Event::Finished { step: label, changed, compared, elapsed: began.elapsed() });
     }
     end.map_err(|error| error.at(item.span).with("store", &item.store).with("migration", label.id))
 }
@@ -74,6 +76,8 @@ struct Step<'a> {
     item: &'a Item,
     label: StepLabel<'a>,
     changed: u64,
+    /// Records a verify step looked at.
+    compared: u64,
     records: Records,
     /// Whether the record is what the last advance of this run led to, and nothing was tried since.
     is_ours: bool,
@@ -156,7 +160,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    async fn advance(&self, session: &mut Box<dyn Session>) -> Result<ControlFlow<End, Advance>> {
+    async fn advance(&mut self, session: &mut Box<dyn Session>) -> Result<ControlFlow<End, Advance>> {
         let Records { now, done } = &self.records;
         let Some(op) = &self.item.op else {
             session.write(done, &self.files, EventKind::StepUndone).await?;
@@ -171,7 +175,11 @@ impl Step<'_> {
 
     /// Asks on, and records how far the answer goes. A step that found something starts anew the next time: by then
     /// somebody may have mended it.
-    async fn verify(&self, session: &mut Box<dyn Session>, op: &dyn Op) -> Result<ControlFlow<End, Advance>> {
+    async fn verify(
+        &mut self,
+        session: &mut Box<dyn Session>,
+        op: &dyn Op,
+    ) -> Result<ControlFlow<End, Advance>> {
         let Records { now, done } = &self.records;
         let check = Check { op, from: now.checkpoint.as_ref(), pace: self.pace };
         match session.verify(&check).await? {
@@ -180,7 +188,8 @@ impl Step<'_> {
                 session.save(&record, &self.files).await?;
                 Ok(ControlFlow::Continue(Advance::partly(record, 0)))
             }
-            Checked::Wholly { violations, .. } if violations.is_empty() => {
+            Checked::Wholly { violations, scanned, .. } if violations.is_empty() => {
+                self.compared = scanned;
                 session.write(done, &self.files, EventKind::StepDone).await?;
                 Ok(ControlFlow::Continue(Advance::complete(done.clone(), 0)))
             }

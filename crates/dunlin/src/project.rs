@@ -33,8 +33,6 @@ pub struct Project {
     pub cancel: CancellationToken,
     /// When a run stops moving data; it pauses then.
     pub until: Option<Instant>,
-    /// How data is moved, store by store; in the usual way where nothing is said.
-    pub paces: BTreeMap<StoreName, Pace>,
 }
 
 impl Default for Project {
@@ -56,7 +54,6 @@ impl Project {
             policy: Policy::default(),
             cancel: CancellationToken::new(),
             until: None,
-            paces: BTreeMap::new(),
         }
     }
 
@@ -89,6 +86,11 @@ impl Project {
     pub fn migration(mut self, migration: impl Migration + 'static) -> Self {
         self.code.push(Arc::new(migration));
         self
+    }
+
+    /// Changes how data is moved, in every store.
+    pub fn pace(&mut self, change: impl Fn(&mut Pace)) {
+        self.stores.values_mut().for_each(|(_, target)| change(&mut target.pace));
     }
 
     /// The configured stores, in order of name.
@@ -149,7 +151,7 @@ impl Project {
             policy: self.policy,
             cancel: self.cancel.clone(),
             until: self.until,
-            paces: self.paces.clone(),
+            paces: self.targets().map(|(_, target)| (target.name.clone(), target.pace.clone())).collect(),
             known: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
@@ -10,7 +11,8 @@ use dunlin_core::Version;
 use dunlin_engine::Reaction;
 use dunlin_engine::mark::Mark;
 
-use crate::config::{LATE, STRICT};
+use super::clock;
+use crate::config::{LATE, STRICT, duration};
 
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
@@ -23,6 +25,8 @@ pub enum Command {
     History(History),
     /// The gate for CI: are the files sound, and do the histories agree with them?
     Check(Check),
+    /// Ask again whether what expanded migrations promised holds
+    Verify(Verify),
     /// Look at each server, login and setting, and say what is amiss
     Doctor,
     /// Say what a code in a report means and what to do
@@ -65,6 +69,32 @@ pub struct Rules {
     /// A migration ran, and there is no file of it
     #[arg(long, value_name = "RULE", value_parser = words(&STRICT))]
     pub missing: Option<Reaction>,
+}
+
+/// How data is moved in this run, in place of what `[pace]` says.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Pace")]
+pub struct Pacing {
+    /// At most so many rows, documents or keys a second
+    #[arg(long, value_name = "NUMBER")]
+    pub rate: Option<NonZeroU32>,
+    /// Wait while a replica is further behind than this; `off` to look at none
+    #[arg(long, value_name = "DURATION", value_parser = limit)]
+    pub max_lag: Option<Limit>,
+    /// So many chunks at once
+    #[arg(long, value_name = "NUMBER")]
+    pub jobs: Option<NonZeroU32>,
+    /// Pause at this time of day; `up` goes on from there another time
+    #[arg(long, value_name = "HH:MM", value_parser = clock::parse)]
+    pub until: Option<SystemTime>,
+}
+
+/// A limit, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub Option<Duration>);
+
+fn limit(text: &str) -> Result<Limit, String> {
+    if text == "off" { Ok(Limit(None)) } else { duration::parse(text).map(|limit| Limit(Some(limit))) }
 }
 
 /// `status`
@@ -126,6 +156,17 @@ pub struct Check {
     pub rules: Rules,
 }
 
+/// `verify`
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// Only this migration [default: all that wait for their contract]
+    #[arg(value_parser = version)]
+    pub version: Option<Version>,
+    /// Rules for this run.
+    #[command(flatten)]
+    pub rules: Rules,
+}
+
 /// `explain`
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
@@ -148,6 +189,12 @@ pub struct Up {
     /// Go on to the contract steps, which remove the old shape
     #[arg(long)]
     pub contract: bool,
+    /// All or nothing: where a step fails, take the migrations of this run back in every store
+    #[arg(long, conflicts_with_all = ["plan", "dry_run"])]
+    pub atomic: bool,
+    /// How data is moved.
+    #[command(flatten)]
+    pub pacing: Pacing,
     /// Rules for this run.
     #[command(flatten)]
     pub rules: Rules,
@@ -162,6 +209,9 @@ pub struct Contract {
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// How data is moved.
+    #[command(flatten)]
+    pub pacing: Pacing,
     /// Rules for this run.
     #[command(flatten)]
     pub rules: Rules,
@@ -182,6 +232,9 @@ pub struct Down {
     /// Go on although tables, collections or keys go, and the data in them
     #[arg(long)]
     pub allow_data_loss: bool,
+    /// How data is moved.
+    #[command(flatten)]
+    pub pacing: Pacing,
 }
 
 /// `redo`
@@ -193,6 +246,9 @@ pub struct Redo {
     /// Go on although tables, collections or keys go, and the data in them
     #[arg(long)]
     pub allow_data_loss: bool,
+    /// How data is moved.
+    #[command(flatten)]
+    pub pacing: Pacing,
     /// Rules for this run.
     #[command(flatten)]
     pub rules: Rules,

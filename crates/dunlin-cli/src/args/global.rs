@@ -63,6 +63,10 @@ pub struct Global {
     #[arg(short, long, global = true)]
     pub yes: bool,
 
+    /// Show which records a verification found, but not their values
+    #[arg(long, global = true, hide_short_help = true)]
+    pub redact: bool,
+
     /// How long to wait for the migration lock [default: 5m]
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse, hide_short_help = true)]
     pub lock_wait: Option<Duration>,

@@ -16,12 +16,12 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("Reads only", &["status", "plan", "history", "check", "doctor", "explain"]),
+    ("Reads only", &["status", "plan", "history", "check", "verify", "doctor", "explain"]),
     ("Writes to stores", &["up", "contract", "down", "redo", "baseline", "mark", "lock"]),
     ("Writes files", &["init", "new", "completions", "man"]),
 ];
 
-const EXAMPLES: [(&str, &[(&str, &str)]); 17] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
     ("status", &[("dunlin status", ""), ("dunlin status --exit-code", "10 where something is pending")]),
     (
         "plan",
@@ -40,6 +40,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 17] = [
         ],
     ),
     ("check", &[("dunlin check", ""), ("dunlin check --offline", "in a build that has no database")]),
+    ("verify", &[("dunlin verify", "before `dunlin contract`"), ("dunlin verify 20261121090000", "")]),
     ("doctor", &[("dunlin doctor", ""), ("dunlin doctor --store app", "")]),
     ("explain", &[("dunlin explain lock-held", ""), ("dunlin explain exit-codes", "")]),
     (

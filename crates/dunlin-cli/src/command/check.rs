@@ -13,6 +13,7 @@ use crate::args::commands::Check;
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
+use crate::render::words::count;
 
 pub(crate) fn run(args: &Check, global: &Global, config: config::Loaded) -> Result<Answer, Failure> {
     let mut stage = Stage::survey(global, config, Some(&args.rules))?;
@@ -61,11 +62,6 @@ fn counted(stage: &Stage) -> String {
     let mut text = count(stage.loaded.migrations.len(), "migration");
     let _ = write!(text, ", {}", count(steps(stage), "step"));
     text
-}
-
-/// `1 step`, `2 steps`
-pub(super) fn count(number: usize, word: &str) -> String {
-    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 fn data(stage: &Stage, online: Option<(usize, usize)>, found: &[Finding]) -> Value {

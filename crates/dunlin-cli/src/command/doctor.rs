@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use dunlin_core::{Diagnostic, Error, StoreName, Target};
 use serde_json::{Value, json};
 
-use super::check::count;
 use super::stage::{Stage, block_on};
 use crate::answer::{Answer, Failure, Fault};
 use crate::args::global::Global;
@@ -13,6 +12,7 @@ use crate::config;
 use crate::exit::Exit;
 use crate::render::Printer;
 use crate::render::color::{Paint, Style};
+use crate::render::words::count;
 
 pub(crate) fn run(global: &Global, config: config::Loaded, printer: &Printer) -> Result<Answer, Failure> {
     let mut stage = Stage::survey(global, config, None)?;

@@ -2,23 +2,23 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Instant;
 
-use dunlin_core::{Diagnostic, Migration, Version};
-use dunlin_engine::run::{self, Histories, Stop};
-use dunlin_engine::{Context, Extent, Goal, Plan, Summary, plan, reverse};
+use dunlin_core::{Diagnostic, Version};
+use dunlin_engine::run;
+use dunlin_engine::{Context, Extent, Goal, Plan};
 
-use super::check::count;
-use super::running::{span, watched};
+use super::back::Back;
+use super::planned;
+use super::running::watched;
 use super::stage::{Stage, block_on};
 use super::up::ended;
-use super::{findings, planned};
 use crate::answer::{Answer, Failure};
 use crate::args::commands::{Down, Redo};
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
+use crate::render::words::{count, span};
 use crate::render::{Printer, complain};
 
 /// How many losses are named.
@@ -31,6 +31,7 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let mut stage = Stage::open_connecting(global, config, None)?;
+    stage.pace(&args.pacing);
     let extent = extent(args.count, args.to.clone());
     block_on(async {
         if args.dry_run {
@@ -51,6 +52,7 @@ pub(crate) fn redo(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let mut stage = Stage::open_connecting(global, config, Some(&args.rules))?;
+    stage.pace(&args.pacing);
     block_on(async {
         let (context, back) = Back::find(&mut stage, &Extent::Count(args.count.get() as usize)).await?;
         consent(&back.plan, args.allow_data_loss, global, printer)?;
@@ -101,62 +103,6 @@ pub(crate) async fn dry(
     let (_, back) = Back::find(stage, extent).await?;
     let answer = planned::answer(&back.plan, "nothing to undo", stage, printer.out);
     Ok((Answer { notes: back.notes, ..answer }, back.plan.items.is_empty()))
-}
-
-/// The way back, found before anything runs.
-struct Back {
-    migrations: Vec<Arc<dyn Migration>>,
-    notes: Vec<String>,
-    plan: Plan,
-}
-
-impl Back {
-    async fn find(stage: &mut Stage, extent: &Extent) -> Result<(Context, Self), Failure> {
-        let context = stage.context().await.map_err(|error| stage.failure(error))?;
-        let histories = context.known.clone().unwrap_or_default();
-        if let Extent::To(version) = extent {
-            let is_recorded = histories.values().any(|history| history.records.contains_key(version));
-            let is_zero = version.as_str().bytes().all(|digit| digit == b'0');
-            if !is_recorded && !is_zero {
-                stage.knows(Some(version))?;
-            }
-        }
-        let versions = reverse::versions(&stage.loaded.migrations, &histories, extent);
-        let backends = stage.project.backends();
-        let resolved = reverse::resolve(
-            &versions,
-            &stage.loaded.migrations,
-            &histories,
-            (&context.stores, &backends),
-            &mut stage.loaded.sources,
-        )
-        .await;
-        let reversal = resolved.map_err(|error| stage.failure(error))?;
-        let planned = plan::down(&reversal.migrations, &histories);
-        let plan = planned
-            .map_err(|error| findings::failure(Stop::Failed(error), &Summary::default(), stage.sources()))?;
-        Ok((context, Self { migrations: reversal.migrations, notes: reversal.notes, plan }))
-    }
-
-    async fn go(&self, stage: &Stage, context: &Context, printer: &Printer) -> Result<Answer, Failure> {
-        let began = Instant::now();
-        let planner = |histories: &Histories, _: &mut Summary| {
-            plan::down(&self.migrations, histories).map_err(Stop::Failed)
-        };
-        let run = watched(context, &planner, printer).await;
-        let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
-        let answer = ended(context, run, stage)?;
-        let (done, took) = (count(steps, "step"), span(began.elapsed()));
-        let text = match (steps, answer.exit) {
-            _ if is_cut => format!("stopped at once, {took}; `dunlin status` shows how far it came\n"),
-            (0, Exit::Done) => "nothing to undo\n".to_owned(),
-            (_, Exit::Done) => format!("{done} undone, {took}\n"),
-            _ => format!(
-                "stopped after {done}, {took}; `dunlin down` continues, `dunlin up` goes forth again\n"
-            ),
-        };
-        Ok(Answer { text, notes: self.notes.clone(), ..answer })
-    }
 }
 
 /// What would be lost is said beforehand, and somebody must want it: on a terminal by a typed word, elsewhere by a flag.

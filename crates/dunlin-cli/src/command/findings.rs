@@ -1,14 +1,19 @@
 //! What files and histories disagree on, as faults of an answer.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
-use dunlin_core::{Diagnostic, Severity};
-use dunlin_core::{Error, ErrorKind, SourceMap, State};
+use dunlin_core::{Diagnostic, Error, ErrorKind, Severity, SourceMap, State};
 use dunlin_engine::run::Stop;
+use dunlin_engine::verify::Proof;
 use dunlin_engine::{Finding, Item, Reaction, Summary};
 
 use crate::answer::{Failure, Fault};
 use crate::exit::Exit;
+use crate::render::words::grouped;
+
+/// The fact that says where a migration that failed has done steps.
+pub(crate) const DONE_IN: &str = "steps of it are done in";
 
 /// A finding as a fault: an error where the policy refuses, else a warning.
 pub(crate) fn fault(finding: &Finding) -> Fault {
@@ -38,7 +43,7 @@ pub(crate) fn failure(stop: Stop, summary: &Summary, sources: SourceMap) -> Fail
         Stop::Failed(error) => (exit_of(&error, summary), vec![Fault::Error(explained(error, summary))]),
         Stop::Refused(findings) => (Exit::Integrity, findings.iter().map(fault).collect()),
         Stop::Unordered(faults) => (Exit::Integrity, faults.into_iter().map(Fault::Diagnostic).collect()),
-        Stop::Violated => (Exit::Verification, vec![violated(summary)]),
+        Stop::Violated => (Exit::Verification, summary.broken.iter().map(broken).collect()),
         Stop::Stale => {
             let fault = Diagnostic::error(
                 "stale-plan",
@@ -84,8 +89,7 @@ fn explained(error: Error, summary: &Summary) -> Error {
         .filter(|name| *name != store)
         .collect();
     let others: Vec<&str> = others.into_iter().collect();
-    let error =
-        if others.is_empty() { error } else { error.with("steps of it are done in", others.join(", ")) };
+    let error = if others.is_empty() { error } else { error.with(DONE_IN, others.join(", ")) };
     match error.kind {
         ErrorKind::Ambiguous => {
             let mark =
@@ -107,22 +111,22 @@ fn explained(error: Error, summary: &Summary) -> Error {
     }
 }
 
-fn violated(summary: &Summary) -> Fault {
-    let what = summary
-        .stopped_in
-        .as_ref()
-        .map(|item| format!("{} in `{}`", item.migration.id(), item.store))
-        .unwrap_or_default();
-    let mut found: Vec<String> = summary.violations.iter().map(ToString::to_string).collect();
-    if summary.unlisted > 0 {
-        found.push(format!("… and {} more", summary.unlisted));
+/// What a verify step found.
+pub(super) fn broken(proof: &Proof) -> Fault {
+    let mut message =
+        format!("{} in `{}`: a verify step found what must not be there:", proof.id, proof.store);
+    for violation in &proof.violations {
+        let _ = write!(message, "\n{violation}");
     }
-    let mut diagnostic = Diagnostic::error(
-        "verify-failed",
-        format!("{what}: a verify step found what must not be there:\n{}", found.join("\n")),
-    );
-    if let Some(span) = summary.stopped_in.as_ref().and_then(|item| item.span) {
-        diagnostic = diagnostic.at(span, "this step");
+    if proof.unlisted > 0 {
+        let _ = write!(message, "\n… and {} more", grouped(proof.unlisted));
     }
-    Fault::Diagnostic(diagnostic.help("nothing was removed: the old shape still holds; correct the data or the step, then run `dunlin up` again"))
+    let fault = Diagnostic::error("verify-failed", message);
+    let fault = match proof.span {
+        Some(span) => fault.at(span, "this step"),
+        None => fault,
+    };
+    let help =
+        "nothing was removed: the old shape still holds; correct the data or the step, then run this again";
+    Fault::Diagnostic(fault.help(help))
 }

@@ -6,7 +6,6 @@ use dunlin_core::{AnyStore, Author, Error, Event, EventKind, History, Record, St
 use dunlin_engine::run::{self, Histories};
 use serde_json::{Value, json};
 
-use super::running::span;
 use super::stage::{Stage, block_on};
 use super::story;
 use super::when::Moment;
@@ -17,6 +16,7 @@ use crate::config;
 use crate::render::Printer;
 use crate::render::color::Style;
 use crate::render::table::{Cell, Side, Table};
+use crate::render::words::span;
 
 /// How many lines are shown unless something else is asked for.
 const LINES: u32 = 20;

@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use dunlin_core::{Cursor, Error, History, MigrationId, Record, Session, State, StoreName, StoredFile};
+use dunlin_core::{Cursor, Error, History, MigrationId, Record, Seen, Session, State, StoreName, StoredFile};
 use dunlin_engine::run::{self, Histories, Stores};
 use dunlin_engine::{Context, Event, lock, mark};
 use serde_json::{Value, json};
 
-use super::running::about_lock;
+use crate::progress::about_lock;
 use crate::render::color::Style;
 use crate::render::table::{Side, Table};
+use crate::render::words::{along, count};
 use crate::render::{Printer, Volume, complain};
 
 /// A record to write, with the files that go with it.
@@ -107,13 +108,17 @@ pub(super) fn standing(record: Option<&Record>) -> String {
             (state, dunlin_core::Origin::Mark) => format!("{state} (marked)"),
         };
     }
-    let mut text = format!("{}, {} complete", record.state, super::check::count(record.steps.len(), "step"));
+    let mut text = format!("{}, {} complete", record.state, count(record.steps.len(), "step"));
+    if let Some(seen) = Seen::of(record) {
+        let _ = write!(text, ", the next at {}", along(&seen));
+        return text;
+    }
     match Cursor::of(record) {
         Ok(cursor) if cursor.open => {
             let _ = write!(text, ", statement {} of unknown outcome", cursor.at + 1);
         }
         Ok(cursor) if cursor.at > 0 => {
-            let _ = write!(text, ", then {}", super::check::count(cursor.at, "statement"));
+            let _ = write!(text, ", then {}", count(cursor.at, "statement"));
         }
         _ => {}
     }

@@ -7,9 +7,9 @@ use dunlin_engine::plan::Direction;
 use dunlin_engine::{Item, Plan};
 use serde_json::{Value, json};
 
-use super::running::direction;
 use super::stage::Stage;
 use crate::answer::Answer;
+use crate::progress::json::direction;
 use crate::render::color::{Paint, Style};
 
 /// The steps under their migrations, with the exact statements.

@@ -1,17 +1,18 @@
 //! What every command that needs migrations or stores begins with: settings, files, connections.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use dunlin::{Project, Registry};
 use dunlin_core::{Diagnostic, Error, ErrorKind, SourceMap, StoreName, Version};
 use dunlin_engine::run::{self, Histories};
+use dunlin_engine::verify::Proof;
 use dunlin_engine::{Context, Loaded, Policy, Stores};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::answer::{Answer, Failure, Fault};
-use crate::args::commands::Rules;
+use crate::args::commands::{Limit, Pacing, Rules};
 use crate::args::global::Global;
 use crate::config::{self, Config};
 use crate::exit::Exit;
@@ -35,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) is_inspection: bool,
     /// Whether the answer is for a program.
     pub(crate) is_json: bool,
+    /// Whether the values of records are kept out of the answer.
+    pub(crate) is_redacted: bool,
     wait: Duration,
     /// Connections that are being made, and histories being read, while the files are.
     early: Mutex<Option<Early>>,
@@ -119,8 +122,27 @@ impl Stage {
         project.policy = config.policy;
         let loaded = Loaded { diagnostics, sources, ..Loaded::default() };
         let wait = global.wait.unwrap_or_default();
-        let (is_inspection, is_json) = (false, global.format() == Format::Json);
-        Ok(Self { project, loaded, config, is_inspection, is_json, wait, early: Mutex::default() })
+        Ok(Self {
+            project,
+            loaded,
+            config,
+            is_inspection: false,
+            is_json: global.format() == Format::Json,
+            is_redacted: global.redact,
+            wait,
+            early: Mutex::default(),
+        })
+    }
+
+    /// Takes what was said about the pace over what is configured.
+    pub(crate) fn pace(&mut self, said: &Pacing) {
+        self.project.pace(|pace| {
+            pace.rate = said.rate.or(pace.rate);
+            pace.jobs = said.jobs.unwrap_or(pace.jobs);
+            pace.max_lag = said.max_lag.map_or(pace.max_lag, |Limit(limit)| limit);
+        });
+        let left = |until: SystemTime| until.duration_since(SystemTime::now()).unwrap_or_default();
+        self.project.until = said.until.map(|until| Instant::now() + left(until));
     }
 
     /// Refuses a version of which there is no file.
@@ -191,6 +213,12 @@ impl Stage {
     /// The texts that spans point into.
     pub(crate) fn sources(&self) -> SourceMap {
         self.loaded.sources.clone()
+    }
+
+    /// Keeps values out of what a verify step found, if that was asked.
+    pub(crate) fn redact<'a>(&self, proofs: impl IntoIterator<Item = &'a mut Proof>) {
+        let found = proofs.into_iter().filter(|_| self.is_redacted).flat_map(|proof| &mut proof.violations);
+        found.for_each(|violation| violation.values = None);
     }
 
     /// A failure of the world, shown with our texts.

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use dunlin_core::{Origin, State, StoreName};
+use dunlin_core::{Cursor, Origin, Seen, State, StoreName};
 use dunlin_engine::status::{Row, Standing, pending, rows};
 use dunlin_engine::{Finding, Reaction, audit};
 use serde_json::{Value, json};
 
-use super::check::count;
 use super::findings;
 use super::stage::{Stage, block_on};
 use super::when::Moment;
@@ -19,6 +18,7 @@ use crate::config;
 use crate::exit::Exit;
 use crate::render::color::Style;
 use crate::render::table::{Cell, Side, Table};
+use crate::render::words::{along, count};
 use crate::render::{Printer, Volume};
 
 pub(crate) fn run(
@@ -111,6 +111,11 @@ fn cell(standing: &Standing) -> Cell {
         Some(Origin::Mark) => format!("{word} (marked)"),
         _ => word.to_owned(),
     };
+    let seen = standing.record.as_ref().filter(|record| !record.state.is_settled()).and_then(Seen::of);
+    let word = match seen.and_then(|seen| seen.percent()) {
+        Some(percent) => format!("{word} {percent} %"),
+        None => word,
+    };
     (style, word)
 }
 
@@ -122,7 +127,12 @@ fn detail(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
     }
     let steps = record.steps.len();
     let mut text = format!("{} in {store}: {steps} of {} steps complete", row.id, standing.steps.max(steps));
-    if let Ok(cursor) = dunlin_core::Cursor::of(record)
+    if let Some(seen) = Seen::of(record) {
+        let _ = write!(text, ", the next at {}", along(&seen));
+        if !seen.near.is_empty() {
+            let _ = write!(text, ", {}", seen.near);
+        }
+    } else if let Ok(cursor) = Cursor::of(record)
         && (cursor.at > 0 || cursor.open)
     {
         let _ = write!(
@@ -182,6 +192,7 @@ fn of_standing(standing: &Standing) -> Value {
         "steps": standing.steps,
         "steps_complete": record.map_or(0, |record| record.steps.len()),
         "checkpoint": record.and_then(|record| record.checkpoint.as_ref()).and_then(|checkpoint| serde_json::from_str::<Value>(&checkpoint.0).ok()),
+        "progress": record.and_then(Seen::of),
         "origin": record.map(|record| record.origin.word()),
         "rows": record.map(|record| record.rows),
         "started": record.and_then(|record| record.started).map(|at| Moment(at).to_string()),

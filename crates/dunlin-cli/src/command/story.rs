@@ -7,13 +7,13 @@ use dunlin_core::{AnyStore, Cursor, Diagnostic, Event, EventKind, Record, StoreN
 use dunlin_engine::run::{Histories, Stores};
 use serde_json::{Value, json};
 
-use super::check::count;
 use super::history::{by, of_event, took};
-use super::running::span;
 use super::when::Moment;
 use crate::answer::{Answer, Failure};
 use crate::render::Printer;
 use crate::render::color::{Paint, Style};
+use crate::render::words::count;
+use crate::render::words::span;
 
 /// How many lines of a journal are shown unless something else is asked for.
 const LINES: u32 = 200;

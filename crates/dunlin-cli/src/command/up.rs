@@ -1,21 +1,24 @@
-//! `dunlin up` and `dunlin contract`: run what is pending.
+//! `dunlin up`: run what is pending.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use dunlin_core::{Diagnostic, State};
+use dunlin_core::{Diagnostic, Version};
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Context, Goal, Outcome, Plan, Summary};
 use serde_json::{Value, json};
 
-use super::running::{Ended, span, watched};
+use super::back::Back;
+use super::running::{Ended, watched};
 use super::stage::{Stage, block_on};
 use super::{findings, plan};
 use crate::answer::{Answer, Failure, Fault};
-use crate::args::commands::{Contract, Up};
+use crate::args::commands::Up;
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
-use crate::render::Printer;
+use crate::render::words::span;
+use crate::render::{Printer, complain};
 
 pub(crate) fn run(
     args: &Up,
@@ -24,7 +27,8 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<Answer, Failure> {
     let reviewed = args.plan.as_deref().map(plan::reviewed).transpose()?;
-    let stage = Stage::open_connecting(global, config, Some(&args.rules))?;
+    let mut stage = Stage::open_connecting(global, config, Some(&args.rules))?;
+    stage.pace(&args.pacing);
     stage.knows(args.to.as_ref())?;
     let goal = match &reviewed {
         Some(reviewed) => reviewed.goal.clone(),
@@ -37,84 +41,91 @@ pub(crate) fn run(
             Ok(stage.finish(answer))
         });
     }
-    block_on(apply(&stage, &goal, reviewed.as_ref(), printer))
-}
-
-pub(crate) fn contract(
-    args: &Contract,
-    global: &Global,
-    config: config::Loaded,
-    printer: &Printer,
-) -> Result<Answer, Failure> {
-    let stage = Stage::open(global, config, Some(&args.rules))?;
-    stage.knows(Some(&args.version))?;
-    let goal = Goal { to: None, contract: true, only: Some(args.version.clone()) };
+    if args.atomic {
+        return block_on(all_or_nothing(&mut stage, &goal, printer));
+    }
     block_on(async {
-        // Every store it names must have come that far, also those that `--store` leaves out.
-        let stores = stage.connect_to(&[]).await.map_err(|error| stage.failure(error))?;
-        let histories = run::histories(&stores).await.map_err(|error| stage.failure(error))?;
-        let migration = &stage.loaded.migrations[&args.version];
-        let behind = behind(&histories, &**migration);
-        if !behind.is_empty() {
-            let message =
-                format!("{} is not expanded and verified yet in {}", migration.id(), behind.join(", "));
-            let fault = Diagnostic::error("not-expanded", message);
-            let fault = fault.help("`dunlin up` goes that far; contract comes after it. Nothing was changed");
-            return Err(Failure::of_work(fault));
-        }
-        if args.dry_run {
-            let (plan, summary) = plan::forward(&stage, &goal).await?;
-            let answer = plan::shown(&stage, &plan, &summary, printer);
-            return Ok(stage.finish(answer));
-        }
-        apply(&stage, &goal, None, printer).await
+        let (run, context, began) =
+            apply(&stage, &goal, |plan| may_run(reviewed.as_ref(), plan), printer).await?;
+        told(&stage, &context, run, began)
     })
 }
 
-/// The stores in which a migration has not come as far as contract.
-fn behind(histories: &Histories, migration: &dyn dunlin_core::Migration) -> Vec<String> {
-    let stands = |store: &dunlin_core::StoreName| {
-        histories
-            .get(store)
-            .and_then(|history| history.live(&migration.id().version))
-            .map(|record| record.state)
-    };
-    let stores = dunlin_engine::lane::stores(migration).into_iter();
-    let is_behind = |store: &&dunlin_core::StoreName| {
-        let has_contract = migration
-            .steps()
-            .iter()
-            .any(|step| step.store == **store && step.phase == dunlin_core::Phase::Contract);
-        match stands(store) {
-            Some(State::Done | State::Expanded) => false,
-            // A contract that was interrupted, or is being taken back: it was expanded once.
-            Some(State::Applying) => !has_contract,
-            _ => true,
-        }
-    };
-    stores.filter(is_behind).map(|store| format!("`{store}`")).collect()
+fn may_run(reviewed: Option<&plan::Reviewed>, plan: &Plan) -> Result<(), Stop> {
+    match reviewed {
+        Some(reviewed) if !reviewed.covers(plan) => Err(Stop::Stale),
+        _ => Ok(()),
+    }
 }
 
-async fn apply(
+/// Runs what can be taken back, and takes it back where it fails. What earlier runs had begun of the same migrations
+/// goes with it.
+async fn all_or_nothing(stage: &mut Stage, goal: &Goal, printer: &Printer) -> Result<Answer, Failure> {
+    let (run, context, began) =
+        apply(stage, goal, |plan| Ok(dunlin_engine::plan::reversible(plan)?), printer).await?;
+    let items = run.summary.completed.iter().chain(&run.summary.stopped_in);
+    let touched: BTreeSet<Version> = items.map(|item| item.migration.id().version.clone()).collect();
+    let has_failed = matches!(run.result, Some(Err(_))) && run.stopped_by.is_none();
+    let told = told(stage, &context, run, began);
+    let Err(mut failure) = told else { return told };
+    if !has_failed || touched.is_empty() {
+        return Err(failure);
+    }
+    complain("takes everything of this run back\n");
+    let histories = run::histories(&context.stores).await.map_err(|error| stage.failure(error))?;
+    let newest_first: Vec<Version> = touched.into_iter().rev().collect();
+    let back = Back::of(stage, &context, &histories, &newest_first).await?;
+    let context = Context { known: None, ..context };
+    match back.go(stage, &context, printer).await {
+        Ok(answer) => {
+            failure = undone(failure);
+            let message = format!("taken back in every store: {}", answer.text.trim_end());
+            failure.faults.push(Fault::Diagnostic(Diagnostic::warning("taken-back", message)));
+        }
+        Err(second) => failure.faults.extend(second.faults),
+    }
+    failure.sources = stage.sources();
+    Err(failure)
+}
+
+/// A failure of which nothing is left in any store.
+fn undone(mut failure: Failure) -> Failure {
+    if failure.exit == Exit::Partial {
+        failure.exit = Exit::Failed;
+    }
+    for fault in &mut failure.faults {
+        if let Fault::Error(error) = fault {
+            error.context.retain(|(what, _)| *what != findings::DONE_IN);
+            error.help = Some("correct the file, then run `dunlin up` again: it begins anew".to_owned());
+        }
+    }
+    failure
+}
+
+/// Runs what leads to a goal, if the plan may run.
+pub(super) async fn apply(
     stage: &Stage,
     goal: &Goal,
-    reviewed: Option<&plan::Reviewed>,
+    may_run: impl Fn(&Plan) -> Result<(), Stop> + Sync,
     printer: &Printer,
-) -> Result<Answer, Failure> {
+) -> Result<(Ended, Context, Instant), Failure> {
     let context = stage.context().await.map_err(|error| stage.failure(error))?;
     let began = Instant::now();
     let forward = run::forward(&stage.loaded.migrations, stage.project.policy, goal);
     let planner = |histories: &Histories, summary: &mut Summary| -> Result<Plan, Stop> {
         let plan = forward(histories, summary)?;
-        match reviewed {
-            Some(reviewed) if !reviewed.covers(&plan) => Err(Stop::Stale),
-            _ => Ok(plan),
-        }
+        may_run(&plan)?;
+        Ok(plan)
     };
     let run = watched(&context, &planner, printer).await;
+    Ok((run, context, began))
+}
+
+/// A run as an answer or a failure.
+pub(super) fn told(stage: &Stage, context: &Context, run: Ended, began: Instant) -> Result<Answer, Failure> {
     let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
     let done = count(&run.summary, steps);
-    let answer = ended(&context, run, stage)?;
+    let answer = ended(context, run, stage)?;
     let took = span(began.elapsed());
     let text = match (steps, answer.exit) {
         _ if is_cut => {
@@ -136,7 +147,8 @@ fn count(summary: &Summary, steps: usize) -> String {
 
 /// What a run did, as an answer or as a failure.
 pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answer, Failure> {
-    let Ended { summary, result, stopped_by } = run;
+    let Ended { mut summary, result, stopped_by } = run;
+    stage.redact(&mut summary.broken);
     let (word, exit) = match result {
         Some(Ok(Outcome::Complete)) => ("complete", Exit::Done),
         Some(Ok(Outcome::Paused)) => ("paused", stopped_by.unwrap_or(Exit::Paused)),
@@ -164,15 +176,15 @@ fn data(context: &Context, summary: &Summary, outcome: &str) -> Value {
             "slug": &*item.migration.id().slug,
             "store": item.store.as_str(),
             "phase": item.phase.word(),
-            "direction": super::running::direction(item.direction),
+            "direction": crate::progress::json::direction(item.direction),
         })
     };
     json!({
         "run": context.author.run.to_string(),
         "outcome": outcome,
         "completed": summary.completed.iter().map(step).collect::<Vec<_>>(),
-        "violations": summary.violations,
-        "violations_unlisted": summary.unlisted,
+        "violations": summary.broken.as_ref().map_or(&[][..], |proof| &proof.violations),
+        "violations_unlisted": summary.broken.as_ref().map_or(0, |proof| proof.unlisted),
         "remaining": summary.stopped_in.iter().chain(&summary.remaining).map(step).collect::<Vec<_>>(),
     })
 }

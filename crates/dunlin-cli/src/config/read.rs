@@ -12,8 +12,9 @@ use dunlin_engine::{Policy, Reaction};
 
 use super::mask;
 
-const TOP: [&str; 5] = ["migrations", "lock_wait", "stores", "policy", "env"];
-const STORE: [&str; 7] = ["url", "schema", "prefix", "lock", "lease", "lock_timeout", "connect_timeout"];
+const TOP: [&str; 6] = ["migrations", "lock_wait", "stores", "policy", "pace", "env"];
+const STORE: [&str; 8] =
+    ["url", "schema", "prefix", "lock", "lease", "lock_timeout", "connect_timeout", "pace"];
 const POLICY: [&str; 3] = ["out_of_order", "edited", "missing"];
 
 /// The words of `lock`.
@@ -56,13 +57,16 @@ impl Reader<'_> {
         if let Some(policy) = table.take("policy") {
             draft.policy = self.policy(policy);
         }
+        let pace = table.take("pace");
         if let Some(stores) = table.take("stores") {
-            draft.stores = self.stores(stores);
+            draft.stores = self.stores(stores, pace);
         }
+        // Looked over also where no store takes it up.
+        self.pace(pace, None, None);
         if !is_overlay {
             table.take("env");
         }
-        let known = if is_overlay { &TOP[..4] } else { &TOP[..] };
+        let known = if is_overlay { &TOP[..5] } else { &TOP[..] };
         self.values.faults.extend(table.finish(known));
         draft
     }
@@ -83,7 +87,7 @@ impl Reader<'_> {
         policy
     }
 
-    fn stores(&mut self, node: &Node) -> Vec<(StoreName, Option<(Target, Location)>)> {
+    fn stores(&mut self, node: &Node, pace: Option<&Node>) -> Vec<(StoreName, Option<(Target, Location)>)> {
         let Value::Table(entries) = &node.value else {
             let fault = Diagnostic::error("wrong-type", format!("expected a table, found {}", node.kind()));
             self.values.faults.push(fault.at(node.span, "not a table").help("write `[stores.app]`"));
@@ -95,12 +99,12 @@ impl Reader<'_> {
                 if let Err(fault) = check_name(key) {
                     self.values.faults.push(fault);
                 }
-                (StoreName::from(key.name.as_str()), self.store(key, node))
+                (StoreName::from(key.name.as_str()), self.store(key, node, pace))
             })
             .collect()
     }
 
-    fn store(&mut self, key: &Key, node: &Node) -> Option<(Target, Location)> {
+    fn store(&mut self, key: &Key, node: &Node, pace: Option<&Node>) -> Option<(Target, Location)> {
         let mut table = self
             .values
             .keep(node.table().map_err(|fault| fault.help(format!("write `[stores.{}]`", key.name))))?;
@@ -109,8 +113,11 @@ impl Reader<'_> {
         let scoped = (table.take_entry("schema"), table.take_entry("prefix"));
         let [schema, prefix] =
             [scoped.0, scoped.1].map(|entry| entry.and_then(|(_, node)| self.values.text(node)));
+        let own = table.take("pace");
         self.values.faults.extend(table.finish(&STORE));
-        let location = self.location(key, url)?;
+        let location = self.location(key, url);
+        let pace = self.pace(pace, own, location.as_ref().map(|location| location.kind));
+        let location = location?;
         if let Some((schema, _)) = scoped.0
             && !location.kind.has_schemas()
         {
@@ -122,7 +129,7 @@ impl Reader<'_> {
             self.unsupported(prefix, &location, "Redis", "remove it");
         }
         let target = Target::new(key.name.as_str(), url::anchored(&location.url, self.root));
-        Some((Target { schema, prefix, ..settings.apply(target) }, location))
+        Some((Target { schema, prefix, pace, ..settings.apply(target) }, location))
     }
 
     fn settings(&mut self, table: &mut Table<'_>) -> Settings {

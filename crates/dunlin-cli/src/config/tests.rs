@@ -1,10 +1,12 @@
 //! What a configuration says, and what is said about a wrong one.
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use tempfile::TempDir;
 
+use dunlin_core::Pace;
 use dunlin_engine::{Policy, Reaction};
 
 use super::*;
@@ -298,4 +300,58 @@ fn a_named_file_must_exist_and_be_text() {
         .file(".config/dunlin.toml", "\u{feff}stores = 3\n")
         .variables(&[("DUNLIN_CONFIG", ".config/dunlin.toml")]);
     assert_eq!(case.faults(), ["no-stores no store is configured", "1:10 wrong-type 3"]);
+}
+
+fn pace_of(config: &Config, name: &str) -> Pace {
+    let store = config.stores.iter().find(|store| store.name.as_str() == name).unwrap();
+    store.target.as_ref().unwrap().pace.clone()
+}
+
+#[test]
+fn the_pace_of_all_stores_holds_where_a_store_does_not_say_otherwise() {
+    let config = Case::with(
+        "[stores.app]\nurl = \"mysql://h/d\"\n\
+         pace = { rate = 500, max_lag = \"off\", max_running = 9, replicas = [\"mysql://r/d\"] }\n\
+         [stores.cache]\nurl = \"redis://h\"\npace.max_latency = \"2ms\"\n\
+         [stores.log]\nurl = \"sqlite:log.db\"\n\
+         [pace]\ntarget = \"20ms\"\nrate = 9000\njobs = 2\nmax_waiting = \"off\"\n",
+    )
+    .config();
+    let [all, number] = [Duration::from_millis(20), Duration::from_millis(2)];
+    let common = Pace {
+        target: Some(all),
+        rate: NonZeroU32::new(9000),
+        jobs: NonZeroU32::new(2).unwrap(),
+        max_waiting: None,
+        ..Pace::default()
+    };
+    assert_eq!(pace_of(&config, "log"), common);
+    assert_eq!(pace_of(&config, "cache"), Pace { max_latency: Some(number), ..common.clone() });
+    let app = Pace {
+        rate: NonZeroU32::new(500),
+        max_lag: None,
+        max_running: NonZeroU32::new(9),
+        replicas: vec![StoreUrl::new("mysql://r/d")],
+        ..common
+    };
+    assert_eq!(pace_of(&config, "app"), app);
+}
+
+#[test]
+fn a_pace_that_makes_no_sense_is_refused_at_its_place() {
+    let case = Case::with(
+        "[stores.app]\nurl = \"postgres://h/d\"\npace = { max_running = 9, rat = 5, jobs = 0 }\n\
+         [pace]\nrate = \"fast\"\nmax_lag = 5\nreplicas = [\"nonsense\"]\n",
+    );
+    assert_eq!(
+        case.faults(),
+        [
+            "3:10 setting-unsupported max_running",
+            "3:27 unknown-key rat",
+            "3:43 wrong-value 0",
+            "5:8 wrong-value \"fast\"",
+            "6:11 wrong-value 5",
+            "7:13 bad-url \"nonsense\"",
+        ]
+    );
 }

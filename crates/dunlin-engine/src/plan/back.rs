@@ -103,6 +103,20 @@ pub(super) fn undo_item(
     Ok(Item { op, direction: Direction::Down, leads_to, is_begun, ..item(migration, store, index, step) })
 }
 
+/// Refuses a plan with a step that could not be taken back.
+pub fn reversible(plan: &Plan) -> Result<()> {
+    let blocked: Vec<_> = plan
+        .items
+        .iter()
+        .filter_map(|item| {
+            let steps = lane::steps(&*item.migration, &item.store);
+            let reason = undo_item(&item.migration, &item.store, (item.index, &steps), false).err()?;
+            Some((item.migration.id().clone(), item.store.clone(), reason))
+        })
+        .collect();
+    if blocked.is_empty() { Ok(()) } else { Err(no_way_back(&blocked)) }
+}
+
 fn no_way_back(blocked: &[(MigrationId, StoreName, String)]) -> Error {
     let mut message = String::from("there is no way back:");
     for (id, store, reason) in blocked {

@@ -7,7 +7,7 @@ use dunlin_engine::reverse::Extent;
 use dunlin_engine::run::Stop;
 use dunlin_engine::{Event, Outcome};
 
-use super::world::{UP, World, block_on};
+use super::world::{CONTRACT, UP, World, block_on};
 
 const FILE: (&str, &str) = (
     "1_points.toml",
@@ -103,7 +103,7 @@ fn what_a_verify_finds_is_listed_and_looked_for_anew() {
         world.data("app").records.get_mut("points").unwrap()[3] = 5;
         let (summary, outcome) = world.up(&migrations, &UP).await;
         assert!(matches!(outcome, Err(Stop::Violated)));
-        let found: Vec<String> = summary.violations.iter().map(ToString::to_string).collect();
+        let found: Vec<String> = summary.broken.unwrap().violations.iter().map(ToString::to_string).collect();
         assert_eq!(found, ["3: 6"]);
         assert_eq!(world.record("app", "1").await.unwrap().checkpoint, None);
         world.data("app").records.get_mut("points").unwrap()[3] = 1;
@@ -178,5 +178,25 @@ fn stores_move_side_by_side_and_stop_together() {
         for store in ["app", "books"] {
             assert_eq!(world.data(store).records["points"], vec![1; 95]);
         }
+    });
+}
+
+#[test]
+fn contract_asks_again_in_every_store_before_it_removes_anything() {
+    block_on(async {
+        let world = World::new(&[("app", true), ("books", false)]).await;
+        let text = "[[verify]]\nstore = \"books\"\nlevel = \"points 0\"\n[[contract]]\nstore = \"app\"\nadd = \"gone\"\nno_op = \"a test\"\n";
+        let migrations = world.migrations(&[("1_points.toml", text)]);
+        world.data("books").records.insert("points".to_owned(), vec![0; 95]);
+        world.brought_up(&migrations, &UP).await;
+        world.data("books").records.get_mut("points").unwrap()[94] = 7;
+        let (summary, outcome) = world.up(&migrations, &CONTRACT).await;
+        assert!(matches!(outcome, Err(Stop::Violated)));
+        assert_eq!(summary.broken.unwrap().violations[0].to_string(), "94: 7");
+        assert_eq!(summary.stopped_in.unwrap().store.as_str(), "app");
+        assert!(world.ran("app").is_empty());
+        world.data("books").records.get_mut("points").unwrap()[94] = 0;
+        world.brought_up(&migrations, &CONTRACT).await;
+        assert_eq!(world.ran("app"), ["add gone"]);
     });
 }

@@ -95,7 +95,7 @@ fn a_violation_stops_the_run_before_anything_else() {
         for _ in 0..2 {
             let (summary, outcome) = world.up(&migrations, &goal).await;
             assert!(matches!(outcome, Err(Stop::Violated)));
-            assert_eq!(summary.violations[0].record, "bad");
+            assert_eq!(summary.broken.unwrap().violations[0].record, "bad");
             assert_eq!(summary.stopped_in.unwrap().phase, Phase::Verify);
             assert_eq!(summary.remaining.len(), 3);
             assert_eq!(world.ran("app"), ["add x"]);

@@ -108,6 +108,7 @@ impl MemorySession {
             data = self.fenced()?;
         }
         position.place.at = end;
+        position.near = format!("record {end}");
         position.scanned += count(end - at);
         let (changed, is_done) = (count(end - at), end == to);
         let record =
@@ -128,6 +129,7 @@ impl MemorySession {
             total: Some(count(to)),
             sum: sum_of(op),
             is_undo: work.is_undo(),
+            near: String::new(),
             place: Range { at: 0, to },
         };
         Ok(match Start::of(work)? {
@@ -149,6 +151,7 @@ impl MemorySession {
             total: Some(count(records.len())),
             sum: sum_of(op),
             is_undo: false,
+            near: String::new(),
             place: Found { at: 0, violations: Vec::new() },
         };
         let from = check.from.map(|checkpoint| Position::resume(checkpoint, op)).transpose()?;
