@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use dunlin::Project;
+use dunlin_core::Pace;
 use dunlin_engine::run::{self, Histories};
 use dunlin_engine::{Context, Extent, Goal, Summary, plan, reverse};
-use dunlin_core::Pace;
 use dunlin_testkit::fault::Fuse;
 
 /// How data is moved, as numbers in this order: milliseconds of a bout, records a second, workers.
@@ -26,8 +26,11 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         runtime.block_on(async {
-            let mut project = Project::default().store("app", url.as_str()).map_err(|error| error.to_string())?;
-            project.paces.extend(pace().map(|pace| ("app".into(), pace)));
+            let mut project =
+                Project::default().store("app", url.as_str()).map_err(|error| error.to_string())?;
+            if let Some(wanted) = pace() {
+                project.pace(|pace| pace.clone_from(&wanted));
+            }
             let project = project.directory(Path::new(directory)).map_err(|error| error.to_string())?;
             go(&project, direction == "up").await
         })

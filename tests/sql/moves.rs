@@ -1,10 +1,10 @@
 //! Ops that move data in chunks, and those that compare it afterwards.
 
-mod back;
 mod faults;
 mod keys;
 mod kills;
 mod live;
+mod ops;
 mod verify;
 
 use std::process::Command;

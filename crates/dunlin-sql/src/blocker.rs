@@ -95,7 +95,9 @@ fn questions(tables: &Tables, waiting: Waiting) -> Vec<(String, Vec<Param>)> {
         Waiting::Holder(token) => {
             (format!("(select backend from {} where id = 1 and token = {mark})", tables.lock()), token)
         }
-        Waiting::Connection(number) => (format!("(select cast({mark} as {}))", integer(tables.dialect)), number),
+        Waiting::Connection(number) => {
+            (format!("(select cast({mark} as {}))", integer(tables.dialect)), number)
+        }
     };
     if tables.dialect == Dialect::Postgres {
         let sql = format!(

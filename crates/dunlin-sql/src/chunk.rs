@@ -117,7 +117,12 @@ pub(crate) async fn leave(session: &mut Session) -> Result<()> {
 /// MySQL waits for locks of rows in whole seconds, and a chunk has locks of its own meanwhile.
 async fn wait_for_rows(session: &mut Session, time: Duration) -> Result<()> {
     let sql = format!("set innodb_lock_wait_timeout = {}", time.as_secs().max(1));
-    session.conn.execute(&sql).await.map(drop).map_err(|failure| session.fail(&failure, "cannot set a timeout"))
+    session
+        .conn
+        .execute(&sql)
+        .await
+        .map(drop)
+        .map_err(|failure| session.fail(&failure, "cannot set a timeout"))
 }
 
 /// Finds out where to start or to go on, and writes that down: from here on the record is this run's.
@@ -141,7 +146,9 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Adva
     };
     let record = work.partly(position.checkpoint(), 0);
     write(session, work, &record, EventKind::Begun).await?;
-    let courtesy = Courtesy::new(&mut session.conn).await.map_err(|failure| session.fail(&failure, "cannot look at the file"))?;
+    let courtesy = Courtesy::new(&mut session.conn)
+        .await
+        .map_err(|failure| session.fail(&failure, "cannot look at the file"))?;
     if session.tables.dialect == Dialect::MySql {
         wait_for_rows(session, Duration::ZERO).await?;
     }
@@ -157,7 +164,12 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Adva
     Ok(Advance::partly(record, 0))
 }
 
-async fn write(session: &mut Session, work: &Work<'_>, record: &dunlin_core::Record, kind: EventKind) -> Result<()> {
+async fn write(
+    session: &mut Session,
+    work: &Work<'_>,
+    record: &dunlin_core::Record,
+    kind: EventKind,
+) -> Result<()> {
     let detail = record.checkpoint.as_ref().map(|checkpoint| checkpoint.0.clone());
     let entry = Entry { record, files: work.files, kind, step: work.step(), detail: detail.as_deref() };
     session.write_apart(entry).await
@@ -181,7 +193,8 @@ async fn open_others(session: &Session, pace: &Pace, lanes: usize) -> Result<Vec
             let sql = "set innodb_lock_wait_timeout = 1";
             conn.execute(sql).await.map_err(|failure| session.fail(&failure, "cannot set a timeout"))?;
         }
-        let number = conn.cell(number, &[]).await.map_err(|failure| session.fail(&failure, "cannot connect"))?;
+        let number =
+            conn.cell(number, &[]).await.map_err(|failure| session.fail(&failure, "cannot connect"))?;
         others.push((conn, number.int()));
     }
     Ok(others)
@@ -194,6 +207,7 @@ fn position(op: &Move, work: &Work<'_>, key: &Key, lanes: Vec<Lane>) -> Position
         total: None,
         sum: sum_of(op),
         is_undo: work.is_undo(),
+        near: String::new(),
         place: Place { table: op.rows.table.quoted(op.dialect), key: key.names(), lanes },
     }
 }

@@ -52,8 +52,9 @@ pub(crate) fn of_parts(error: &sqlx::Error, parts: &[(&str, Option<Span>)], url:
     let statement =
         Statement { text: "".into(), span: None, canonical: "".into(), copy_data: None, effect: None };
     let found = parts.iter().find_map(|(text, span)| {
-        // PostgreSQL counts from the start of the whole statement, but names what it does not know.
-        let (start, end) = if postgres(error).is_some() { named(error, text) } else { place(error, text) }?;
+        // PostgreSQL counts from the start of the whole statement; but servers name what they do not know.
+        let place = if postgres(error).is_some() { None } else { place(error, text) };
+        let (start, end) = place.or_else(|| named(error, text))?;
         Some(span.as_ref()?.slice(start, end))
     });
     Error { span: found, ..of_statement(error, &statement, url) }
@@ -61,7 +62,7 @@ pub(crate) fn of_parts(error: &sqlx::Error, parts: &[(&str, Option<Span>)], url:
 
 /// Where the first name that a message quotes stands.
 fn named(error: &sqlx::Error, text: &str) -> Option<(usize, usize)> {
-    let name = error.as_database_error()?.message().split('"').nth(1)?;
+    let name = error.as_database_error()?.message().split(['"', '\'']).nth(1)?;
     find_word(text, name).map(|start| (start, start + name.len()))
 }
 

@@ -118,7 +118,9 @@ impl Column {
     fn text(&self, dialect: Dialect) -> String {
         let name = self.quoted(dialect);
         match self.form {
-            Form::Typed => format!("case typeof({name}) when 'blob' then hex({name}) else cast({name} as text) end"),
+            Form::Typed => {
+                format!("case typeof({name}) when 'blob' then hex({name}) else cast({name} as text) end")
+            }
             Form::Cast(_) | Form::Iso(_) if dialect == Dialect::Postgres => format!("{name}::text"),
             _ => self.read(dialect),
         }
@@ -213,13 +215,20 @@ impl Key {
             clause.push(&"))".repeat(self.columns.len() - 1));
             return;
         }
-        let marks: Vec<String> = (0..self.columns.len()).map(|at| self.mark(clause, name, values, at)).collect();
+        let marks: Vec<String> =
+            (0..self.columns.len()).map(|at| self.mark(clause, name, values, at)).collect();
         clause.push(&format!("{} {operator} {}", tuple(&self.quoted()), tuple(&marks)));
     }
 
     /// MySQL finds no range of an index in a comparison of rows, so that it is written out, led by a range of the first
     /// column.
-    fn unfold(&self, clause: &mut Clause, (operator, name): (&str, &str), values: Option<&[Value]>, at: usize) {
+    fn unfold(
+        &self,
+        clause: &mut Clause,
+        (operator, name): (&str, &str),
+        values: Option<&[Value]>,
+        at: usize,
+    ) {
         let column = self.columns[at].quoted(self.dialect);
         let strict = &operator[..1];
         if at + 1 == self.columns.len() {
@@ -235,7 +244,13 @@ impl Key {
     }
 
     /// One value of a key, bound.
-    pub(crate) fn mark(&self, clause: &mut Clause, name: &str, values: Option<&[Value]>, at: usize) -> String {
+    pub(crate) fn mark(
+        &self,
+        clause: &mut Clause,
+        name: &str,
+        values: Option<&[Value]>,
+        at: usize,
+    ) -> String {
         let column = &self.columns[at];
         let value = values.and_then(|values| values.get(at)).map_or(Param::Null, Value::param);
         let name = if self.columns.len() == 1 { name.to_owned() } else { format!("{name}_{}", column.name) };
@@ -270,6 +285,7 @@ impl Key {
         let mut text = String::new();
         for (column, value) in self.columns.iter().zip(values) {
             let gap = if text.is_empty() { "" } else { ", " };
+            let value: String = value.to_string().chars().take(80).collect();
             let _ = write!(text, "{gap}{} = {value}", column.name);
         }
         text

@@ -42,7 +42,8 @@ impl Light {
     }
 
     fn params(record: &Record, known: impl IntoIterator<Item = Param>) -> Vec<Param> {
-        let checkpoint = record.checkpoint.as_ref().map_or(Param::Null, |checkpoint| Param::Text(checkpoint.0.clone()));
+        let checkpoint =
+            record.checkpoint.as_ref().map_or(Param::Null, |checkpoint| Param::Text(checkpoint.0.clone()));
         let rows = i64::try_from(record.rows).unwrap_or(i64::MAX);
         let mut params = vec![checkpoint, rows.into(), record.id.version.as_str().into()];
         params.extend(known);
@@ -50,7 +51,12 @@ impl Light {
     }
 
     /// Writes inside the transaction that is open; on PostgreSQL it may as well be one of its own.
-    pub(crate) async fn write(&self, conn: &mut Conn, tables: &Tables, (token, lease): (i64, i64)) -> sqlx::Result<Kept> {
+    pub(crate) async fn write(
+        &self,
+        conn: &mut Conn,
+        tables: &Tables,
+        (token, lease): (i64, i64),
+    ) -> sqlx::Result<Kept> {
         let update = tables.keep(self.by);
         if tables.dialect == Dialect::Postgres {
             let mut params = self.params.clone();

@@ -87,7 +87,10 @@ impl Rows {
     /// How the rows are gone through, for people.
     pub(crate) fn note(&self, dialect: Dialect) -> String {
         let table = &self.table.name;
-        let key = self.key.as_ref().map_or_else(|| format!("the key of {table}"), |key| format!("{table}.{}", key.join(", ")));
+        let key = self
+            .key
+            .as_ref()
+            .map_or_else(|| format!("the key of {table}"), |key| format!("{table}.{}", key.join(", ")));
         let pause = if dialect == Dialect::Sqlite { ", shorter while others write" } else { "" };
         format!("in chunks over {key}, about 30 ms each{pause}")
     }
@@ -119,7 +122,8 @@ impl CoreOp for Move {
 
     fn canonical(&self) -> String {
         let pairs = |pairs: &[(String, Expr)]| {
-            let lines: Vec<String> = pairs.iter().map(|(column, expr)| format!("\n{column} = {}", expr.canonical)).collect();
+            let lines: Vec<String> =
+                pairs.iter().map(|(column, expr)| format!("\n{column} = {}", expr.canonical)).collect();
             lines.concat()
         };
         let rows = self.rows.canonical();

@@ -52,7 +52,7 @@ pub(crate) fn decode(dialect: Dialect, phase: Phase, field: &Field<'_>) -> Resul
 
 /// A step that looks, in a phase that changes.
 pub(crate) fn only_in_verify(field: &Field<'_>) -> Diagnostic {
-    Diagnostic::error("only-in-verify", format!("`{}` only looks", field.name))
+    Diagnostic::error("read-outside-verify", format!("`{}` only looks", field.name))
         .at(field.value.span, "changes nothing")
         .help("write it under `[[verify]]`")
 }

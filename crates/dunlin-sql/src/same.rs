@@ -76,15 +76,22 @@ pub(crate) fn decode(dialect: Dialect, phase: Phase, field: &Field<'_>) -> Resul
             other.map(Other::In)
         }),
         (first, _) => {
-            let message = if first.is_some() { "`as` and `with` are two things to compare with" } else { "nothing to compare with" };
-            let fault = Diagnostic::error("missing-key", message).at(field.value.span, "needs `as` or `with`, one of them");
+            let message = if first.is_some() {
+                "`as` and `with` are two things to compare with"
+            } else {
+                "nothing to compare with"
+            };
+            let fault = Diagnostic::error("missing-key", message)
+                .at(field.value.span, "needs `as` or `with`, one of them");
             reader.faults.push(fault.help("`as` is an expression over the same row, `with` another table"));
             None
         }
     };
     reader.faults.extend(table.finish(&["table", "expr", "as", "where", "key", "sample", "with"]));
     match (side, other) {
-        (Some(side), Some(other)) if reader.faults.is_empty() => Ok(Arc::new(Same { dialect, side, other, sample })),
+        (Some(side), Some(other)) if reader.faults.is_empty() => {
+            Ok(Arc::new(Same { dialect, side, other, sample }))
+        }
         _ => Err(reader.faults),
     }
 }
@@ -100,7 +107,8 @@ fn number(reader: &mut Reader, node: &Node) -> Option<NonZeroU32> {
         Value::Integer(number) => u32::try_from(number).ok().and_then(NonZeroU32::new),
         _ => None,
     };
-    let fault = || Diagnostic::error("wrong-type", "`sample` is a number of rows").at(node.span, "no number from 1");
+    let fault =
+        || Diagnostic::error("wrong-type", "`sample` is a number of rows").at(node.span, "no number from 1");
     reader.keep(number.ok_or_else(fault))
 }
 
@@ -157,7 +165,11 @@ impl Same {
         match &self.other {
             Other::Beside(beside) => {
                 let keys = part.key.texts().join(", ");
-                clause.push(&format!("select {keys}, {}, {}", text(&self.side.expr.sql()), text(&beside.sql())));
+                clause.push(&format!(
+                    "select {keys}, {}, {}",
+                    text(&self.side.expr.sql()),
+                    text(&beside.sql())
+                ));
                 self.beside(clause, part, beside);
                 clause.push(&format!(" order by {} limit {limit}", part.key.order("")));
             }

@@ -5,16 +5,16 @@ use dunlin_core::{
     Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
 };
 
+use crate::chunk::{self, Walk};
 use crate::conn::{Conn, Param};
 use crate::dialect::Dialect;
 use crate::history::{self, Entry};
+use crate::light::{Kept, Light};
 use crate::lock::{self, Heartbeat};
+use crate::moves::Move;
 use crate::op::Op;
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::chunk::{self, Walk};
-use crate::light::{Kept, Light};
-use crate::moves::Move;
 use crate::{alone, error, settings, strain, transaction, verify};
 
 /// A session.

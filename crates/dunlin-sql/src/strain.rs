@@ -31,22 +31,37 @@ async fn postgres(session: &mut Session, pace: &Pace) -> Result<Option<String>> 
     // Who may not look sees the rows, but nothing in them.
     let hidden = "select count(*) from pg_stat_replication where state is null and not pg_has_role('pg_read_all_stats', 'usage')";
     if number(session, hidden).await?.unwrap_or_default() > 0 {
-        let error = Error::new(ErrorKind::Access, "there are replicas, and this login may not see how far they are behind");
-        return Err(error.help("grant it the role pg_monitor, or set `max_lag` to none; nothing is moved blindly"));
+        let error = Error::new(
+            ErrorKind::Access,
+            "there are replicas, and this login may not see how far they are behind",
+        );
+        return Err(error.help("grant it the role pg_monitor, or switch the limit off: `max_lag = \"off\"`; nothing is moved blindly"));
     }
     let lags = "select coalesce(nullif(application_name, ''), client_addr::text, pid::text), \
         (extract(epoch from greatest(coalesce(replay_lag, write_lag, interval '0'), interval '0')) * 1000)::bigint, \
         coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, flush_lsn, write_lsn, sent_lsn)), 0)::bigint \
         from pg_stat_replication where state = 'streaming' order by 2 desc nulls last, 3 desc";
-    let rows = session.conn.rows(lags, &[]).await.map_err(|failure| session.fail(&failure, "cannot read the lag"))?;
+    let rows = session
+        .conn
+        .rows(lags, &[])
+        .await
+        .map_err(|failure| session.fail(&failure, "cannot read the lag"))?;
     for row in &rows {
         let (name, millis) = (row[0].text().unwrap_or("a replica"), row[1].int().unwrap_or_default());
         let bytes = row[2].int().unwrap_or_default();
         if u128::try_from(millis).unwrap_or_default() > most.as_millis() {
-            return Ok(Some(format!("replica {name} is {} s behind, more than {}", seconds(millis), most.as_secs())));
+            return Ok(Some(format!(
+                "replica {name} is {} s behind, more than {}",
+                seconds(millis),
+                most.as_secs()
+            )));
         }
         if bytes > MOST_BYTES {
-            return Ok(Some(format!("replica {name} is {} MB behind, more than {}", bytes >> 20, MOST_BYTES >> 20)));
+            return Ok(Some(format!(
+                "replica {name} is {} MB behind, more than {}",
+                bytes >> 20,
+                MOST_BYTES >> 20
+            )));
         }
     }
     Ok(None)
@@ -56,7 +71,8 @@ async fn mysql(session: &mut Session, pace: &Pace) -> Result<Option<String>> {
     if let Some(most) = pace.max_running {
         let status = session.conn.sample("show global status like 'Threads_running'", 1).await;
         let status = status.map_err(|failure| session.fail(&failure, "cannot read the status"))?;
-        let running = status.first().and_then(|row| row.rsplit('=').next()?.parse::<i64>().ok()).unwrap_or_default();
+        let running =
+            status.first().and_then(|row| row.rsplit('=').next()?.parse::<i64>().ok()).unwrap_or_default();
         if running > i64::from(most.get()) {
             return Ok(Some(format!("{running} threads run, more than {most}")));
         }
@@ -86,7 +102,9 @@ async fn mysql(session: &mut Session, pace: &Pace) -> Result<Option<String>> {
         };
         match behind {
             Some(lag) if u64::try_from(lag).unwrap_or_default() <= most.as_secs() => {}
-            Some(lag) => return Ok(Some(format!("replica {url} is {lag} s behind, more than {}", most.as_secs()))),
+            Some(lag) => {
+                return Ok(Some(format!("replica {url} is {lag} s behind, more than {}", most.as_secs())));
+            }
             None => return Ok(Some(format!("replica {url} does not replicate"))),
         }
     }
@@ -104,7 +122,8 @@ async fn behind(conn: &mut Conn) -> sqlx::Result<Option<i64>> {
     };
     let lag = |row: &String| {
         let fact = row.split(' ').find_map(|fact| {
-            fact.strip_prefix("Seconds_Behind_Master=").or_else(|| fact.strip_prefix("Seconds_Behind_Source="))
+            fact.strip_prefix("Seconds_Behind_Master=")
+                .or_else(|| fact.strip_prefix("Seconds_Behind_Source="))
         });
         fact.and_then(|seconds| seconds.parse::<i64>().ok())
     };
@@ -114,7 +133,8 @@ async fn behind(conn: &mut Conn) -> sqlx::Result<Option<i64>> {
 
 async fn number(session: &mut Session, sql: &str) -> Result<Option<i64>> {
     let cell = session.conn.cell(sql, &[]).await;
-    cell.map(|cell| cell.int()).map_err(|failure| session.fail(&failure, "cannot read how the server is doing"))
+    cell.map(|cell| cell.int())
+        .map_err(|failure| session.fail(&failure, "cannot read how the server is doing"))
 }
 
 /// Milliseconds as seconds, for people.

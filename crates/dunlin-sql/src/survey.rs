@@ -11,12 +11,12 @@ use crate::chunk::TARGET;
 use crate::chunk::start::{estimate, last};
 use crate::clause::Clause;
 use crate::conn::{Cell, Conn};
+use crate::error;
 use crate::keyset::{self, Key, Value, Values};
 use crate::moves::Rows;
 use crate::none::Nothing;
 use crate::same::Same;
 use crate::verify::SHOWN;
-use crate::error;
 
 /// Reading holds nobody up, so that chunks may be larger than those that write.
 const SIZES: (u32, u32, u32) = (5_000, 500, 200_000);
@@ -127,7 +127,12 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    async fn bout(&self, conn: &mut Conn, check: &Check<'_>, from: Option<Position<Place>>) -> sqlx::Result<Checked> {
+    async fn bout(
+        &self,
+        conn: &mut Conn,
+        check: &Check<'_>,
+        from: Option<Position<Place>>,
+    ) -> sqlx::Result<Checked> {
         let mut position = match from {
             Some(position) => position,
             None => self.fresh(conn, check).await?,
@@ -138,7 +143,8 @@ impl View<'_> {
         let mut left = check.pace.most();
         loop {
             let chunk = Instant::now();
-            let size = stride.unwrap_or_else(|| sizer.size()).min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
+            let size =
+                stride.unwrap_or_else(|| sizer.size()).min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
             let (is_over, scanned) = self.chunk(conn, &mut position.place, size, stride.is_some()).await?;
             position.scanned += scanned;
             left = left.saturating_sub(scanned);
@@ -151,6 +157,8 @@ impl View<'_> {
             }
             if began.elapsed() >= check.pace.bout || left == 0 {
                 position.place.size = sizer.size();
+                position.near =
+                    position.place.at.as_deref().map(|at| self.key.describe(at)).unwrap_or_default();
                 return Ok(Checked::Partly(position.checkpoint()));
             }
         }
@@ -160,8 +168,9 @@ impl View<'_> {
         let table = &self.survey.rows().table;
         let total = estimate(conn, table, self.key).await?;
         let to = last(conn, table, self.key).await?;
-        let place = Place { key: self.key.names(), at: None, to, size: SIZES.0, found: Vec::new(), unlisted: 0 };
-        Ok(Position { scanned: 0, total, sum: sum_of(check.op), is_undo: false, place })
+        let place =
+            Place { key: self.key.names(), at: None, to, size: SIZES.0, found: Vec::new(), unlisted: 0 };
+        Ok(Position { scanned: 0, total, sum: sum_of(check.op), is_undo: false, near: String::new(), place })
     }
 
     /// How many rows to go on by, where a sample is enough.
@@ -170,15 +179,26 @@ impl View<'_> {
         let total = match position.total {
             Some(total) => total,
             None => {
-                let sql = format!("select count(*) from {}", self.survey.rows().table.quoted(self.key.dialect));
-                conn.cell(&sql, &[]).await?.int().and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
+                let sql =
+                    format!("select count(*) from {}", self.survey.rows().table.quoted(self.key.dialect));
+                conn.cell(&sql, &[])
+                    .await?
+                    .int()
+                    .and_then(|count| u64::try_from(count).ok())
+                    .unwrap_or_default()
             }
         };
         Ok(Some(u32::try_from(total / u64::from(sample.get())).unwrap_or(u32::MAX).max(1)))
     }
 
     /// Looks at one chunk. Says whether it was the last one, and how many rows it had.
-    async fn chunk(&self, conn: &mut Conn, place: &mut Place, size: u32, is_sample: bool) -> sqlx::Result<(bool, u64)> {
+    async fn chunk(
+        &self,
+        conn: &mut Conn,
+        place: &mut Place,
+        size: u32,
+        is_sample: bool,
+    ) -> sqlx::Result<(bool, u64)> {
         let bound = match &place.to {
             Some(to) => self.bound(conn, place.at.as_deref(), to, size).await?,
             None => None,
@@ -196,7 +216,13 @@ impl View<'_> {
         if part.until.is_none() && self.other.is_none() || is_sample && is_over {
             return Ok((true, 0));
         }
-        let scanned = if is_over { self.rows_in(conn, &part).await? } else if is_sample { 1 } else { u64::from(size) };
+        let scanned = if is_over {
+            self.rows_in(conn, &part).await?
+        } else if is_sample {
+            1
+        } else {
+            u64::from(size)
+        };
         let wrong = self.count(conn, &part).await?;
         let room = SHOWN.saturating_sub(place.found.len());
         let listed = if wrong > 0 && room > 0 { self.list(conn, &part, room).await? } else { Vec::new() };
@@ -206,7 +232,13 @@ impl View<'_> {
         Ok((is_over, scanned))
     }
 
-    async fn bound(&self, conn: &mut Conn, after: Option<&[Value]>, to: &[Value], size: u32) -> sqlx::Result<Option<Values>> {
+    async fn bound(
+        &self,
+        conn: &mut Conn,
+        after: Option<&[Value]>,
+        to: &[Value],
+        size: u32,
+    ) -> sqlx::Result<Option<Values>> {
         let mut clause = Clause::new(self.key.dialect);
         let table = self.survey.rows().table.quoted(self.key.dialect);
         clause.push(&format!("select {} from {table}{} where ", self.key.read(), self.key.hint()));
@@ -243,7 +275,8 @@ impl View<'_> {
         let violation = |row: &Vec<Cell>| {
             let (key, values) = row.split_at(self.key.columns.len());
             let names = self.key.columns.iter().map(|column| &column.name);
-            let pairs: Vec<String> = names.zip(key).map(|(name, value)| format!("{name} = {}", shown(value))).collect();
+            let pairs: Vec<String> =
+                names.zip(key).map(|(name, value)| format!("{name} = {}", shown(value))).collect();
             let values = match (self.survey, values) {
                 (Survey::Same(op), [one, other]) => Some(op.values(&shown(one), &shown(other))),
                 _ => None,

@@ -40,10 +40,16 @@ fn tables(kind: Kind) -> Vec<(&'static str, &'static str)> {
             ("id int primary key", "cast(i as signed) - 700"),
             ("id bigint unsigned primary key", "18446744073709551615 - i * 7000003"),
             ("id decimal(30, 10) primary key", "i / 7"),
-            ("id varchar(60) collate utf8mb4_general_ci primary key", "concat(char(64 + i mod 26 using utf8mb4), i)"),
-            ("id varchar(60) collate utf8mb4_bin primary key", "concat(char(60 + i mod 60 using utf8mb4), 'äß', i)"),
+            (
+                "id varchar(60) collate utf8mb4_general_ci primary key",
+                "concat(char(64 + i mod 26 using utf8mb4), i)",
+            ),
+            (
+                "id varchar(60) collate utf8mb4_bin primary key",
+                "concat(char(60 + i mod 60 using utf8mb4), 'äß', i)",
+            ),
             ("id varchar(60) character set latin1 primary key", "concat('ä', i)"),
-            ("id char(20) primary key", "md5(i)"),
+            ("id char(32) primary key", "md5(i)"),
             ("id binary(16) primary key", "unhex(md5(i))"),
             ("id varbinary(16) primary key", "concat(unhex('ff00'), i)"),
             ("id uuid primary key", "uuid()"),
@@ -63,7 +69,10 @@ fn tables(kind: Kind) -> Vec<(&'static str, &'static str)> {
             ("id blob primary key; without rowid", "cast('b' || i as blob)"),
             ("a text, b integer, primary key (a, b); without rowid", "'g' || i % 3, i"),
             ("a integer, b integer, c integer, primary key (a, b, c); strict", "i % 3, i % 5, i"),
-            ("id not null primary key", "case i % 4 when 0 then i when 1 then 't' || i when 2 then cast('b' || i as blob) else i + 0.1 end"),
+            (
+                "id not null primary key",
+                "case i % 4 when 0 then i when 1 then 't' || i when 2 then cast('b' || i as blob) else i + 0.1 end",
+            ),
             ("id integer not null unique", "i"),
             ("\"Quoted \"\"id\" integer not null primary key", "i"),
         ],
@@ -86,12 +95,22 @@ async fn fill(bench: &Bench) -> usize {
     let tables = tables(kind);
     for (at, (key, values)) in tables.iter().enumerate() {
         let (key, kind_of_table) = key.split_once("; ").unwrap_or((key, ""));
-        db.sql(&format!("create table t{at} (n integer not null default 0, {key}) {kind_of_table}")).await.unwrap_or_else(|error| panic!("{key}: {error}"));
-        let columns = if key.contains("c int") { 3 } else if key.contains("b int") { 2 } else { 1 };
+        db.sql(&format!("create table t{at} (n integer not null default 0, {key}) {kind_of_table}"))
+            .await
+            .unwrap_or_else(|error| panic!("{key}: {error}"));
+        let columns = if key.contains("c int") {
+            3
+        } else if key.contains("b int") {
+            2
+        } else {
+            1
+        };
         let names = names(&mut db, kind, at, columns).await;
         let insert = format!("insert into t{at} ({names}) select {values} from {}", series(kind, COUNT));
         db.sql(&insert).await.unwrap_or_else(|error| panic!("{insert}: {error}"));
-        steps.push_str(&format!("[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t{at}\", set = \"n = n + 1\" }}\n"));
+        steps.push_str(&format!(
+            "[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t{at}\", set = \"n = n + 1\" }}\n"
+        ));
     }
     if kind != Kind::Sqlite {
         let parts = if kind == Kind::Postgres { "partition of" } else { "" };
@@ -103,8 +122,12 @@ async fn fill(bench: &Bench) -> usize {
             db.sql(&format!("create table t{at} (id integer, day integer, n integer not null default 0, primary key (id, day)) \
                              partition by range (day) (partition a values less than (450), partition b values less than maxvalue)")).await.unwrap();
         }
-        db.sql(&format!("insert into t{at} (id, day) select i, (i * 7) % 900 from {}", series(kind, COUNT))).await.unwrap();
-        steps.push_str(&format!("[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t{at}\", set = \"n = n + 1\" }}\n"));
+        db.sql(&format!("insert into t{at} (id, day) select i, (i * 7) % 900 from {}", series(kind, COUNT)))
+            .await
+            .unwrap();
+        steps.push_str(&format!(
+            "[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t{at}\", set = \"n = n + 1\" }}\n"
+        ));
     }
     bench.write("1_all.toml", &steps);
     tables.len() + usize::from(kind != Kind::Sqlite)
@@ -113,9 +136,15 @@ async fn fill(bench: &Bench) -> usize {
 /// The first columns of a table, quoted.
 async fn names(db: &mut dunlin_testkit::scratch::Connection, kind: Kind, at: usize, count: usize) -> String {
     let sql = match kind {
-        Kind::Postgres => format!("select quote_ident(attname) from pg_attribute where attrelid = 't{at}'::regclass and attnum > 1 order by attnum limit {count}"),
-        Kind::Mysql => format!("select concat('`', replace(column_name, '`', '``'), '`') from information_schema.columns where table_schema = database() and table_name = 't{at}' and ordinal_position > 1 order by ordinal_position limit {count}"),
-        _ => format!("select '\"' || replace(name, '\"', '\"\"') || '\"' from pragma_table_info('t{at}') where cid > 0 order by cid limit {count}"),
+        Kind::Postgres => format!(
+            "select quote_ident(attname) from pg_attribute where attrelid = 't{at}'::regclass and attnum > 1 order by attnum limit {count}"
+        ),
+        Kind::Mysql => format!(
+            "select concat('`', replace(column_name, '`', '``'), '`') from information_schema.columns where table_schema = database() and table_name = 't{at}' and ordinal_position > 1 order by ordinal_position limit {count}"
+        ),
+        _ => format!(
+            "select '\"' || replace(name, '\"', '\"\"') || '\"' from pragma_table_info('t{at}') where cid > 0 order by cid limit {count}"
+        ),
     };
     let rows = db.rows(&sql).await.unwrap();
     rows.into_iter().map(|mut row| row.remove(0).unwrap()).collect::<Vec<_>>().join(", ")
@@ -148,31 +177,69 @@ async fn two_workers_share_every_kind_of_key(kind: Kind) {
 async fn what_is_no_key_is_refused_with_what_to_add(kind: Kind) {
     let float = if kind == Kind::Mysql { "double" } else { "double precision" };
     let mut cases = vec![
-        ("create table t (id integer, n integer)".to_owned(), "", vec!["neither a primary key nor a unique one", "add a primary key"]),
+        (
+            "create table t (id integer, n integer)".to_owned(),
+            "",
+            vec!["neither a primary key nor a unique one", "add a primary key"],
+        ),
         ("create table t (id integer unique, n integer)".to_owned(), "", vec!["id may be NULL", "NOT NULL"]),
-        (format!("create table t (id {float} not null primary key, n integer)"), "", vec!["a float, which is not kept exactly"]),
-        ("create table t (id integer primary key, m integer not null, n integer)".to_owned(), ", key = \"m\"", vec!["no index starts with m", "create index"]),
-        ("create table t (id integer primary key, n integer not null unique)".to_owned(), ", key = \"n\"", vec!["cannot be set", "name another `key`"]),
+        (
+            format!("create table t (id {float} not null primary key, n integer)"),
+            "",
+            vec!["a float, which is not kept exactly"],
+        ),
+        (
+            "create table t (id integer primary key, m integer not null, n integer)".to_owned(),
+            ", key = \"m\"",
+            vec!["no index starts with m", "create index"],
+        ),
+        (
+            "create table t (id integer primary key, n integer not null unique)".to_owned(),
+            ", key = \"n\"",
+            vec!["cannot be set", "name another `key`"],
+        ),
         ("create table u (id integer primary key, n integer)".to_owned(), "", vec!["there is no table t"]),
     ];
     match kind {
         Kind::Postgres => {
-            cases.push(("create type mood as enum ('a', 'b'); create table t (id mood primary key, n integer)".to_owned(), "", vec!["an enum, whose order may be changed"]));
+            cases.push((
+                "create type mood as enum ('a', 'b'); create table t (id mood primary key, n integer)"
+                    .to_owned(),
+                "",
+                vec!["an enum, whose order may be changed"],
+            ));
             cases.push(("create table t (id jsonb primary key, n integer)".to_owned(), "", vec!["JSON"]));
         }
         Kind::Mysql => {
-            cases.push(("create table t (id enum('a', 'b') primary key, n integer)".to_owned(), "", vec!["of the type enum"]));
-            cases.push(("create table t (id varchar(50), n integer, unique (id(10)))".to_owned(), "", vec!["a part of a column"]));
+            cases.push((
+                "create table t (id enum('a', 'b') primary key, n integer)".to_owned(),
+                "",
+                vec!["of the type enum"],
+            ));
+            cases.push((
+                "create table t (id varchar(50), n integer, unique (id(10)))".to_owned(),
+                "",
+                vec!["a part of a column"],
+            ));
         }
         _ => {
             // SQLite lets NULLs into such a primary key.
-            cases.push(("create table t (id text primary key, n integer)".to_owned(), "", vec!["id may be NULL", "rowid"]));
+            cases.push((
+                "create table t (id text primary key, n integer)".to_owned(),
+                "",
+                vec!["id may be NULL", "rowid"],
+            ));
         }
     }
     for (table, key, words) in cases {
         let bench = Bench::new(kind).await;
         bench.db.sql(&table).await;
-        bench.write("1_n.toml", &format!("[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t\", set = {{ n = \"1\" }}{key} }}\n"));
+        bench.write(
+            "1_n.toml",
+            &format!(
+                "[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t\", set = {{ n = \"1\" }}{key} }}\n"
+            ),
+        );
         let run = bench.run("up");
         assert_ne!(run.code, Some(0), "{table}");
         says(&run, &words);

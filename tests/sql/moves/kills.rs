@@ -92,7 +92,11 @@ async fn a_connection_cut_at_any_request_changes_each_row_once(kind: Kind) {
             let mut cut = command(&bench, "up", SMALL, None);
             let arguments: Vec<_> = cut.get_args().map(std::ffi::OsStr::to_owned).collect();
             let mut through = std::process::Command::new(cut.get_program());
-            through.arg(&arguments[0]).arg(proxy.url.expose()).arg(&arguments[2]).env("DUNLIN_TEST_PACE", SMALL);
+            through
+                .arg(&arguments[0])
+                .arg(proxy.url.expose())
+                .arg(&arguments[2])
+                .env("DUNLIN_TEST_PACE", SMALL);
             process::run(&mut through);
             is_whole &= proxy.cuts() == cuts;
             process::run(&mut cut).expect_code(0);

@@ -10,10 +10,10 @@ use super::{Lane, Place, TARGET, Walk, fault};
 use crate::blocker::{self, Eye, Waiting};
 use crate::clause::Clause;
 use crate::conn::{Conn, Param};
-use crate::light::{Kept, Light};
 use crate::courtesy::Courtesy;
 use crate::dialect::Dialect;
 use crate::keyset::{Key, Value, Values};
+use crate::light::{Kept, Light};
 use crate::moves::Move;
 use crate::moves::render::{End, Stretch};
 use crate::session::Session;
@@ -86,10 +86,11 @@ pub(super) async fn bout(
         hands.push((other, number.map_or(Waiting::Holder(*token), Waiting::Connection)));
     }
     let (count, mut courtesy) = (hands.len(), Some(&mut walk.courtesy));
-    let workers = hands.into_iter().zip(&mut walk.sizers).enumerate().map(|(index, ((conn, waiting), sizer))| {
-        let hand = Hand { conn, waiting, sizer, courtesy: courtesy.take() };
-        crew.work_on(hand, (index, count))
-    });
+    let workers =
+        hands.into_iter().zip(&mut walk.sizers).enumerate().map(|(index, ((conn, waiting), sizer))| {
+            let hand = Hand { conn, waiting, sizer, courtesy: courtesy.take() };
+            crew.work_on(hand, (index, count))
+        });
     // Nobody is dropped in the middle of a chunk: all come to their end.
     let mut ends: Vec<Error> = join_all(workers).await.into_iter().filter_map(Result::err).collect();
     ends.sort_by_key(|error| error.temporary);
@@ -108,7 +109,9 @@ impl Crew<'_> {
                 let mut book = self.book.lock().await;
                 let lanes = book.position.place.lanes.iter().enumerate();
                 let mine = lanes.filter(|(at, lane)| at % count == index && !lane.is_done());
-                let Some((at, lane)) = mine.map(|(at, lane)| (at, lane.clone())).next() else { return Ok(()) };
+                let Some((at, lane)) = mine.map(|(at, lane)| (at, lane.clone())).next() else {
+                    return Ok(());
+                };
                 let size = u64::from(hand.sizer.size()).min(book.left);
                 if book.is_closed || size == 0 {
                     return Ok(());
@@ -140,7 +143,8 @@ impl Crew<'_> {
         let took = began.elapsed();
         let target = self.work.pace.target.unwrap_or(TARGET);
         let is_chosen = is_full && *size == hand.sizer.size();
-        let Some(courtesy) = hand.courtesy.as_deref_mut().filter(|_| self.key.dialect == Dialect::Sqlite) else {
+        let Some(courtesy) = hand.courtesy.as_deref_mut().filter(|_| self.key.dialect == Dialect::Sqlite)
+        else {
             if is_chosen {
                 hand.sizer.learn(took, target);
             }
@@ -157,11 +161,23 @@ impl Crew<'_> {
         (at, lane, size): (usize, &Lane, u32),
     ) -> Result<bool, fault::Failed> {
         let begin = self.opening();
-        hand.conn.execute(&begin).await.map_err(|failure| self.fail(&failure, "cannot begin a transaction"))?;
-        let eye = Eye { target: &self.store.target, tables: self.tables, waiting: hand.waiting, patience: PATIENCE };
+        hand.conn
+            .execute(&begin)
+            .await
+            .map_err(|failure| self.fail(&failure, "cannot begin a transaction"))?;
+        let eye = Eye {
+            target: &self.store.target,
+            tables: self.tables,
+            waiting: hand.waiting,
+            patience: PATIENCE,
+        };
         let (changed, blocker) = eye.on(self.change(hand.conn, lane, size)).await;
         let written = match changed {
-            Ok(chunk) => self.record(hand.conn, at, lane, &chunk).await.map(|()| chunk.bound.is_some()).map_err(Into::into),
+            Ok(chunk) => self
+                .record(hand.conn, at, lane, &chunk)
+                .await
+                .map(|()| chunk.bound.is_some())
+                .map_err(Into::into),
             Err(failure) => Err(self.failed(failure, blocker)),
         };
         if written.is_err() {
@@ -188,7 +204,9 @@ impl Crew<'_> {
 
     async fn change(&self, conn: &mut Conn, lane: &Lane, size: u32) -> sqlx::Result<Chunk> {
         let (key, op) = (self.key, self.op);
-        let count = |cell: &crate::conn::Cell| cell.int().and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
+        let count = |cell: &crate::conn::Cell| {
+            cell.int().and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
+        };
         let stretch = Stretch { key, after: lane.at.as_deref(), end: End::Found(&lane.to) };
         let mut clause = Clause::new(key.dialect);
         if key.dialect == Dialect::Postgres {
@@ -215,7 +233,12 @@ impl Crew<'_> {
     }
 
     /// The key of the row with this number, counted from where a lane stands.
-    pub(super) async fn bound(&self, conn: &mut Conn, lane: &Lane, size: u32) -> sqlx::Result<Option<Values>> {
+    pub(super) async fn bound(
+        &self,
+        conn: &mut Conn,
+        lane: &Lane,
+        size: u32,
+    ) -> sqlx::Result<Option<Values>> {
         let stretch = Stretch { key: self.key, after: lane.at.as_deref(), end: End::At(&lane.to) };
         let mut clause = Clause::new(self.key.dialect);
         stretch.bound(&mut clause, &self.op.rows, &self.key.read(), size);
@@ -232,6 +255,7 @@ impl Crew<'_> {
         let mut position = book.position.clone();
         position.scanned += chunk.scanned;
         let end = chunk.bound.clone().unwrap_or_else(|| lane.to.clone());
+        position.near = self.key.describe(&end);
         position.place.lanes[at].at = Some(end);
         let changed = book.changed + chunk.changed;
         let record = self.work.partly(position.checkpoint(), changed);
@@ -268,4 +292,3 @@ impl Crew<'_> {
 fn stale() -> Error {
     Error::new(ErrorKind::Statement, "the position moved on while a chunk was under way").temporary()
 }
-

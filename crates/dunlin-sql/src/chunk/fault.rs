@@ -49,7 +49,10 @@ pub(super) async fn explain(
     let table = &crew.op.rows.table.name;
     let stays = match &lane.at {
         Some(at) => {
-            format!("the rows of {table} up to {} are done and recorded; the rest is as it was", crew.key.describe(at))
+            format!(
+                "the rows of {table} up to {} are done and recorded; the rest is as it was",
+                crew.key.describe(at)
+            )
         }
         None => format!("nothing of it: no row of {table} was changed"),
     };

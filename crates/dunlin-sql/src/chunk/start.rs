@@ -17,12 +17,18 @@ pub(super) fn check(op: &Move, key: &Key) -> Result<()> {
     let names = key.names();
     let is_key = |column: &&String| names.iter().any(|name| name.eq_ignore_ascii_case(column));
     let Some(column) = set.iter().map(|(column, _)| column).find(is_key) else { return Ok(()) };
-    let message = format!("{column} is what the rows of {} are gone through by, and cannot be set", op.rows.table.name);
+    let message =
+        format!("{column} is what the rows of {} are gone through by, and cannot be set", op.rows.table.name);
     Err(Error::new(ErrorKind::Unsupported, message).help("nothing was changed; name another `key`"))
 }
 
 /// From the first row to what is the last one now.
-pub(super) async fn fresh(session: &mut Session, op: &Move, work: &Work<'_>, key: &Key) -> Result<Position<Place>> {
+pub(super) async fn fresh(
+    session: &mut Session,
+    op: &Move,
+    work: &Work<'_>,
+    key: &Key,
+) -> Result<Position<Place>> {
     let failed = |session: &Session, failure| session.fail(&failure, "cannot read the key");
     let last = match last(&mut session.conn, &op.rows.table, key).await {
         Ok(last) => last,
@@ -104,7 +110,13 @@ pub(crate) async fn estimate(conn: &mut Conn, table: &Name, key: &Key) -> sqlx::
 }
 
 /// The keys that part a table into about equal shares.
-async fn cuts(conn: &mut Conn, table: &Name, key: &Key, jobs: u64, total: Option<u64>) -> sqlx::Result<Vec<Values>> {
+async fn cuts(
+    conn: &mut Conn,
+    table: &Name,
+    key: &Key,
+    jobs: u64,
+    total: Option<u64>,
+) -> sqlx::Result<Vec<Values>> {
     let total = total.unwrap_or_default();
     if jobs < 2 || total < 2 * jobs || key.dialect == Dialect::Sqlite {
         return Ok(Vec::new());
@@ -116,7 +128,13 @@ async fn cuts(conn: &mut Conn, table: &Name, key: &Key, jobs: u64, total: Option
 }
 
 /// Out of some pages of the table (PostgreSQL).
-async fn sampled(conn: &mut Conn, table: &Name, key: &Key, jobs: u64, total: u64) -> sqlx::Result<Vec<Values>> {
+async fn sampled(
+    conn: &mut Conn,
+    table: &Name,
+    key: &Key,
+    jobs: u64,
+    total: u64,
+) -> sqlx::Result<Vec<Values>> {
     // Some thousand keys tell the shares well enough; the percentage is a number of ours.
     let hundredths = (5_000 * 10_000 / total.max(1)).clamp(1, 10_000);
     let (names, whole) = (key.order(""), table.quoted(key.dialect));
@@ -131,12 +149,23 @@ async fn sampled(conn: &mut Conn, table: &Name, key: &Key, jobs: u64, total: u64
 }
 
 /// By counting along the index.
-async fn walked(conn: &mut Conn, table: &Name, key: &Key, jobs: u64, total: u64) -> sqlx::Result<Vec<Values>> {
+async fn walked(
+    conn: &mut Conn,
+    table: &Name,
+    key: &Key,
+    jobs: u64,
+    total: u64,
+) -> sqlx::Result<Vec<Values>> {
     let mut found: Vec<Values> = Vec::new();
     for _ in 1..jobs {
         let after: Option<&[Value]> = found.last().map(Vec::as_slice);
         let mut clause = Clause::new(key.dialect);
-        clause.push(&format!("select {} from {}{} where ", key.read(), table.quoted(key.dialect), key.hint()));
+        clause.push(&format!(
+            "select {} from {}{} where ",
+            key.read(),
+            table.quoted(key.dialect),
+            key.hint()
+        ));
         key.range(&mut clause, after, None);
         let share = clause.mark("share", i64::try_from(total / jobs).unwrap_or(i64::MAX).into());
         clause.push(&format!(" order by {} limit 1 offset {share}", key.order("")));

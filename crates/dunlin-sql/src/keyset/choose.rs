@@ -35,7 +35,12 @@ pub(super) struct Listing {
 }
 
 /// Finds the key of a table.
-pub(crate) async fn find(conn: &mut Conn, table: &Name, wanted: Option<&[String]>, url: &StoreUrl) -> Result<Key> {
+pub(crate) async fn find(
+    conn: &mut Conn,
+    table: &Name,
+    wanted: Option<&[String]>,
+    url: &StoreUrl,
+) -> Result<Key> {
     let dialect = conn.dialect();
     let listing = match dialect {
         Dialect::Postgres => postgres::list(conn, table).await,
@@ -65,14 +70,18 @@ fn named(dialect: Dialect, table: &Name, listing: &Listing, names: &[String]) ->
         Dialect::MySql | Dialect::Sqlite => part.name.eq_ignore_ascii_case(name),
     };
     let leads = |index: &&Index| {
-        index.columns.len() >= names.len() && index.columns.iter().zip(names).all(|(part, name)| is_same(part, name))
+        index.columns.len() >= names.len()
+            && index.columns.iter().zip(names).all(|(part, name)| is_same(part, name))
     };
     let list = names.join(", ");
     let Some(index) = listing.indexes.iter().find(leads) else {
         return Err(refused(
             table,
             &format!("no index starts with {list}, so that every chunk would read the whole table"),
-            &format!("create one in an earlier step, or leave `key` out: create index on {} ({list})", table.name),
+            &format!(
+                "create one in an earlier step, or leave `key` out: create index on {} ({list})",
+                table.name
+            ),
         ));
     };
     let fault = fault(&index.columns[..names.len()]);
@@ -91,7 +100,11 @@ fn own(dialect: Dialect, table: &Name, listing: &Listing) -> Result<Key> {
             Some(why) => whys.push(why),
         }
     }
-    let why = if whys.is_empty() { "it has neither a primary key nor a unique one".to_owned() } else { whys.join("; ") };
+    let why = if whys.is_empty() {
+        "it has neither a primary key nor a unique one".to_owned()
+    } else {
+        whys.join("; ")
+    };
     let help = match dialect {
         Dialect::Sqlite => {
             "add a primary key, or a unique index over columns that are NOT NULL; or write `key = \"rowid\"` if no VACUUM runs meanwhile"
@@ -106,7 +119,9 @@ fn own(dialect: Dialect, table: &Name, listing: &Listing) -> Result<Key> {
 /// Why these columns are no key.
 fn fault(columns: &[Part]) -> Option<String> {
     columns.iter().find_map(|part| match &part.form {
-        _ if part.name.is_empty() => Some("a unique index is over an expression or a part of a column".to_owned()),
+        _ if part.name.is_empty() => {
+            Some("a unique index is over an expression or a part of a column".to_owned())
+        }
         Err(why) => Some(format!("its key column {} is {why}", part.name)),
         Ok(_) if part.is_nullable => Some(format!("its key column {} may be NULL", part.name)),
         Ok(_) => None,

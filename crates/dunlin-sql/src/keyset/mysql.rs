@@ -41,7 +41,9 @@ fn part(row: &[Cell], zone: &str) -> Part {
 fn form(kind: &str, full: &str, (digits, scale): (&Cell, &Cell), zone: &str) -> Result<Form, String> {
     let cast = |kind: &str| Ok(Form::Cast(kind.to_owned()));
     match kind {
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year" if full.contains("unsigned") || kind == "year" => {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year"
+            if full.contains("unsigned") || kind == "year" =>
+        {
             cast("unsigned")
         }
         "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => cast("signed"),
@@ -49,7 +51,9 @@ fn form(kind: &str, full: &str, (digits, scale): (&Cell, &Cell), zone: &str) -> 
             let (digits, scale) = (digits.int().unwrap_or(65), scale.int().unwrap_or(0));
             cast(&format!("decimal({digits}, {scale})"))
         }
-        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "uuid" | "inet4" | "inet6" => Ok(Form::Plain),
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "uuid" | "inet4" | "inet6" => {
+            Ok(Form::Plain)
+        }
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Ok(Form::Hex),
         "date" => cast("date"),
         "datetime" => cast("datetime(6)"),

@@ -20,7 +20,8 @@ const INDEXES: &str = "select i.indexrelid::bigint, i.indisprimary::int::bigint,
 
 pub(super) async fn list(conn: &mut Conn, table: &Name) -> sqlx::Result<Listing> {
     let name = table.quoted(Dialect::Postgres);
-    let kind = "select relkind::text from pg_class where oid = to_regclass($1) and relkind in ('r', 'p', 'f')";
+    let kind =
+        "select relkind::text from pg_class where oid = to_regclass($1) and relkind in ('r', 'p', 'f')";
     let exists = conn.cell(kind, &[name.as_str().into()]).await?.text().is_some();
     let mut listing = Listing { exists, indexes: Vec::new() };
     let mut last = None;
@@ -48,8 +49,10 @@ fn part(row: &[Cell]) -> Part {
 
 fn form(full: &str, base: &str, sort: &str) -> Result<Form, String> {
     match base {
-        "int2" | "int4" | "int8" | "numeric" | "text" | "varchar" | "bpchar" | "name" | "citext" | "uuid" | "bool"
-        | "bytea" | "inet" | "cidr" | "macaddr" | "macaddr8" | "oid" | "timetz" => Ok(Form::Cast(full.to_owned())),
+        "int2" | "int4" | "int8" | "numeric" | "text" | "varchar" | "bpchar" | "name" | "citext" | "uuid"
+        | "bool" | "bytea" | "inet" | "cidr" | "macaddr" | "macaddr8" | "oid" | "timetz" => {
+            Ok(Form::Cast(full.to_owned()))
+        }
         "date" | "time" | "timestamp" | "timestamptz" => Ok(Form::Iso(full.to_owned())),
         "float4" | "float8" => Err("a float, which is not kept exactly".to_owned()),
         "jsonb" | "json" => Err("JSON, whose order nobody relies on".to_owned()),

@@ -40,7 +40,9 @@ pub(super) async fn list(conn: &mut Conn, table: &Name) -> sqlx::Result<Listing>
         columns: vec![Part { name: name.to_owned(), is_nullable: false, form: Ok(Form::Typed) }],
     };
     // A primary key without an index of its own is the rowid under another name.
-    if let ([only], true, false) = (&key[..], has_rowid, indexes.iter().any(|(_, is_primary, ..)| *is_primary)) {
+    if let ([only], true, false) =
+        (&key[..], has_rowid, indexes.iter().any(|(_, is_primary, ..)| *is_primary))
+    {
         listed.push(rowid(&only.name, true));
     }
     indexes.sort_by_key(|(_, is_primary, is_unique, columns)| (!is_primary, !is_unique, columns.len()));
@@ -81,10 +83,13 @@ async fn indexes(conn: &mut Conn, (table, schema): (&str, &str)) -> sqlx::Result
                join pragma_index_xinfo(l.name, ?2) x where l.partial = 0 and x.key = 1 order by l.seq, x.seqno";
     let mut found: Vec<Found> = Vec::new();
     for row in conn.rows(sql, &[table.into(), schema.into()]).await? {
-        let (name, column) = (row[0].text().unwrap_or_default(), row[3].text().unwrap_or_default().to_owned());
+        let (name, column) =
+            (row[0].text().unwrap_or_default(), row[3].text().unwrap_or_default().to_owned());
         match found.last_mut().filter(|(known, ..)| known == name) {
             Some((.., columns)) => columns.push(column),
-            None => found.push((name.to_owned(), row[1].int() == Some(1), row[2].int() == Some(1), vec![column])),
+            None => {
+                found.push((name.to_owned(), row[1].int() == Some(1), row[2].int() == Some(1), vec![column]))
+            }
         }
     }
     Ok(found)

@@ -15,7 +15,7 @@ pub(crate) fn decode(dialect: Dialect, phase: Phase, field: &Field<'_>) -> Resul
     let mut reader = Reader { dialect, faults: Vec::new() };
     if phase == Phase::Verify {
         reader.faults.push(
-            Diagnostic::error("not-a-query", format!("`{}` does more than look", field.name))
+            Diagnostic::error("verify-writes", format!("`{}` does more than look", field.name))
                 .at(field.value.span, "changes rows")
                 .help("write it under `[[backfill]]`; verify steps take `none`, `same` and `sql`"),
         );
@@ -50,8 +50,10 @@ impl Reader {
         let (set, rows) = (set?, rows?);
         let in_key = |column: &String| rows.key.as_ref().is_some_and(|key| key.contains(column));
         if let Some((column, expr)) = set.iter().find(|(column, _)| in_key(column)) {
-            let fault = Diagnostic::error("key-changes", format!("`{column}` is what the rows are gone through by"));
-            let fault = fault.help("a row that moves on under the cursor would be met twice: name another `key`");
+            let fault =
+                Diagnostic::error("key-changes", format!("`{column}` is what the rows are gone through by"));
+            let fault =
+                fault.help("a row that moves on under the cursor would be met twice: name another `key`");
             self.faults.push(match expr.span {
                 Some(span) => fault.at(span, "cannot be set"),
                 None => fault,
@@ -104,12 +106,15 @@ impl Reader {
     }
 
     fn key(&mut self, node: &Node) -> Option<Vec<String>> {
-        let nodes = if let Value::Array(items) = &node.value { items.as_slice() } else { std::slice::from_ref(node) };
+        let nodes =
+            if let Value::Array(items) = &node.value { items.as_slice() } else { std::slice::from_ref(node) };
         if nodes.is_empty() {
-            self.faults.push(Diagnostic::error("missing-key", "a key has a column").at(node.span, "names none"));
+            self.faults
+                .push(Diagnostic::error("missing-key", "a key has a column").at(node.span, "names none"));
         }
         let dialect = self.dialect;
-        let columns = nodes.iter().map(|node| node.text().and_then(|text| expr::column(dialect, text, node.span)));
+        let columns =
+            nodes.iter().map(|node| node.text().and_then(|text| expr::column(dialect, text, node.span)));
         let columns: Vec<_> = columns.collect();
         columns.into_iter().map(|column| self.keep(column)).collect()
     }
@@ -143,7 +148,8 @@ impl Reader {
     fn existing(&mut self, node: &Node) -> Option<bool> {
         let word = self.keep(node.text())?;
         if !matches!(word, "fail" | "skip") {
-            let fault = Diagnostic::error("wrong-value", format!("`{word}` is nothing to do with rows that exist"));
+            let fault =
+                Diagnostic::error("wrong-value", format!("`{word}` is nothing to do with rows that exist"));
             self.faults.push(fault.at(node.span, "not known").help("`\"fail\"` or `\"skip\"`"));
         }
         Some(word == "skip")

@@ -43,7 +43,9 @@ impl Expr {
                 _ if !token.is_closed => return Err(fault(at(token.start, token.end), "never ends")),
                 (Kind::Symbol, "(") => depth += 1,
                 (Kind::Symbol, ")") => depth -= 1,
-                (Kind::Symbol, ";") => return Err(fault(at(token.start, token.end), "a statement ends here")),
+                (Kind::Symbol, ";") => {
+                    return Err(fault(at(token.start, token.end), "a statement ends here"));
+                }
                 _ => {}
             }
             if depth < 0 {

@@ -66,7 +66,11 @@ impl Stretch<'_> {
 
     /// Counts the rows.
     pub(crate) fn count(&self, clause: &mut Clause, rows: &Rows) {
-        clause.push(&format!("select count(*) from {}{}", rows.table.quoted(clause.dialect), self.key.hint()));
+        clause.push(&format!(
+            "select count(*) from {}{}",
+            rows.table.quoted(clause.dialect),
+            self.key.hint()
+        ));
         let whole = Self { end: End::At(self.end.values()), ..*self };
         whole.condition(clause, None);
     }
@@ -84,7 +88,10 @@ impl Stretch<'_> {
                 let columns: Vec<String> = values.iter().map(|(column, _)| dialect.quote(column)).collect();
                 let exprs: Vec<String> = values.iter().map(|(_, expr)| expr.sql()).collect();
                 let (into, columns, exprs) = (into.quoted(dialect), columns.join(", "), exprs.join(", "));
-                clause.push(&format!("insert into {into} ({columns}) select {exprs} from {table}{}", self.key.hint()));
+                clause.push(&format!(
+                    "insert into {into} ({columns}) select {exprs} from {table}{}",
+                    self.key.hint()
+                ));
             }
             Verb::Delete => {
                 clause.push(&format!("delete from {table}"));
