@@ -49,7 +49,7 @@ class Sql:
             phase = "backfill" if part == "move" else "verify"
             directory = self.folder / part
             directory.mkdir(parents=True)
-            (directory / f"1_{part}.toml").write_text(f"[[{phase}]]\nstore = \"default\"\n{op % EXPR[name]}\n")
+            (directory / f"1_{part}.toml").write_text(f"[[{phase}]]\nstore = \"app\"\n{op % EXPR[name]}\n")
         return self
 
     def __exit__(self, *_):

@@ -136,6 +136,7 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Adva
     };
     let key = keyset::find(&mut session.conn, &op.rows.table, wanted.as_deref(), &url).await?;
     start::check(op, &key)?;
+    start::check_engine(session, op).await?;
     let position = match start {
         Start::On(position) => position,
         Start::Fresh => start::fresh(session, op, work, &key).await?,

@@ -153,3 +153,6 @@ impl CoreOp for Move {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

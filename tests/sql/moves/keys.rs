@@ -11,75 +11,80 @@ over!([postgres, mysql, sqlite]
 );
 over!([postgres, mysql] two_workers_share_every_kind_of_key);
 
-/// Tables, each with the columns of its key, what else it has, and the key over `i`.
-fn tables(kind: Kind) -> Vec<(&'static str, &'static str)> {
+/// Tables: the columns of the key, what the table is after a `;`, and the key over `i`.
+const POSTGRES: &[(&str, &str)] = &[
+    ("id integer primary key", "i - 700"),
+    ("id bigint primary key", "i::bigint * 7000003"),
+    ("id numeric(30, 10) primary key", "i / 7.0"),
+    ("id text collate \"C\" primary key", "chr(64 + i % 60) || i"),
+    ("id text primary key", "md5(i::text) || 'äß' || i"),
+    ("id varchar(40) primary key", "repeat('x', i % 5) || i"),
+    ("id char(10) primary key", "i"),
+    ("id uuid primary key", "md5(i::text)::uuid"),
+    ("id date primary key", "date '0044-03-15 BC' + i * 400"),
+    ("id timestamp primary key", "timestamp '2020-01-01' + i * interval '1 hour 0.000001 s'"),
+    ("id timestamptz primary key", "timestamptz '2020-10-25 00:00+00' + i * interval '7 minutes'"),
+    ("id time primary key", "time '00:00' + i * interval '20.5 s'"),
+    ("id bytea primary key", "decode(md5(i::text), 'hex')"),
+    ("id inet primary key", "'10.0.0.0'::inet + i"),
+    ("id positive primary key", "i"),
+    ("id integer not null unique", "i"),
+    ("a boolean, b integer, primary key (a, b)", "i % 2 = 0, i"),
+    ("a text, b integer, primary key (a, b)", "'g' || i % 3, i"),
+    ("a integer, b integer, c integer, primary key (a, b, c)", "i % 3, i % 5, i"),
+    ("\"Quoted \"\"id\" integer primary key", "i"),
+];
+
+const MYSQL: &[(&str, &str)] = &[
+    ("id int primary key", "cast(i as signed) - 700"),
+    ("id bigint unsigned primary key", "18446744073709551615 - i * 7000003"),
+    ("id decimal(30, 10) primary key", "i / 7"),
+    ("id varchar(60) collate utf8mb4_general_ci primary key", "concat(char(64 + i mod 26 using utf8mb4), i)"),
+    ("id varchar(60) collate utf8mb4_bin primary key", "concat(char(60 + i mod 60 using utf8mb4), 'äß', i)"),
+    ("id varchar(60) character set latin1 primary key", "concat('ä', i)"),
+    ("id char(32) primary key", "md5(i)"),
+    ("id binary(16) primary key", "unhex(md5(i))"),
+    ("id varbinary(16) primary key", "concat(unhex('ff00'), i)"),
+    ("id uuid primary key", "uuid()"),
+    ("id date primary key", "date_add('1000-01-01', interval i day)"),
+    ("id datetime(6) primary key", "date_add('2020-01-01', interval i * 7000003 microsecond)"),
+    ("id time(3) primary key", "sec_to_time(i * 20.5)"),
+    ("id int not null unique", "i"),
+    ("a varchar(20), b int, primary key (a, b)", "concat('g', i mod 3), i"),
+    ("a int, b int, c int, primary key (a, b, c)", "i mod 3, i mod 5, i"),
+    ("`Quoted ``id` int primary key", "i"),
+];
+
+const SQLITE: &[(&str, &str)] = &[
+    ("id integer primary key", "i - 700"),
+    ("id bigint not null primary key", "i * 7000003"),
+    ("id text not null primary key", "char(64 + i % 60) || 'äß' || i"),
+    ("id text not null collate nocase primary key", "char(64 + i % 26) || i"),
+    ("id blob primary key; without rowid", "cast('b' || i as blob)"),
+    ("a text, b integer, primary key (a, b); without rowid", "'g' || i % 3, i"),
+    ("a integer, b integer, c integer, primary key (a, b, c); strict", "i % 3, i % 5, i"),
+    (
+        "id not null primary key",
+        "case i % 4 when 0 then i when 1 then 't' || i when 2 then cast('b' || i as blob) else i + 0.1 end",
+    ),
+    ("id integer not null unique", "i"),
+    ("\"Quoted \"\"id\" integer not null primary key", "i"),
+];
+
+fn tables(kind: Kind) -> &'static [(&'static str, &'static str)] {
     match kind {
-        Kind::Postgres => vec![
-            ("id integer primary key", "i - 700"),
-            ("id bigint primary key", "i::bigint * 7000003"),
-            ("id numeric(30, 10) primary key", "i / 7.0"),
-            ("id text collate \"C\" primary key", "chr(64 + i % 60) || i"),
-            ("id text primary key", "md5(i::text) || 'äß' || i"),
-            ("id varchar(40) primary key", "repeat('x', i % 5) || i"),
-            ("id char(10) primary key", "i"),
-            ("id uuid primary key", "md5(i::text)::uuid"),
-            ("id date primary key", "date '0044-03-15 BC' + i * 400"),
-            ("id timestamp primary key", "timestamp '2020-01-01' + i * interval '1 hour 0.000001 s'"),
-            ("id timestamptz primary key", "timestamptz '2020-10-25 00:00+00' + i * interval '7 minutes'"),
-            ("id time primary key", "time '00:00' + i * interval '20.5 s'"),
-            ("id bytea primary key", "decode(md5(i::text), 'hex')"),
-            ("id inet primary key", "'10.0.0.0'::inet + i"),
-            ("id positive primary key", "i"),
-            ("id integer not null unique", "i"),
-            ("a boolean, b integer, primary key (a, b)", "i % 2 = 0, i"),
-            ("a text, b integer, primary key (a, b)", "'g' || i % 3, i"),
-            ("a integer, b integer, c integer, primary key (a, b, c)", "i % 3, i % 5, i"),
-            ("\"Quoted \"\"id\" integer primary key", "i"),
-        ],
-        Kind::Mysql => vec![
-            ("id int primary key", "cast(i as signed) - 700"),
-            ("id bigint unsigned primary key", "18446744073709551615 - i * 7000003"),
-            ("id decimal(30, 10) primary key", "i / 7"),
-            (
-                "id varchar(60) collate utf8mb4_general_ci primary key",
-                "concat(char(64 + i mod 26 using utf8mb4), i)",
-            ),
-            (
-                "id varchar(60) collate utf8mb4_bin primary key",
-                "concat(char(60 + i mod 60 using utf8mb4), 'äß', i)",
-            ),
-            ("id varchar(60) character set latin1 primary key", "concat('ä', i)"),
-            ("id char(32) primary key", "md5(i)"),
-            ("id binary(16) primary key", "unhex(md5(i))"),
-            ("id varbinary(16) primary key", "concat(unhex('ff00'), i)"),
-            ("id uuid primary key", "uuid()"),
-            ("id date primary key", "date_add('1000-01-01', interval i day)"),
-            ("id datetime(6) primary key", "date_add('2020-01-01', interval i * 7000003 microsecond)"),
-            ("id time(3) primary key", "sec_to_time(i * 20.5)"),
-            ("id int not null unique", "i"),
-            ("a varchar(20), b int, primary key (a, b)", "concat('g', i mod 3), i"),
-            ("a int, b int, c int, primary key (a, b, c)", "i mod 3, i mod 5, i"),
-            ("`Quoted ``id` int primary key", "i"),
-        ],
-        _ => vec![
-            ("id integer primary key", "i - 700"),
-            ("id bigint not null primary key", "i * 7000003"),
-            ("id text not null primary key", "char(64 + i % 60) || 'äß' || i"),
-            ("id text not null collate nocase primary key", "char(64 + i % 26) || i"),
-            ("id blob primary key; without rowid", "cast('b' || i as blob)"),
-            ("a text, b integer, primary key (a, b); without rowid", "'g' || i % 3, i"),
-            ("a integer, b integer, c integer, primary key (a, b, c); strict", "i % 3, i % 5, i"),
-            (
-                "id not null primary key",
-                "case i % 4 when 0 then i when 1 then 't' || i when 2 then cast('b' || i as blob) else i + 0.1 end",
-            ),
-            ("id integer not null unique", "i"),
-            ("\"Quoted \"\"id\" integer not null primary key", "i"),
-        ],
+        Kind::Postgres => POSTGRES,
+        Kind::Mysql => MYSQL,
+        _ => SQLITE,
     }
 }
 
 const COUNT: u32 = 900;
+
+/// Adds one to each row of a table.
+fn step(at: usize) -> String {
+    format!("[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t{at}\", set = \"n = n + 1\" }}\n")
+}
 
 /// Makes all tables; the migration that goes through them.
 async fn fill(bench: &Bench) -> usize {
@@ -108,9 +113,7 @@ async fn fill(bench: &Bench) -> usize {
         let names = names(&mut db, kind, at, columns).await;
         let insert = format!("insert into t{at} ({names}) select {values} from {}", series(kind, COUNT));
         db.sql(&insert).await.unwrap_or_else(|error| panic!("{insert}: {error}"));
-        steps.push_str(&format!(
-            "[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t{at}\", set = \"n = n + 1\" }}\n"
-        ));
+        steps.push_str(&step(at));
     }
     if kind != Kind::Sqlite {
         let parts = if kind == Kind::Postgres { "partition of" } else { "" };
@@ -125,9 +128,7 @@ async fn fill(bench: &Bench) -> usize {
         db.sql(&format!("insert into t{at} (id, day) select i, (i * 7) % 900 from {}", series(kind, COUNT)))
             .await
             .unwrap();
-        steps.push_str(&format!(
-            "[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t{at}\", set = \"n = n + 1\" }}\n"
-        ));
+        steps.push_str(&step(at));
     }
     bench.write("1_all.toml", &steps);
     tables.len() + usize::from(kind != Kind::Sqlite)
@@ -174,66 +175,51 @@ async fn two_workers_share_every_kind_of_key(kind: Kind) {
     goes_through_all(kind, TWO).await;
 }
 
-async fn what_is_no_key_is_refused_with_what_to_add(kind: Kind) {
-    let float = if kind == Kind::Mysql { "double" } else { "double precision" };
-    let mut cases = vec![
-        (
-            "create table t (id integer, n integer)".to_owned(),
-            "",
-            vec!["neither a primary key nor a unique one", "add a primary key"],
-        ),
-        ("create table t (id integer unique, n integer)".to_owned(), "", vec!["id may be NULL", "NOT NULL"]),
-        (
-            format!("create table t (id {float} not null primary key, n integer)"),
-            "",
-            vec!["a float, which is not kept exactly"],
-        ),
-        (
-            "create table t (id integer primary key, m integer not null, n integer)".to_owned(),
-            ", key = \"m\"",
-            vec!["no index starts with m", "create index"],
-        ),
-        (
-            "create table t (id integer primary key, n integer not null unique)".to_owned(),
-            ", key = \"n\"",
-            vec!["cannot be set", "name another `key`"],
-        ),
-        ("create table u (id integer primary key, n integer)".to_owned(), "", vec!["there is no table t"]),
-    ];
+/// A table, the `key` of the step, and what is said.
+type Refused = (&'static str, &'static str, &'static [&'static str]);
+
+const REFUSED: &[Refused] = &[
+    ("id integer, n integer", "", &["neither a primary key nor a unique one", "add a primary key"]),
+    ("id integer unique, n integer", "", &["id may be NULL", "NOT NULL"]),
+    ("id double precision not null primary key, n integer", "", &["a float, which is not kept exactly"]),
+    (
+        "id integer primary key, m integer not null, n integer",
+        "m",
+        &["no index starts with m", "create index"],
+    ),
+    ("id integer primary key, n integer not null unique", "n", &["cannot be set", "name another `key`"]),
+];
+
+/// What is refused on one engine alone.
+fn own(kind: Kind) -> &'static [Refused] {
     match kind {
-        Kind::Postgres => {
-            cases.push((
-                "create type mood as enum ('a', 'b'); create table t (id mood primary key, n integer)"
-                    .to_owned(),
+        Kind::Postgres => &[
+            ("id mood primary key, n integer", "", &["an enum, whose order may be changed"]),
+            ("id jsonb primary key, n integer", "", &["JSON"]),
+        ],
+        Kind::Mysql => &[
+            ("id enum('a', 'b') primary key, n integer", "", &["of the type enum"]),
+            ("id varchar(50), n integer, unique (id(10))", "", &["a part of a column"]),
+            (
+                "id integer primary key, n integer; engine = MyISAM",
                 "",
-                vec!["an enum, whose order may be changed"],
-            ));
-            cases.push(("create table t (id jsonb primary key, n integer)".to_owned(), "", vec!["JSON"]));
-        }
-        Kind::Mysql => {
-            cases.push((
-                "create table t (id enum('a', 'b') primary key, n integer)".to_owned(),
-                "",
-                vec!["of the type enum"],
-            ));
-            cases.push((
-                "create table t (id varchar(50), n integer, unique (id(10)))".to_owned(),
-                "",
-                vec!["a part of a column"],
-            ));
-        }
-        _ => {
-            // SQLite lets NULLs into such a primary key.
-            cases.push((
-                "create table t (id text primary key, n integer)".to_owned(),
-                "",
-                vec!["id may be NULL", "rowid"],
-            ));
-        }
+                &["no transactions", "engine = InnoDB"],
+            ),
+        ],
+        // SQLite lets NULLs into such a primary key.
+        _ => &[("id text primary key, n integer", "", &["id may be NULL", "rowid"])],
     }
-    for (table, key, words) in cases {
-        let bench = Bench::new(kind).await;
-        bench.db.sql(&table).await;
+}
+
+async fn what_is_no_key_is_refused_with_what_to_add(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    if kind == Kind::Postgres {
+        bench.db.sql("create type mood as enum ('a', 'b')").await;
+    }
+    for (columns, key, words) in REFUSED.iter().chain(own(kind)) {
+        let (columns, table) = columns.split_once("; ").unwrap_or((columns, ""));
+        bench.db.sql(&format!("drop table if exists t; create table t ({columns}) {table}")).await;
+        let key = if key.is_empty() { String::new() } else { format!(", key = \"{key}\"") };
         bench.write(
             "1_n.toml",
             &format!(
@@ -241,10 +227,10 @@ async fn what_is_no_key_is_refused_with_what_to_add(kind: Kind) {
             ),
         );
         let run = bench.run("up");
-        assert_ne!(run.code, Some(0), "{table}");
-        says(&run, &words);
-        if key != ", key = \"n\"" {
-            says(&run, &["nothing was changed"]);
-        }
+        assert_ne!(run.code, Some(0), "{columns}");
+        says(&run, words);
     }
+    bench.db.sql("drop table t").await;
+    let run = bench.run("up").expect_code(1);
+    says(&run, &["there is no table t", "nothing was changed"]);
 }

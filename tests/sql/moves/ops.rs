@@ -6,6 +6,8 @@ use super::super::{Bench, says};
 use super::{SMALL, run, series};
 
 over!([postgres, mysql, sqlite]
+    every_fault_of_a_step_is_said_at_once_where_it_stands,
+    assignments_are_split_where_an_expression_ends,
     rows_are_made_in_another_table_and_deleted_on_the_way_back,
     a_row_that_exists_stops_the_copy_and_is_named_or_is_left_alone,
     a_plan_shows_the_statements_of_a_chunk,
@@ -103,4 +105,48 @@ async fn an_empty_table_is_gone_through_at_once(kind: Kind) {
     bench.write("1_people.toml", &(copy(kind, "") + verify));
     bench.up();
     assert_eq!(bench.states().await, ["1 done"]);
+}
+
+async fn every_fault_of_a_step_is_said_at_once_where_it_stands(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let text = "[[backfill]]\nstore = \"app\"\nupdate = { table = \"a b\", set = { n = \"(1\", \"x.y\" = \"2\" }, wher = \"true\" }\n\
+                [[backfill]]\nstore = \"app\"\ndelete = { table = \"t\" }\n\
+                [[backfill]]\nstore = \"app\"\nupdate = { table = \"t\", set = \"n = 1; drop table t\" }\n\
+                [[backfill]]\nstore = \"app\"\nupdate = { table = \"t\", set = \"id = 1, n 2\", key = \"id\" }\n\
+                [[backfill]]\nstore = \"app\"\nupdate = { table = \"t\", set = { id = \"1\" }, key = \"id\" }\n\
+                [[backfill]]\nstore = \"app\"\ninsert_select = { from = \"t\", into = \"u\", values = {}, existing = \"overwrite\" }\n";
+    bench.write("1_faults.toml", text);
+    let run = bench.run("check");
+    assert_ne!(run.code, Some(0), "{run}");
+    let said = [
+        "bad-name",
+        "a parenthesis is not closed",
+        "unknown key `wher`",
+        "`where`",
+        "missing-key",
+        "`where = \"true\"`",
+        "a statement ends here",
+        "bad-assignment",
+        "key-changes",
+        "empty-step",
+        "\"skip\"",
+        "1_faults.toml:9:",
+    ];
+    says(&run, &said);
+}
+
+async fn assignments_are_split_where_an_expression_ends(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let text = if kind == Kind::Mysql { "varchar(60)" } else { "text" };
+    bench.db.sql(&format!("create table t (id integer primary key, a {text}, b integer, c {text}); insert into t (id) values (1), (2)")).await;
+    let set = "a = coalesce(c, 'x, y = (') /* , c = 1 */, b = (select max(2) where 1 = 1), c = case when id = 1 then 'one' else 'more' end -- all";
+    let set = if kind == Kind::Mysql { set.replace(" where 1 = 1", "") } else { set.to_owned() };
+    bench.write(
+        "1_t.toml",
+        &format!("[[backfill]]\nstore = \"app\"\nupdate = {{ table = \"t\", set = \"{set}\" }}\n"),
+    );
+    bench.up();
+    let rows = bench.db.rows("select a, b, c from t order by id").await;
+    let row = |c: &str| ["x, y = (", "2", c].map(|text| Some(text.to_owned())).to_vec();
+    assert_eq!(rows, [row("one"), row("more")]);
 }

@@ -60,7 +60,7 @@ async fn rows_that_differ_are_listed_with_both_values(kind: Kind) {
     // More than can be shown are counted.
     bench.db.sql("update users set full_name = 'wrong' where id > 100").await;
     let found = bench.run("up").expect_code(14);
-    says(&found, &["6881"]);
+    says(&found, &["6,881 more"]);
     bench.db.sql("update users set full_name = upper(first)").await;
     bench.up();
 }

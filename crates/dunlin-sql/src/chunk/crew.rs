@@ -38,8 +38,10 @@ struct Book {
     changed: u64,
     /// How many records this bout may still take on.
     left: u64,
-    /// Whether a worker failed: what the store has is not certain then.
+    /// Whether a worker failed, so that no other one begins a chunk.
     is_closed: bool,
+    /// Whether it failed in writing here: what the store has is not certain then.
+    is_uncertain: bool,
 }
 
 /// What all workers share.
@@ -78,7 +80,8 @@ pub(super) async fn bout(
 ) -> Result<Bout> {
     let Session { conn, store, tables, token, .. } = session;
     let text = work.running.checkpoint.as_ref().map_or_else(|| "".into(), |checkpoint| checkpoint.0.clone());
-    let book = Book { position, text, changed: 0, left: work.pace.most(), is_closed: false };
+    let book =
+        Book { position, text, changed: 0, left: work.pace.most(), is_closed: false, is_uncertain: false };
     let (key, began) = (&walk.key, Instant::now());
     let crew = Crew { store, tables, token: *token, op, work, key, began, book: Mutex::new(book) };
     let mut hands = vec![(&mut *conn, Waiting::Holder(*token))];
@@ -248,8 +251,8 @@ impl Crew<'_> {
     /// Writes the position after a chunk, and commits.
     async fn record(&self, conn: &mut Conn, at: usize, lane: &Lane, chunk: &Chunk) -> Result<()> {
         let mut book = self.book.lock().await;
-        if book.is_closed {
-            // Another worker failed, and what it wrote last nobody knows: this chunk is done again later.
+        if book.is_uncertain {
+            // What another worker wrote last nobody knows: this chunk is done again later.
             return Err(stale());
         }
         let mut position = book.position.clone();
@@ -260,7 +263,7 @@ impl Crew<'_> {
         let changed = book.changed + chunk.changed;
         let record = self.work.partly(position.checkpoint(), changed);
         let written = self.write(conn, &Light::after(&Param::Text(book.text.clone()), &record)).await;
-        book.is_closed = written.is_err();
+        book.is_uncertain = written.is_err();
         written?;
         (book.position, book.changed) = (position, changed);
         book.text = record.checkpoint.map_or_else(|| "".into(), |checkpoint| checkpoint.0);

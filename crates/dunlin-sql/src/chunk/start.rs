@@ -11,6 +11,31 @@ use crate::moves::{Move, Verb};
 use crate::op::Name;
 use crate::session::Session;
 
+/// Refuses tables that MySQL keeps without transactions: a chunk and its position would not be one.
+pub(super) async fn check_engine(session: &mut Session, op: &Move) -> Result<()> {
+    if session.tables.dialect != Dialect::MySql {
+        return Ok(());
+    }
+    let into = match &op.verb {
+        Verb::Insert { into, .. } => Some(into),
+        Verb::Update { .. } | Verb::Delete => None,
+    };
+    let sql = "select t.engine from information_schema.tables t join information_schema.engines e on e.engine = t.engine \
+               where t.table_schema = coalesce(?, database()) and t.table_name = ? and coalesce(e.transactions, 'NO') <> 'YES'";
+    for table in [&op.rows.table].into_iter().chain(into) {
+        let found =
+            session.conn.cell(sql, &[table.schema.as_deref().into(), table.name.as_str().into()]).await;
+        let found = found.map_err(|failure| session.fail(&failure, "cannot read the catalogue"))?;
+        if let Some(engine) = found.text() {
+            let message = format!("{} is kept by {engine}, which has no transactions", table.name);
+            let error = Error::new(ErrorKind::Unsupported, message);
+            return Err(error
+                .help(format!("nothing was changed; `alter table {} engine = InnoDB` first", table.name)));
+        }
+    }
+    Ok(())
+}
+
 /// A key that moves under the cursor would have rows met twice.
 pub(super) fn check(op: &Move, key: &Key) -> Result<()> {
     let Verb::Update { set } = &op.verb else { return Ok(()) };
@@ -87,7 +112,7 @@ pub(crate) async fn estimate(conn: &mut Conn, table: &Name, key: &Key) -> sqlx::
         Dialect::Postgres => (
             // What was never analyzed says -1; then its size tells, at a density that is as good a guess as any.
             "with recursive part (oid) as (select to_regclass($1)::oid union all select inhrelid from pg_inherits join part on inhparent = oid) \
-             select sum(case when reltuples > 0 and relpages > 0 then reltuples * (pg_relation_size(c.oid) / 8192.0) / relpages \
+             select sum(case when reltuples > 0 and relpages > 0 then reltuples * pg_relation_size(c.oid) / current_setting('block_size')::numeric / relpages \
              else pg_relation_size(c.oid) / 100 end)::bigint \
              from pg_class c join part on part.oid = c.oid where c.relkind in ('r', 'f')"
                 .to_owned(),

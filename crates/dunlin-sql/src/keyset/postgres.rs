@@ -20,8 +20,7 @@ const INDEXES: &str = "select i.indexrelid::bigint, i.indisprimary::int::bigint,
 
 pub(super) async fn list(conn: &mut Conn, table: &Name) -> sqlx::Result<Listing> {
     let name = table.quoted(Dialect::Postgres);
-    let kind =
-        "select relkind::text from pg_class where oid = to_regclass($1) and relkind in ('r', 'p', 'f')";
+    let kind = "select relkind::text from pg_class where oid = to_regclass($1) and relkind in ('r', 'p')";
     let exists = conn.cell(kind, &[name.as_str().into()]).await?.text().is_some();
     let mut listing = Listing { exists, indexes: Vec::new() };
     let mut last = None;

@@ -88,7 +88,8 @@ async fn indexes(conn: &mut Conn, (table, schema): (&str, &str)) -> sqlx::Result
         match found.last_mut().filter(|(known, ..)| known == name) {
             Some((.., columns)) => columns.push(column),
             None => {
-                found.push((name.to_owned(), row[1].int() == Some(1), row[2].int() == Some(1), vec![column]))
+                let (is_primary, is_unique) = (row[1].int() == Some(1), row[2].int() == Some(1));
+                found.push((name.to_owned(), is_primary, is_unique, vec![column]));
             }
         }
     }
