@@ -129,6 +129,16 @@ impl Same {
         [&self.side.expr, other]
     }
 
+    /// The condition under which a row is wrong, where one table is all that is looked at.
+    pub(crate) fn wrong(&self) -> Option<String> {
+        let Other::Beside(beside) = &self.other else { return None };
+        let differ = self.differ(&self.side.expr.sql(), &beside.sql());
+        Some(match &self.side.rows.filter {
+            Some(filter) => format!("{} and {differ}", filter.sql()),
+            None => differ,
+        })
+    }
+
     /// Whether two values differ.
     fn differ(&self, one: &str, other: &str) -> String {
         match self.dialect {

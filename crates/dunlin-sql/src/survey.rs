@@ -11,15 +11,16 @@ use crate::chunk::TARGET;
 use crate::chunk::start::{estimate, last};
 use crate::clause::Clause;
 use crate::conn::{Cell, Conn};
+use crate::dialect::Dialect;
 use crate::error;
 use crate::keyset::{self, Key, Value, Values};
-use crate::moves::Rows;
+use crate::moves::{Expr, Rows};
 use crate::none::Nothing;
 use crate::same::Same;
 use crate::verify::SHOWN;
 
 /// Reading holds nobody up, so that chunks may be larger than those that write.
-const SIZES: (u32, u32, u32) = (5_000, 500, 200_000);
+const SIZES: (u32, u32, u32) = (5_000, 500, 50_000);
 
 /// A verify op that goes through rows.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,14 @@ struct Place {
     size: u32,
     found: Vec<Violation>,
     unlisted: u64,
+}
+
+impl Place {
+    /// Keeps what was found wrong in a part, of which so much is listed.
+    fn note(&mut self, wrong: u64, listed: Vec<Violation>) {
+        self.unlisted += wrong.saturating_sub(u64::try_from(listed.len()).unwrap_or(u64::MAX));
+        self.found.extend(listed);
+    }
 }
 
 /// The rows that one query is about.
@@ -91,6 +100,14 @@ impl<'a> Survey<'a> {
         }
     }
 
+    /// Where it looks at one table alone, the condition under which a row of it is wrong.
+    fn wrong(self) -> Option<String> {
+        match self {
+            Self::Nothing(op) => op.rows.filter.as_ref().map(Expr::sql),
+            Self::Same(op) => op.wrong(),
+        }
+    }
+
     /// Goes on for one bout.
     pub(crate) async fn run(self, conn: &mut Conn, check: &Check<'_>, url: &StoreUrl) -> Result<Checked> {
         let from: Option<Position<Place>> =
@@ -109,7 +126,7 @@ impl<'a> Survey<'a> {
 
     /// The user's own parts of the statements.
     fn texts(self) -> Vec<(&'a str, Option<dunlin_core::Span>)> {
-        let mut exprs: Vec<&crate::moves::Expr> = Vec::new();
+        let mut exprs: Vec<&Expr> = Vec::new();
         exprs.extend(self.rows().filter.as_ref());
         exprs.extend(self.others().and_then(|rows| rows.filter.as_ref()));
         if let Self::Same(op) = self {
@@ -199,6 +216,16 @@ impl View<'_> {
         size: u32,
         is_sample: bool,
     ) -> sqlx::Result<(bool, u64)> {
+        if let (Some(wrong), false, Some(to)) = (self.survey.wrong(), is_sample, &place.to) {
+            let (rows, found, last) = self.pass(conn, (place.at.as_deref(), to), size, &wrong).await?;
+            let end = last.as_ref().or(place.to.as_ref()).map(Vec::as_slice);
+            let part =
+                Part { key: self.key, other: None, after: place.at.as_deref(), until: end, only: false };
+            let listed = self.listed(conn, &part, found, place.found.len()).await?;
+            place.note(found, listed);
+            place.at = last.or(place.at.take());
+            return Ok((rows < u64::from(size), rows));
+        }
         let bound = match &place.to {
             Some(to) => self.bound(conn, place.at.as_deref(), to, size).await?,
             None => None,
@@ -224,12 +251,51 @@ impl View<'_> {
             u64::from(size)
         };
         let wrong = self.count(conn, &part).await?;
-        let room = SHOWN.saturating_sub(place.found.len());
-        let listed = if wrong > 0 && room > 0 { self.list(conn, &part, room).await? } else { Vec::new() };
-        place.unlisted += wrong.saturating_sub(u64::try_from(listed.len()).unwrap_or(u64::MAX));
-        place.found.extend(listed);
+        let listed = self.listed(conn, &part, wrong, place.found.len()).await?;
+        place.note(wrong, listed);
         place.at = bound;
         Ok((is_over, scanned))
+    }
+
+    /// What is wrong in a part, as many as there is room for.
+    async fn listed(
+        &self,
+        conn: &mut Conn,
+        part: &Part<'_>,
+        wrong: u64,
+        shown: usize,
+    ) -> sqlx::Result<Vec<Violation>> {
+        let room = SHOWN.saturating_sub(shown);
+        if wrong > 0 && room > 0 { self.list(conn, part, room).await } else { Ok(Vec::new()) }
+    }
+
+    /// Reads a chunk of one table once: how many rows it has, how many of them are wrong, and the last key.
+    async fn pass(
+        &self,
+        conn: &mut Conn,
+        (after, to): (Option<&[Value]>, &[Value]),
+        size: u32,
+        wrong: &str,
+    ) -> sqlx::Result<(u64, u64, Option<Values>)> {
+        let mut clause = Clause::new(self.key.dialect);
+        let (table, names) = (self.survey.rows().table.quoted(self.key.dialect), self.key.order(""));
+        clause.push(&format!(
+            "with part as (select {names}, case when {wrong} then 1 else 0 end as dunlin_wrong from {table}{} where ",
+            self.key.hint()
+        ));
+        self.key.range(&mut clause, after, Some(to));
+        let limit = clause.mark("rows", i64::from(size).into());
+        let integer = if self.key.dialect == Dialect::MySql { "signed" } else { "bigint" };
+        clause.push(&format!(
+            " order by {names} limit {limit}) select (select count(*) from part), \
+             (select cast(coalesce(sum(dunlin_wrong), 0) as {integer}) from part), {} from part order by {} limit 1",
+            self.key.read(),
+            self.key.order(" desc"),
+        ));
+        let rows = conn.planned(&clause.text, &clause.params).await?;
+        let Some(row) = rows.first() else { return Ok((0, 0, None)) };
+        let count = |cell: &Cell| cell.int().and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
+        Ok((count(&row[0]), count(&row[1]), self.key.values(&row[2..])))
     }
 
     async fn bound(

@@ -195,7 +195,11 @@ impl Crew<'_> {
         let text = transaction::opening(self.tables.dialect, &self.store.target);
         let patience = PATIENCE.min(self.store.target.lock_timeout).as_millis();
         match self.tables.dialect {
-            Dialect::Postgres => format!("{text}; set local lock_timeout = {patience}"),
+            // Rows and position are one transaction, so that a server that crashes loses both or none: nobody need wait
+            // for the log. The end of the step is a commit that waits, and covers all that came before it.
+            Dialect::Postgres => {
+                format!("{text}; set local lock_timeout = {patience}; set local synchronous_commit = off")
+            }
             Dialect::MySql | Dialect::Sqlite => text,
         }
     }
