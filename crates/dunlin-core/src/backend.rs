@@ -37,6 +37,19 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Reads the op of a `.toml` step.
     fn decode(&self, phase: Phase, field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>>;
 
+    /// The changes it understands in `[[change]]`: each a whole safe change of several steps.
+    fn changes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Unfolds a change into its steps, in order within each phase. `tag` begins the names of whatever the change makes
+    /// for itself: triggers, archives.
+    fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
+        let _ = tag;
+        let message = format!("{} has no change `{}`", self.name(), change.name);
+        Err(vec![Diagnostic::error("unknown-change", message).at(change.value.span, "not known here")])
+    }
+
     /// What a new native file starts with, for `dunlin new`.
     fn template(&self) -> &'static str;
 
@@ -64,6 +77,17 @@ pub struct Section {
     pub undo: Undo,
     /// Where it was written.
     pub span: Span,
+}
+
+/// One step of a change.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// When it runs.
+    pub phase: Phase,
+    /// What it does.
+    pub op: AnyOp,
+    /// The way back.
+    pub undo: Undo,
 }
 
 /// The op of a `.toml` step: `update_many = { … }`.

@@ -9,21 +9,26 @@ use sha2::{Digest, Sha256};
 /// The number of a migration: a UTC timestamp or any zero-padded number. Ordered by value, so `9` comes before `10`
 /// and `007` is the same migration as `7`.
 #[derive(Debug, Clone)]
-pub struct Version(Arc<str>);
+pub struct Version {
+    text: Arc<str>,
+    /// The largest there is where it is larger.
+    value: u64,
+}
 
 impl Version {
     /// Digits only; anything else is no version.
     pub fn parse(text: &str) -> Option<Self> {
-        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| Self(text.into()))
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| Self { text: text.into(), value: text.parse().unwrap_or(u64::MAX) })
     }
 
     /// As the user wrote it.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     fn significant(&self) -> &str {
-        self.0.trim_start_matches('0')
+        self.text.trim_start_matches('0')
     }
 }
 
@@ -43,14 +48,18 @@ impl PartialOrd for Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (left, right) = (self.significant(), other.significant());
-        left.len().cmp(&right.len()).then_with(|| left.cmp(right))
+        let by_text = || {
+            let (left, right) = (self.significant(), other.significant());
+            left.len().cmp(&right.len()).then_with(|| left.cmp(right))
+        };
+        let is_large = self.value == u64::MAX;
+        self.value.cmp(&other.value).then_with(|| if is_large { by_text() } else { Ordering::Equal })
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
@@ -149,6 +158,10 @@ mod tests {
         assert!(version("9") < version("10"));
         assert_eq!(version("007"), version("7"));
         assert!(version("0001") < version("20261121090000"));
+        let huge = "1".repeat(30);
+        assert!(version("18446744073709551615") < version("18446744073709551616"));
+        assert!(version("18446744073709551616") < version(&huge));
+        assert_eq!(version(&huge), version(&format!("00{huge}")));
         assert!(Version::parse("1a").is_none() && Version::parse("").is_none());
     }
 

@@ -26,7 +26,7 @@ pub mod url;
 
 pub use async_trait::async_trait;
 
-pub use backend::{Backend, Field, LockMode, Native, Section, Target};
+pub use backend::{Backend, Field, LockMode, Native, Part, Section, Target};
 pub use diagnostic::{Diagnostic, Severity};
 pub use error::{Error, ErrorKind, Result};
 pub use history::{

@@ -77,7 +77,7 @@ impl fmt::Debug for Source {
 /// All texts of one run, so that a [`Span`] stays a small value.
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
-    files: Vec<Source>,
+    files: Arc<Vec<Source>>,
 }
 
 impl SourceMap {
@@ -86,7 +86,7 @@ impl SourceMap {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let source = Source { id, name: name.into(), text: text.into() };
-        self.files.push(source.clone());
+        Arc::make_mut(&mut self.files).push(source.clone());
         source
     }
 

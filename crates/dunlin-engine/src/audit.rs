@@ -121,13 +121,15 @@ fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy
         })
     };
     if !record.steps.is_empty() || record.origin == Origin::Run {
-        let sums = lane::sums(&steps);
+        let is_unchanged = lane::is_unchanged(record, migration, store);
         let is_other_length =
             record.state.is_settled() && lane::state_at(&steps, record.steps.len()) != record.state;
-        if !lane::is_prefix(record, &sums) || is_other_length {
-            return edited(record, &sums, policy, finding);
+        // The same text says the same steps.
+        let ran_as_written = is_unchanged || lane::is_prefix(record, &lane::sums(&steps));
+        if !ran_as_written || is_other_length {
+            return edited(record, &lane::sums(&steps), policy, finding);
         }
-        if record.text != lane::text_sum(migration, store) && record.state.is_settled() {
+        if !is_unchanged && record.state.is_settled() && record.text != lane::text_sum(migration, store) {
             let message = format!(
                 "{} was reformatted, or its way back or its contract steps changed, after it ran in `{store}`",
                 migration.id()

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use dunlin_core::{Checksum, Cursor, Migration, Phase, Record, State, Step, StoreName};
+use dunlin_core::{Checksum, Cursor, Migration, Phase, Record, State, Step, StoreName, StoredFile};
 
 /// The stores a migration touches.
 pub fn stores(migration: &dyn Migration) -> BTreeSet<&StoreName> {
@@ -24,7 +24,18 @@ pub fn sums(steps: &[&Step]) -> Vec<Checksum> {
 
 /// The sum over the text of a migration's files for one store.
 pub fn text_sum(migration: &dyn Migration, store: &StoreName) -> Checksum {
-    Checksum::of(migration.files(store).iter().map(|file| Checksum::of_text(&file.text).to_string()))
+    sum_of(&migration.files(store))
+}
+
+fn sum_of(files: &[StoredFile]) -> Checksum {
+    Checksum::of(files.iter().map(|file| Checksum::of_text(&file.text).to_string()))
+}
+
+/// Whether a migration's files say, letter by letter, what they said when the record was written. Of one without files
+/// nobody knows.
+pub fn is_unchanged(record: &Record, migration: &dyn Migration, store: &StoreName) -> bool {
+    let files = migration.files(store);
+    !files.is_empty() && sum_of(&files) == record.text
 }
 
 /// Where a lane stands when its first `position` steps are complete.

@@ -1,8 +1,10 @@
 //! A directory, or files inside a binary, become migrations and diagnostics. Every fault of every file is reported at
 //! once; what could be read is returned beside them.
 
+mod change;
 mod name;
 mod open;
+mod side;
 mod steps;
 
 use std::borrow::Cow;
@@ -85,9 +87,7 @@ pub fn load(files: &[File], backends: &Backends) -> Loaded {
 
 /// Reads migrations; their texts join those of `sources`, so that one map serves all reports of a run.
 pub fn load_beside(sources: SourceMap, files: &[File], backends: &Backends) -> Loaded {
-    let mut reader = Reader { backends, only: None, loaded: Loaded { sources, ..Loaded::default() } };
-    reader.read_all(files);
-    reader.loaded
+    load_all(Loaded { sources, ..Loaded::default() }, files, &Scope { backends, only: None })
 }
 
 /// Reads the one migration that a history kept, as far as it concerns one store. Its texts are added to `sources`, and
@@ -100,10 +100,27 @@ pub fn load_stored(
 ) -> Loaded {
     let files: Vec<File> = files.iter().map(File::stored).collect();
     let loaded = Loaded { sources: std::mem::take(sources), ..Loaded::default() };
-    let mut reader = Reader { backends, only: Some(store), loaded };
-    reader.read_all(&files);
-    *sources = std::mem::take(&mut reader.loaded.sources);
-    reader.loaded
+    let mut loaded = load_all(loaded, &files, &Scope { backends, only: Some(store) });
+    *sources = std::mem::take(&mut loaded.sources);
+    loaded
+}
+
+fn load_all(mut loaded: Loaded, files: &[File], scope: &Scope<'_>) -> Loaded {
+    let mut named: Vec<Named<'_>> = Vec::with_capacity(files.len());
+    for file in files {
+        match open(file, &mut loaded.sources) {
+            Ok(one) => named.push(one),
+            Err(fault) => loaded.diagnostics.push(fault),
+        }
+    }
+    named.sort_by(|left, right| left.name.version.cmp(&right.name.version));
+    let groups: Vec<&[Named<'_>]> =
+        named.chunk_by(|left, right| left.name.version == right.name.version).collect();
+    for (migration, faults) in side::by_side(&groups, |group| Reader::new(scope, group).read(group)) {
+        loaded.diagnostics.extend(faults);
+        loaded.migrations.insert(migration.id.version.clone(), Arc::new(migration));
+    }
+    loaded
 }
 
 /// A migration read from files.
@@ -139,54 +156,48 @@ impl Migration for FileMigration {
     }
 }
 
-struct Reader<'a> {
+/// What is read for.
+struct Scope<'a> {
     backends: &'a Backends,
     /// Steps for other stores are passed over in silence.
     only: Option<&'a StoreName>,
-    loaded: Loaded,
 }
 
-impl Reader<'_> {
-    fn read_all(&mut self, files: &[File]) {
-        let mut groups: BTreeMap<Version, Vec<Named<'_>>> = BTreeMap::new();
-        for file in files {
-            match open(file, &mut self.loaded.sources) {
-                Ok(named) => groups.entry(named.name.version.clone()).or_default().push(named),
-                Err(fault) => self.loaded.diagnostics.push(fault),
-            }
-        }
-        for group in groups.into_values() {
-            self.read_group(&group);
-        }
+/// Reads the files of one version.
+struct Reader<'a> {
+    scope: &'a Scope<'a>,
+    migration: FileMigration,
+    faults: Vec<Diagnostic>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(scope: &'a Scope<'a>, group: &[Named<'_>]) -> Self {
+        let first = &group[0].name;
+        let id = MigrationId { version: first.version.clone(), slug: first.slug.into() };
+        let (summary, needs, steps, files) = (String::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { scope, migration: FileMigration { id, summary, needs, steps, files }, faults: Vec::new() }
     }
 
-    fn read_group(&mut self, group: &[Named<'_>]) {
-        let Some(first) = group.first() else { return };
-        let id = MigrationId { version: first.name.version.clone(), slug: first.name.slug.into() };
-        let mut migration = FileMigration {
-            id,
-            summary: String::new(),
-            needs: Vec::new(),
-            steps: Vec::new(),
-            files: Vec::new(),
-        };
+    fn read(mut self, group: &[Named<'_>]) -> (FileMigration, Vec<Diagnostic>) {
+        let first = &group[0].name;
         for file in group {
-            let same = file.name.slug == first.name.slug
-                && file.name.version.as_str() == first.name.version.as_str();
+            let same = file.name.slug == first.slug && file.name.version.as_str() == first.version.as_str();
             if !same {
                 let other = MigrationId { version: file.name.version.clone(), slug: file.name.slug.into() };
-                self.loaded
-                    .diagnostics
-                    .push(duplicate(&migration.id, &other).at(file.source.span(0, 0), "this file"));
+                let fault = duplicate(&self.migration.id, &other);
+                self.faults.push(fault.at(file.source.span(0, 0), "this file"));
             } else if file.name.extension == "toml" {
-                self.read_toml(file, &mut migration);
+                self.read_toml(file);
             } else if file.name.half == Half::Down {
                 self.check_has_up(file, group);
             } else {
-                self.read_native(file, group, &mut migration);
+                self.read_native(file, group);
             }
         }
-        self.loaded.migrations.insert(migration.id.version.clone(), Arc::new(migration));
+        // Thousands of these are kept, and most have one of each.
+        self.migration.steps.shrink_to_fit();
+        self.migration.files.shrink_to_fit();
+        (self.migration, self.faults)
     }
 
     fn check_has_up(&mut self, file: &Named<'_>, group: &[Named<'_>]) {
@@ -194,38 +205,37 @@ impl Reader<'_> {
         if !group.iter().any(pairs) {
             let fault = Diagnostic::error("down-without-up", "this way back belongs to no way up");
             let up = file.source.name.replace(".down.", ".up.");
-            self.loaded
-                .diagnostics
-                .push(fault.at(file.source.span(0, 0), "alone").help(format!("`{up}` is missing")));
+            self.faults.push(fault.at(file.source.span(0, 0), "alone").help(format!("`{up}` is missing")));
         }
     }
 
-    fn read_native(&mut self, file: &Named<'_>, group: &[Named<'_>], migration: &mut FileMigration) {
+    fn read_native(&mut self, file: &Named<'_>, group: &[Named<'_>]) {
         let Some((store, backend)) = self.store_of(file) else { return };
         let is_other = |(stores, known): &&(Vec<StoreName>, StoredFile)| {
             stores.contains(&store) && !known.name.ends_with(".toml")
         };
-        if let Some((_, other)) = migration.files.iter().find(is_other) {
-            let message = format!("`{}` says already what {} does in `{store}`", other.name, migration.id);
+        if let Some((_, other)) = self.migration.files.iter().find(is_other) {
+            let message =
+                format!("`{}` says already what {} does in `{store}`", other.name, self.migration.id);
             let fault = Diagnostic::error("duplicate-file", message);
             let fault = fault.at(file.source.span(0, 0), "this file").help("put both into one");
-            self.loaded.diagnostics.push(fault);
+            self.faults.push(fault);
             return;
         }
         let down =
             group.iter().find(|other| other.name.half == Half::Down && is_pair(&file.name, &other.name));
         let native = backend.read(&file.source, down.map(|down| &down.source));
-        self.loaded.diagnostics.extend(native.diagnostics);
+        self.faults.extend(native.diagnostics);
         for section in native.sections {
             let step = Step {
                 undo: section.undo,
                 span: Some(section.span),
                 ..Step::new(section.phase, store.clone(), section.op)
             };
-            migration.steps.push(step);
+            self.migration.steps.push(step);
         }
         for part in [Some(file), down].into_iter().flatten() {
-            migration.files.push((vec![store.clone()], stored(part)));
+            self.migration.files.push((vec![store.clone()], stored(part)));
         }
     }
 
@@ -234,12 +244,12 @@ impl Reader<'_> {
     fn store_of(&mut self, file: &Named<'_>) -> Option<(StoreName, Arc<dyn Backend>)> {
         let extension = file.name.extension;
         let span = file.source.span(0, 0);
-        let kept_by = self.only.and_then(|only| Some((only, self.backends.get(only)?)));
+        let kept_by = self.scope.only.and_then(|only| Some((only, self.scope.backends.get(only)?)));
         if let Some((store, backend)) = kept_by.filter(|(_, backend)| backend.extension() == extension) {
             return Some((store.clone(), backend.clone()));
         }
         let fault = if let Some(name) = file.name.store {
-            match self.backends.get(&StoreName::from(name)) {
+            match self.scope.backends.get(&StoreName::from(name)) {
                 Some(backend) if backend.extension() == extension => {
                     return Some((name.into(), backend.clone()));
                 }
@@ -254,7 +264,8 @@ impl Reader<'_> {
                 None => self.unknown_store(name).at(span, "this file"),
             }
         } else {
-            let mut takers = self.backends.iter().filter(|(_, backend)| backend.extension() == extension);
+            let mut takers =
+                self.scope.backends.iter().filter(|(_, backend)| backend.extension() == extension);
             match (takers.next(), takers.next()) {
                 (Some((name, backend)), None) => return Some((name.clone(), backend.clone())),
                 (Some((first, _)), Some((second, _))) => {
@@ -276,25 +287,26 @@ impl Reader<'_> {
                 }
             }
         };
-        self.loaded.diagnostics.push(fault);
+        self.faults.push(fault);
         None
     }
 
     fn unknown_store(&self, name: &str) -> Diagnostic {
-        let known = self.backends.keys().map(StoreName::as_str);
+        let known = self.scope.backends.keys().map(StoreName::as_str);
         Diagnostic::error("unknown-store", format!("no store is called `{name}`"))
             .help(suggest::help(name, known))
     }
 
-    fn read_toml(&mut self, file: &Named<'_>, migration: &mut FileMigration) {
-        let read = steps::read(&file.source, self.backends, self.only);
+    fn read_toml(&mut self, file: &Named<'_>) {
+        let version = &self.migration.id.version;
+        let read = steps::read(&file.source, version, self.scope.backends, self.scope.only);
         let mut stores: Vec<StoreName> = read.steps.iter().map(|step| step.store.clone()).collect();
         stores.dedup();
-        migration.summary = read.summary;
-        migration.needs.extend(read.needs);
-        migration.steps.extend(read.steps);
-        migration.files.push((stores, stored(file)));
-        self.loaded.diagnostics.extend(read.diagnostics);
+        self.migration.summary = read.summary;
+        self.migration.needs.extend(read.needs);
+        self.migration.steps.extend(read.steps);
+        self.migration.files.push((stores, stored(file)));
+        self.faults.extend(read.diagnostics);
     }
 }
 

@@ -46,8 +46,8 @@ pub struct Context {
     /// How data is moved, store by store; in the usual way where nothing is said.
     pub paces: BTreeMap<StoreName, Pace>,
     /// What the histories said a moment ago, where they were just read: whether anything is to do at all is decided by
-    /// them. What is done is decided by reading them again under the locks.
-    pub known: Option<Histories>,
+    /// them. What is done is decided by reading them again under the locks. Shared, since every step has a context.
+    pub known: Option<Arc<Histories>>,
 }
 
 /// How a run ended.

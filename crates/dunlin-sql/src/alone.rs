@@ -10,8 +10,9 @@ use crate::error;
 use crate::history::Entry;
 use crate::look::{Presence, look};
 use crate::op::{Effect, Object, Op, Statement};
+use crate::send::send;
 use crate::session::{Session, cursor};
-use crate::transaction::{already_holds, send, set_up};
+use crate::transaction::{already_holds, set_up};
 
 /// Runs the statement at `at`, alone.
 pub(crate) async fn run(
@@ -28,7 +29,7 @@ pub(crate) async fn run(
         .take()
         .is_some_and(|announced| Some(&announced) == work.running.checkpoint.as_ref());
     let mut notes = Vec::new();
-    let presence = presence(session, statement.effect.as_ref()).await?;
+    let presence = presence(session, statement.effect().as_ref()).await?;
     let is_resumed = at.open && !announced_here;
     if is_resumed && took_effect(statement, at, presence)? {
         notes.push(format!("found in effect from an interrupted run: {}", statement.text));
@@ -63,7 +64,8 @@ pub(crate) async fn run(
 /// would only leave an invalid index.
 async fn patiently(session: &mut Session, statement: &Statement, is_patient: bool) -> Result<()> {
     let target = &session.store.target;
-    let waits = session.tables.dialect == Dialect::Postgres && statement.canonical.contains(" concurrently");
+    let waits =
+        session.tables.dialect == Dialect::Postgres && statement.canonical().contains(" concurrently");
     if !waits || is_pooled(target) {
         return Ok(());
     }
@@ -120,20 +122,20 @@ async fn cursor_after(session: &mut Session, op: &Op, index: usize) -> Result<Op
     if !is_alone {
         return Ok(Some(plain));
     }
-    let before = presence(session, statement.effect.as_ref()).await?.map(word);
+    let before = presence(session, statement.effect().as_ref()).await?.map(word);
     Ok(Some(Cursor { open: true, before, ..plain }))
 }
 
 /// Whether a statement that an earlier run announced, and of which it never said more, took effect.
 fn took_effect(statement: &Statement, at: &Cursor, now: Option<Presence>) -> Result<bool> {
-    if let (Some(effect), Some(now)) = (&statement.effect, now) {
+    if let (Some(effect), Some(now)) = (statement.effect(), now) {
         let before = at.before.as_ref().and_then(Value::as_str);
         // What held before the statement was announced says nothing about it: sent again, it fails or does nothing.
         let held_before =
             before == Some(if effect.appears { Presence::Present.word() } else { Presence::Absent.word() });
-        return Ok(now.fulfils(effect) && !held_before);
+        return Ok(now.fulfils(&effect) && !held_before);
     }
-    if is_repeatable(&statement.canonical) {
+    if is_repeatable(statement.canonical()) {
         return Ok(false);
     }
     let error = Error::new(
@@ -197,7 +199,7 @@ fn has_several_actions(canonical: &str) -> bool {
 
 /// Removes what a concurrent build that failed left behind.
 async fn clear_invalid(session: &mut Session, statement: &Statement) -> Result<Option<String>> {
-    let Some(Effect { object: Object::Index { name, .. }, appears: true }) = &statement.effect else {
+    let Some(Effect { object: Object::Index { name, .. }, appears: true }) = statement.effect() else {
         return Ok(None);
     };
     let quote = |name: &str| Dialect::Postgres.quote(name);

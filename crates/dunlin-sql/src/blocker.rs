@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dunlin_core::{Error, Target};
 
-use crate::conn::{Conn, Param};
+use crate::conn::{Broken, Conn, Param};
 use crate::connect::{self, is_pooled};
 use crate::dialect::Dialect;
 use crate::session::Session;
@@ -15,12 +15,19 @@ use crate::tables::Tables;
 /// How much longer each look waits than the one before, at most.
 const RARELY: Duration = Duration::from_secs(5);
 
-/// Runs a statement as it is; what came of it, and who was in its way when that was last seen.
-pub(crate) async fn watched(session: &mut Session, sql: &str) -> (sqlx::Result<u64>, Option<String>) {
+/// What came of a request, and who was in its way when that was last seen.
+pub(crate) struct Seen {
+    pub(crate) came: Result<Vec<u64>, Broken>,
+    pub(crate) blocker: Option<String>,
+}
+
+/// Runs texts as they are, in one request.
+pub(crate) async fn watched(session: &mut Session, texts: &[&str]) -> Seen {
     let Session { conn, store, tables, token, .. } = session;
     let patience = store.target.lock_timeout;
     let eye = Eye { target: &store.target, tables, waiting: Waiting::Holder(*token), patience };
-    eye.on(conn.execute(sql)).await
+    let (came, blocker) = eye.on(conn.execute_all(texts)).await;
+    Seen { came, blocker }
 }
 
 /// Whose way is looked at.

@@ -4,16 +4,17 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
+use futures_util::{Stream, TryStreamExt};
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{
-    Arguments, AssertSqlSafe, Column, Database, Decode, Executor, MySqlConnection, PgConnection, Row,
+    Arguments, AssertSqlSafe, Column, Database, Decode, Either, Executor, MySqlConnection, PgConnection, Row,
     SqliteConnection, Type, TypeInfo, ValueRef,
 };
 
 use crate::dialect::Dialect;
+use crate::error;
 
 /// A connection of one of the three drivers.
 pub(crate) enum Conn {
@@ -25,6 +26,38 @@ pub(crate) enum Conn {
 impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Conn({})", self.dialect().name())
+    }
+}
+
+/// What stands between two texts of one request. The line ends a comment that the first may end with.
+const BETWEEN: &str = "\n;\n";
+
+/// A request of several texts that failed.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) failure: sqlx::Error,
+    /// Which of the texts did.
+    pub(crate) index: usize,
+    /// How many characters of the request come before that text: PostgreSQL counts positions from its start.
+    pub(crate) before: usize,
+}
+
+impl Broken {
+    /// PostgreSQL parses the whole request before it runs any of it: a syntax error says by its position where it
+    /// belongs. Everything else belongs to the text after those that were `done`.
+    fn new(failure: sqlx::Error, texts: &[&str], done: usize) -> Self {
+        let mut before = 0;
+        let starts = texts.iter().map(|text| {
+            let start = before;
+            before += text.chars().count() + BETWEEN.len();
+            start
+        });
+        let starts: Vec<usize> = starts.collect();
+        let index = match error::position(&failure) {
+            Some(position) => starts.partition_point(|start| *start < position).saturating_sub(1),
+            None => done.min(texts.len() - 1),
+        };
+        Self { before: starts[index], failure, index }
     }
 }
 
@@ -105,6 +138,27 @@ impl Conn {
             Self::MySql(conn) => query.execute(conn).await?.rows_affected(),
             Self::Sqlite(conn) => query.execute(conn).await?.rows_affected(),
         })
+    }
+
+    /// Runs texts one after the other in a single request, as they are: one message to PostgreSQL, one hop to the thread
+    /// of SQLite's library. None of them may hold a `;` that ends a statement. The number of rows that each changed.
+    pub(crate) async fn execute_all(&mut self, texts: &[&str]) -> Result<Vec<u64>, Broken> {
+        let joined = texts.join(BETWEEN);
+        let query = sqlx::raw_sql(AssertSqlSafe(joined));
+        let mut changed = Vec::with_capacity(texts.len());
+        let failed = match self {
+            Self::Postgres(conn) => {
+                count(query.fetch_many(conn), |done| changed.push(done.rows_affected())).await
+            }
+            Self::MySql(conn) => {
+                count(query.fetch_many(conn), |done| changed.push(done.rows_affected())).await
+            }
+            Self::Sqlite(conn) => {
+                count(query.fetch_many(conn), |done| changed.push(done.rows_affected())).await
+            }
+        };
+        failed.map_err(|failure| Broken::new(failure, texts, changed.len()))?;
+        Ok(changed)
     }
 
     /// Runs `COPY … FROM stdin` with its data.
@@ -212,7 +266,7 @@ where
     Ok(arguments)
 }
 
-fn cells<R>(row: &R) -> sqlx::Result<Vec<Cell>>
+pub(crate) fn cells<R>(row: &R) -> sqlx::Result<Vec<Cell>>
 where
     R: Row,
     usize: sqlx::ColumnIndex<R>,
@@ -232,12 +286,25 @@ where
     (0..row.len()).map(cell).collect()
 }
 
+/// Runs a request to its end, and tells of every statement that is complete.
+async fn count<Q, R>(
+    mut results: impl Stream<Item = sqlx::Result<Either<Q, R>>> + Unpin,
+    mut tell: impl FnMut(Q),
+) -> sqlx::Result<()> {
+    while let Some(result) = results.try_next().await? {
+        if let Either::Left(done) = result {
+            tell(done);
+        }
+    }
+    Ok(())
+}
+
 async fn describe<R, S>(mut rows: S, limit: usize) -> sqlx::Result<Vec<String>>
 where
     R: Row,
     usize: sqlx::ColumnIndex<R>,
     for<'r> String: Decode<'r, R::Database>,
-    S: futures_util::Stream<Item = sqlx::Result<R>> + Unpin,
+    S: Stream<Item = sqlx::Result<R>> + Unpin,
 {
     let mut found = Vec::new();
     while let Some(row) = rows.try_next().await? {

@@ -32,9 +32,9 @@ impl Dialect {
     /// The placeholder of the bound value with this number, counted from 1. MySQL's have no numbers: bind in order.
     pub(crate) fn placeholder(self, index: usize) -> String {
         match self {
-            Self::Postgres => format!("${index}"),
+            // SQLite's own `?3` makes room for 1 and 2, which is miscounted in a request of several statements.
+            Self::Postgres | Self::Sqlite => format!("${index}"),
             Self::MySql => "?".to_owned(),
-            Self::Sqlite => format!("?{index}"),
         }
     }
 }

@@ -22,15 +22,26 @@ pub(crate) fn own(error: &sqlx::Error, doing: &str, url: &StoreUrl) -> Error {
     }
 }
 
-/// A failure of a statement the user wrote, pointing at the place the server complained about.
-pub(crate) fn of_statement(error: &sqlx::Error, statement: &Statement, url: &StoreUrl) -> Error {
-    let (kind, temporary) = classify(error);
-    let mut mapped = Error::new(kind, url.scrub(&words(error)));
-    mapped.temporary = temporary;
-    mapped.span = match (statement.span, place(error, &statement.text)) {
+/// A failure of a statement the user wrote, pointing at the place the server complained about. So many characters were
+/// sent `before` it in the same request.
+pub(crate) fn of_statement(
+    error: &sqlx::Error,
+    statement: &Statement,
+    before: usize,
+    url: &StoreUrl,
+) -> Error {
+    let span = match (statement.span, place(error, &statement.text, before)) {
         (Some(span), Some((start, end))) => Some(span.slice(start, end)),
         (span, _) => span.map(|span| span.slice(0, first_line(&statement.text))),
     };
+    Error { span, ..told(error, url) }
+}
+
+/// All that the server says of a failure.
+fn told(error: &sqlx::Error, url: &StoreUrl) -> Error {
+    let (kind, temporary) = classify(error);
+    let mut mapped = Error::new(kind, url.scrub(&words(error)));
+    mapped.temporary = temporary;
     if let Some(code) = code(error) {
         mapped = mapped.with("code", code);
     }
@@ -49,15 +60,13 @@ pub(crate) fn of_statement(error: &sqlx::Error, statement: &Statement, url: &Sto
 
 /// A failure of a statement of ours that is made of parts the user wrote, pointing at the one it is about.
 pub(crate) fn of_parts(error: &sqlx::Error, parts: &[(&str, Option<Span>)], url: &StoreUrl) -> Error {
-    let statement =
-        Statement { text: "".into(), span: None, canonical: "".into(), copy_data: None, effect: None };
     let found = parts.iter().find_map(|(text, span)| {
         // PostgreSQL counts from the start of the whole statement; but servers name what they do not know.
-        let place = if postgres(error).is_some() { None } else { place(error, text) };
+        let place = if postgres(error).is_some() { None } else { place(error, text, 0) };
         let (start, end) = place.or_else(|| named(error, text))?;
         Some(span.as_ref()?.slice(start, end))
     });
-    Error { span: found, ..of_statement(error, &statement, url) }
+    Error { span: found, ..told(error, url) }
 }
 
 /// Where the first name that a message quotes stands.
@@ -208,12 +217,19 @@ fn help(error: &sqlx::Error) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// Where in the request PostgreSQL found the fault: the number of a character, from 1.
+pub(crate) fn position(error: &sqlx::Error) -> Option<usize> {
+    match postgres(error)?.position()? {
+        PgErrorPosition::Original(position) => Some(position),
+        PgErrorPosition::Internal { .. } => None,
+    }
+}
+
 /// The bytes of the statement's text that the server complained about.
-fn place(error: &sqlx::Error, text: &str) -> Option<(usize, usize)> {
-    if let Some(pg) = postgres(error) {
-        let PgErrorPosition::Original(position) = pg.position()? else { return None };
-        let start =
-            text.char_indices().nth(position.checked_sub(1)?).map_or(text.len(), |(offset, _)| offset);
+fn place(error: &sqlx::Error, text: &str, before: usize) -> Option<(usize, usize)> {
+    if postgres(error).is_some() {
+        let characters = position(error)?.checked_sub(1 + before)?;
+        let start = text.char_indices().nth(characters).map_or(text.len(), |(offset, _)| offset);
         return Some((start, start + word_length(&text[start..])));
     }
     let message = error.as_database_error()?.message();

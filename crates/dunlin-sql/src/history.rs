@@ -23,18 +23,24 @@ pub(crate) async fn read(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Resul
         // Another run may have made the tables between our two looks.
         found = select(conn, tables).await?;
     }
-    Ok(found.and_then(|rows| {
-        let rows = rows.ok_or_else(|| gone(tables))?;
-        rows.iter().map(|row| record(row).map_err(|error| naming(error, row, tables))).collect()
-    }))
+    Ok(found.and_then(|records| records.ok_or_else(|| gone(tables))))
 }
 
-type Rows = Vec<Vec<Cell>>;
-
-/// The rows of all records; none where there is no such table.
-async fn select(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Result<Option<Rows>>> {
-    match conn.rows(&tables.select_history(), &[]).await {
-        Ok(rows) => Ok(Ok(Some(rows))),
+/// All records; none where there is no such table.
+async fn select(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Result<Option<History>>> {
+    let (columns, table) = (tables.record_columns(), tables.history());
+    let mut history = History::default();
+    let mut last = None;
+    let mut wrong = None;
+    let keep = |row: &[Cell]| match record(row, last.as_ref()) {
+        Ok(record) => {
+            last = Some(record.author.clone());
+            history.records.insert(record.id.version.clone(), record);
+        }
+        Err(error) => wrong = wrong.take().or_else(|| Some(naming(error, row, tables))),
+    };
+    match conn.each(&columns, &table, keep).await {
+        Ok(()) => Ok(wrong.map_or(Ok(Some(history)), Err)),
         Err(error) if is_missing_table(&error) => Ok(Ok(None)),
         Err(error) if is_missing_column(&error) => {
             let message = error.as_database_error().map(DatabaseError::message).unwrap_or_default();
@@ -81,7 +87,8 @@ pub(crate) fn is_missing_table(error: &sqlx::Error) -> bool {
     matches!(&*code, "42P01" | "3F000" | "42S02") || error.message().starts_with("no such table: dunlin_")
 }
 
-fn record(row: &[Cell]) -> Result<Record> {
+/// A record. What was written before it may well be by the same author.
+fn record(row: &[Cell], before: Option<&Author>) -> Result<Record> {
     let text = |index: usize, what: &str| row[index].text().ok_or_else(|| damaged(what, "nothing"));
     readable(row[16].int().unwrap_or_default())?;
     Ok(Record {
@@ -92,7 +99,7 @@ fn record(row: &[Cell]) -> Result<Record> {
         steps: decode_steps(text(5, "steps")?),
         checkpoint: row[6].text().map(|text| Checkpoint(text.into())),
         text: Checksum(text(7, "text_sum")?.into()),
-        author: author(&row[8..12])?,
+        author: author(&row[8..12], before)?,
         note: row[12].text().map(str::to_owned),
         started: row[13].int().map(Timestamp),
         finished: row[14].int().map(Timestamp),
@@ -112,15 +119,16 @@ fn phase(word: &str) -> Result<Phase> {
     Phase::of(word).ok_or_else(|| damaged("phase", word))
 }
 
-fn author(cells: &[Cell]) -> Result<Author> {
-    let text = |cell: &Cell| -> Result<Arc<str>> {
-        Ok(cell.text().ok_or_else(|| damaged("author", "nothing"))?.into())
+fn author(cells: &[Cell], before: Option<&Author>) -> Result<Author> {
+    let text = |cell: &Cell, before: Option<&Arc<str>>| -> Result<Arc<str>> {
+        let text = cell.text().ok_or_else(|| damaged("author", "nothing"))?;
+        Ok(before.filter(|before| ***before == *text).map_or_else(|| text.into(), Arc::clone))
     };
     Ok(Author {
-        run: RunId(text(&cells[0])?),
-        who: text(&cells[1])?,
-        host: text(&cells[2])?,
-        tool: text(&cells[3])?,
+        run: RunId(text(&cells[0], before.map(|before| &before.run.0))?),
+        who: text(&cells[1], before.map(|before| &before.who))?,
+        host: text(&cells[2], before.map(|before| &before.host))?,
+        tool: text(&cells[3], before.map(|before| &before.tool))?,
     })
 }
 
@@ -139,7 +147,7 @@ pub(crate) fn event(row: &[Cell]) -> Result<Event> {
         kind: EventKind::of(text(6, "kind")?)?,
         phase: phase(text(7, "phase")?)?,
         detail: row[8].text().map(str::to_owned),
-        author: author(&row[9..13])?,
+        author: author(&row[9..13], None)?,
     })
 }
 

@@ -89,6 +89,21 @@ pub(crate) async fn broken(session: &mut Session) -> Result<Broken> {
     Ok(rows.iter().map(|row| ((text(&row[0]), text(&row[1])), row[2].int().unwrap_or_default())).collect())
 }
 
+/// Whether the rows of other tables are counted around a statement: it drops one that others may point at.
+pub(crate) async fn guards(session: &mut Session, statement: &Statement) -> Result<bool> {
+    if session.tables.dialect != Dialect::Sqlite {
+        return Ok(false);
+    }
+    if dropped_table(statement).is_some() {
+        return has_keys(session).await;
+    }
+    // From now on some table may point at another.
+    if statement.canonical().contains("references") {
+        session.has_keys = Some(true);
+    }
+    Ok(false)
+}
+
 /// The rows that other tables would lose when a table is dropped with foreign keys on: SQLite deletes its rows first,
 /// and the `on delete` rules of the tables that point at it fire.
 #[derive(Debug)]
@@ -99,19 +114,12 @@ pub(crate) struct Lost {
 impl Lost {
     /// Counts them, if the statement drops a table that others point at.
     pub(crate) async fn before(session: &mut Session, statement: &Statement) -> Result<Option<Self>> {
-        if session.tables.dialect != Dialect::Sqlite {
-            return Ok(None);
+        match dropped_table(statement) {
+            Some(table) if guards(session, statement).await? && are_on(session).await? => {
+                Ok(Some(Self { children: count(session, &table).await? }))
+            }
+            _ => Ok(None),
         }
-        let Some(table) = dropped_table(statement) else {
-            // From now on some table may point at another.
-            session.has_keys =
-                session.has_keys.map(|known| known || statement.canonical.contains("references"));
-            return Ok(None);
-        };
-        if !has_keys(session).await? || !are_on(session).await? {
-            return Ok(None);
-        }
-        Ok(Some(Self { children: count(session, &table).await? }))
     }
 
     /// Refuses the drop if rows are gone after it.
@@ -144,9 +152,9 @@ impl Lost {
 }
 
 fn dropped_table(statement: &Statement) -> Option<String> {
-    let effect = statement.effect.as_ref().filter(|effect| !effect.appears)?;
-    match &effect.object {
-        Object::Table(name) if statement.canonical.starts_with("drop table") => Some(name.name.clone()),
+    let effect = statement.effect().filter(|effect| !effect.appears)?;
+    match effect.object {
+        Object::Table(name) if statement.canonical().starts_with("drop table") => Some(name.name),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@
 mod alone;
 mod backend;
 mod blocker;
+mod bulk;
 mod canonical;
 mod chunk;
 mod classify;
@@ -36,6 +37,7 @@ pub mod read;
 mod rebuild;
 pub mod same;
 pub mod script;
+mod send;
 mod session;
 mod settings;
 mod split;
@@ -47,6 +49,7 @@ mod text;
 mod transaction;
 mod units;
 mod verify;
+mod write;
 
 pub use backend::Sql;
 pub use decode::decode;

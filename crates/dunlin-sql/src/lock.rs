@@ -178,7 +178,7 @@ pub(crate) async fn evict(conn: &mut Conn, tables: &Tables, token: i64) -> sqlx:
     Ok(conn.run(&sql, &[token.into()]).await? == 1)
 }
 
-fn millis(time: Duration) -> Param {
+pub(crate) fn millis(time: Duration) -> Param {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX).into()
 }
 
@@ -232,7 +232,7 @@ async fn renew(conn: &mut Conn, tables: &Tables, token: i64, lease: Duration) ->
     if tables.dialect == Dialect::Sqlite {
         // Every chunk that moves data renews the lease, and a write more would seem to be another program's.
         let fresh = format!(
-            "select 1 from {} where id = 1 and token = ?2 and expires > {}",
+            "select 1 from {} where id = 1 and token = $2 and expires > {}",
             tables.lock(),
             tables.now_plus(1)
         );

@@ -1,14 +1,16 @@
 //! SQL as a value: a script, split into statements and grouped into the units that a session runs as one.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dunlin_core::{Line, Op as CoreOp, Span};
 
+use crate::canonical::canonical;
 use crate::dialect::Dialect;
+use crate::effect::effect;
 
 /// A script.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Op {
     /// The grammar it was split by.
     pub dialect: Dialect,
@@ -19,7 +21,7 @@ pub struct Op {
 }
 
 /// Statements that succeed or fail together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Unit {
     /// Why this unit runs outside a transaction, alone; `None`: inside one.
     pub alone: Option<Arc<str>>,
@@ -28,19 +30,18 @@ pub struct Unit {
 }
 
 /// One statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Statement {
     /// The text that is sent: without the delimiter, without the comments around it.
     pub text: Arc<str>,
     /// Where that text stands. Byte offsets within `text` are byte offsets within the span.
     pub span: Option<Span>,
-    /// The text in which comments are gone, blanks are folded (none is kept beside parentheses and commas), and words
-    /// outside quotes are in lower case: what is hashed.
-    pub canonical: Arc<str>,
     /// The lines that follow `COPY … FROM stdin`, without the closing `\.`.
     pub copy_data: Option<Arc<str>>,
-    /// Where to look whether it took effect, after a run that ended without saying so.
-    pub effect: Option<Effect>,
+    /// The grammar it was split by.
+    pub(crate) dialect: Dialect,
+    /// Worked out for the statements that run or that are compared with a history: of thousands that ran long ago, few.
+    pub(crate) canonical: OnceLock<Box<str>>,
 }
 
 /// What a statement makes appear or disappear.
@@ -147,10 +148,21 @@ impl Op {
 }
 
 impl Statement {
+    /// The text in which comments are gone, blanks are folded (none is kept beside parentheses and commas), and words
+    /// outside quotes are in lower case: what is hashed.
+    pub fn canonical(&self) -> &str {
+        self.canonical.get_or_init(|| canonical(self.dialect, &self.text).into())
+    }
+
+    /// Where to look whether it took effect, after a run that ended without saying so.
+    pub fn effect(&self) -> Option<Effect> {
+        effect(self.dialect, &self.text)
+    }
+
     /// Whether all it does is to change the connection: `SET`, `USE`, `PRAGMA`, `ATTACH`. A new connection needs it
     /// again.
     pub fn is_setting(&self) -> bool {
-        let words = self.canonical.split([' ', '=', '(']).filter(|word| !word.starts_with("/*"));
+        let words = self.canonical().split([' ', '=', '(']).filter(|word| !word.starts_with("/*"));
         let mut words = words.filter(|word| !word.is_empty());
         match (words.next(), words.next().unwrap_or_default()) {
             (Some("set"), word) => {
@@ -183,7 +195,7 @@ impl CoreOp for Op {
     fn summary(&self) -> String {
         let mut statements = self.statements();
         let Some(first) = statements.next() else { return "nothing to do".to_owned() };
-        let head = first.canonical.split('(').next().unwrap_or_default();
+        let head = first.canonical().split('(').next().unwrap_or_default();
         let words: Vec<&str> = head.split(' ').take(5).collect();
         let mut summary: String = words.join(" ").chars().take(60).collect();
         let rest = statements.count();
@@ -208,7 +220,7 @@ impl CoreOp for Op {
     fn canonical(&self) -> String {
         let mut text = String::new();
         for statement in self.statements() {
-            text.push_str(&statement.canonical);
+            text.push_str(statement.canonical());
             text.push_str(";\n");
             text.push_str(&statement.copy_data.as_deref().unwrap_or_default().replace("\r\n", "\n"));
         }
@@ -226,17 +238,17 @@ impl CoreOp for Op {
 
 /// What a statement takes away together with the data in it. Moving a table out of its name takes nothing away.
 fn removed(statement: &Statement) -> Option<String> {
-    let effect = statement.effect.as_ref().filter(|effect| !effect.appears)?;
-    let drops = |word: &str| statement.canonical.contains(word);
-    match &effect.object {
-        Object::Table(name) if statement.canonical.starts_with("drop table") => {
+    let effect = statement.effect().filter(|effect| !effect.appears)?;
+    let drops = |word: &str| statement.canonical().contains(word);
+    match effect.object {
+        Object::Table(name) if statement.canonical().starts_with("drop table") => {
             Some(format!("table {}", name.name))
         }
         Object::Column { table, column } if drops(" drop ") => {
             Some(format!("column {}.{column}", table.name))
         }
-        Object::Schema(name) if statement.canonical.starts_with("drop ") => Some(format!("schema {name}")),
-        Object::Database(name) if statement.canonical.starts_with("drop ") => {
+        Object::Schema(name) if statement.canonical().starts_with("drop ") => Some(format!("schema {name}")),
+        Object::Database(name) if statement.canonical().starts_with("drop ") => {
             Some(format!("database {name}"))
         }
         _ => None,

@@ -1,18 +1,20 @@
 //! A SQL store whose migration lock we hold: the one place from which anything is written.
 
+use std::time::Instant;
+
 use dunlin_core::{
     Advance, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Pace,
     Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
 };
 
 use crate::chunk::{self, Walk};
-use crate::conn::{Conn, Param};
+use crate::conn::Conn;
 use crate::dialect::Dialect;
 use crate::history::{self, Entry};
 use crate::light::{Kept, Light};
 use crate::lock::{self, Heartbeat};
 use crate::moves::Move;
-use crate::op::Op;
+use crate::op::{Op, Statement};
 use crate::store::Store;
 use crate::tables::Tables;
 use crate::{alone, error, settings, strain, transaction, verify};
@@ -24,7 +26,9 @@ pub(crate) struct Session {
     pub(crate) conn: Conn,
     pub(crate) tables: Tables,
     pub(crate) token: i64,
-    heartbeat: Option<Heartbeat>,
+    pub(crate) heartbeat: Option<Heartbeat>,
+    /// When a write of this session last renewed its lease.
+    pub(crate) renewed: Instant,
     /// The statement whose intent this very session has just recorded: it was not sent by anybody yet.
     pub(crate) announced: Option<Checkpoint>,
     /// Whether the statements before the current one that set the connection up were sent on this connection.
@@ -53,6 +57,7 @@ impl Session {
             tables,
             token,
             heartbeat,
+            renewed: Instant::now(),
             announced: None,
             is_set_up: false,
             changes: settings::Changes::default(),
@@ -73,70 +78,6 @@ impl Session {
         )
         .help("nothing was written after that; `dunlin status` shows where things stand")
     }
-
-    /// Writes a record and its journal row inside the transaction that is open.
-    pub(crate) async fn write_here(&mut self, entry: Entry<'_>) -> Result<()> {
-        settings::suspend(self).await?;
-        self.write_suspended(entry).await?;
-        settings::resume(self).await
-    }
-
-    async fn write_suspended(&mut self, entry: Entry<'_>) -> Result<()> {
-        let doing = "cannot write the history";
-        if self.tables.dialect == Dialect::Postgres {
-            let mut params: Vec<Param> = vec![self.token.into()];
-            params.extend(entry.record_params());
-            params.extend([entry.kind.word().into(), entry.detail.into(), entry.step_param()]);
-            let written = self
-                .conn
-                .run(&self.tables.write_all(), &params)
-                .await
-                .map_err(|failure| self.fail(&failure, doing))?;
-            return if written == 0 { Err(Self::lost()) } else { Ok(()) };
-        }
-        self.check_fence().await?;
-        let upsert = self.tables.upsert();
-        self.conn.run(&upsert, &entry.record_params()).await.map_err(|failure| self.fail(&failure, doing))?;
-        self.append(entry).await
-    }
-
-    async fn append(&mut self, entry: Entry<'_>) -> Result<()> {
-        let append = self.tables.append();
-        let params = entry.event_params(self.token);
-        self.conn
-            .run(&append, &params)
-            .await
-            .map(drop)
-            .map_err(|failure| self.fail(&failure, "cannot write the journal"))
-    }
-
-    /// Whether statements can be sent that no transaction fences.
-    pub(crate) async fn is_still_ours(&mut self) -> Result<()> {
-        if self.heartbeat.is_none() { Ok(()) } else { self.check_fence().await }
-    }
-
-    async fn check_fence(&mut self) -> Result<()> {
-        let doing = "cannot check the migration lock";
-        let fence = self.tables.fence();
-        let holds = if self.tables.dialect == Dialect::Sqlite {
-            let lease = self.store.lease_millis();
-            self.conn.run(&fence, &[self.token.into(), lease.into()]).await.map(|changed| changed == 1)
-        } else {
-            self.conn.rows(&fence, &[self.token.into()]).await.map(|rows| rows.len() == 1)
-        };
-        if holds.map_err(|failure| self.fail(&failure, doing))? { Ok(()) } else { Err(Self::lost()) }
-    }
-
-    /// Writes a record and its journal row in a transaction of their own.
-    pub(crate) async fn write_apart(&mut self, entry: Entry<'_>) -> Result<()> {
-        // One statement is its own transaction.
-        if self.tables.dialect == Dialect::Postgres {
-            return self.write_here(entry).await;
-        }
-        transaction::begin(self).await?;
-        let written = self.write_here(entry).await;
-        transaction::end(self, written).await
-    }
 }
 
 /// The position after the first `at` statements of a script.
@@ -144,7 +85,7 @@ pub(crate) fn cursor(op: &Op, at: usize) -> Cursor {
     let sum = if at == 0 {
         String::new()
     } else {
-        Checksum::of(op.statements().take(at).map(|statement| &*statement.canonical)).to_string()
+        Checksum::of(op.statements().take(at).map(Statement::canonical)).to_string()
     };
     Cursor { at, open: false, before: None, sum }
 }
@@ -219,11 +160,8 @@ impl CoreSession for Session {
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
         let entry = Entry { record, files: &[], kind, step: record.steps.len(), detail: Some(detail) };
         transaction::begin(self).await?;
-        let written = match self.check_fence().await {
-            Ok(()) => self.append(entry).await,
-            Err(error) => Err(error),
-        };
-        transaction::end(self, written).await
+        let noted = self.note_and_commit(entry).await;
+        transaction::settle(self, noted).await
     }
 
     async fn release(mut self: Box<Self>) -> Result<()> {
@@ -262,15 +200,22 @@ fn unit_at(op: &Op, at: usize) -> Option<(usize, usize)> {
 
 impl Session {
     async fn save_lightly(&mut self, light: &Light) -> Result<Kept> {
-        let (token, lease) = (self.token, self.store.lease_millis());
         // One statement is its own transaction.
-        let is_one = self.tables.dialect == Dialect::Postgres;
-        if !is_one {
-            transaction::begin(self).await?;
+        if self.tables.dialect == Dialect::Postgres {
+            return self.write_light(light).await;
         }
+        transaction::begin(self).await?;
+        let kept = match self.write_light(light).await {
+            Ok(kept) => transaction::commit(self).await.map(|()| kept),
+            failed => failed,
+        };
+        transaction::settle(self, kept).await
+    }
+
+    async fn write_light(&mut self, light: &Light) -> Result<Kept> {
+        let (token, lease) = (self.token, self.store.lease_millis());
         let kept = light.write(&mut self.conn, &self.tables, (token, lease)).await;
-        let kept = kept.map_err(|failure| self.fail(&failure, "cannot write the position"));
-        if is_one { kept } else { transaction::end(self, kept).await }
+        kept.map_err(|failure| self.fail(&failure, "cannot write the position"))
     }
 
     /// An op without statements is complete when the history says so.

@@ -28,12 +28,19 @@ const PRAGMAS: &str = "pragma foreign_keys = on; pragma legacy_alter_table = off
     pragma ignore_check_constraints = off; pragma case_sensitive_like = off; pragma writable_schema = off; \
     pragma query_only = off; pragma reverse_unordered_selects = off";
 
+/// Whether a statement sets something.
+pub(crate) fn sets(statement: &Statement) -> bool {
+    statement.is_setting() || statement.text.contains("set_config")
+}
+
 /// Notes that a statement is about to set something.
 pub(crate) async fn before(session: &mut Session, statement: &Statement) -> Result<()> {
-    let sets = statement.is_setting() || statement.text.contains("set_config");
+    if !sets(statement) {
+        return Ok(());
+    }
     let text = statement.text.to_ascii_lowercase();
-    session.changes.is_other_role |= sets && (text.contains("role") || text.contains("authorization"));
-    if !sets || session.changes.is_dirty {
+    session.changes.is_other_role |= text.contains("role") || text.contains("authorization");
+    if session.changes.is_dirty {
         return Ok(());
     }
     if session.tables.dialect == Dialect::MySql {

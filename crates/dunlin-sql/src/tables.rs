@@ -1,7 +1,11 @@
 //! dunlin's own tables, as text: how they are made, read and written in each dialect. Times are the server's, stored
 //! in its own type for people who look, and read as milliseconds.
 
+mod write;
+
 use crate::dialect::Dialect;
+
+pub(crate) use write::is_without_token;
 
 /// The names of our tables, in one dialect and schema.
 #[derive(Debug, Clone)]
@@ -103,14 +107,11 @@ impl Tables {
         ]
     }
 
-    /// Everything of every record but its files.
-    pub(crate) fn select_history(&self) -> String {
-        let (started, finished) = (self.millis("started"), self.millis("finished"));
-        format!(
-            "select {}, {started}, {finished}, rows_changed, format from {}",
-            RECORD[..13].join(", "),
-            self.history()
-        )
+    /// The columns of a record without its files, as [`crate::history`] reads them.
+    pub(crate) fn record_columns(&self) -> Vec<String> {
+        let times = [self.millis("started"), self.millis("finished")];
+        let numbers = ["rows_changed", "format"].map(str::to_owned);
+        RECORD[..13].iter().map(|name| (*name).to_owned()).chain(times).chain(numbers).collect()
     }
 
     pub(crate) fn select_files(&self) -> String {
@@ -151,151 +152,6 @@ impl Tables {
         format!("select sequence from {} limit 1", self.journal())
     }
 
-    /// Checks the fencing token and keeps it from changing until the transaction ends.
-    pub(crate) fn fence(&self) -> String {
-        let (lock, token) = (self.lock(), self.dialect.placeholder(1));
-        match self.dialect {
-            // A write takes SQLite's one write lock anyway, so it may as well renew the lease.
-            Dialect::Sqlite => {
-                format!("update {lock} set expires = {} where id = 1 and token = ?1", self.now_plus(2))
-            }
-            Dialect::Postgres | Dialect::MySql => {
-                format!("select token from {lock} where id = 1 and token = {token} for update")
-            }
-        }
-    }
-
-    /// Writes how far a record got, if these columns of it are as given. Bound: the checkpoint, the rows, the version, the
-    /// columns; on PostgreSQL then the token, and the answer is how many locks and how many records were found.
-    pub(crate) fn keep(&self, by: &[&str]) -> String {
-        let text = |index: usize| self.texts(index, 1);
-        let known: Vec<String> =
-            by.iter().enumerate().map(|(at, name)| format!(" and {name} = {}", text(at + 4))).collect();
-        let (history, known) = (self.history(), known.concat());
-        let set = format!("set checkpoint = {}, rows_changed = {}", text(1), self.number(2));
-        if self.dialect != Dialect::Postgres {
-            return format!("update {history} {set} where version = {}{known}", text(3));
-        }
-        format!(
-            "with fence as (select token from {} where id = 1 and token = ${}::bigint for update), \
-             kept as (update {history} {set} from fence where version = {}{known} returning 1) \
-             select (select count(*) from fence), (select count(*) from kept)",
-            self.lock(),
-            by.len() + 4,
-            text(3),
-        )
-    }
-
-    /// Inserts or replaces a record. Bound: the record's columns, the rows, whether it is settled.
-    pub(crate) fn upsert(&self) -> String {
-        let names: Vec<&str> =
-            RECORD.into_iter().chain(["started", "rows_changed", "finished", "format"]).collect();
-        format!(
-            "insert into {} ({}) values ({}, {}, {}, {}, 1) {}",
-            self.history(),
-            names.join(", "),
-            self.texts(1, RECORD.len()),
-            self.now(),
-            self.number(RECORD.len() + 1),
-            self.finished(RECORD.len() + 2),
-            self.on_conflict(),
-        )
-    }
-
-    /// Appends a journal row. Bound: the event's columns, the step, the token.
-    pub(crate) fn append(&self) -> String {
-        let count = EVENT.len();
-        format!(
-            "insert into {} ({}, step, token, at, format) values ({}, {}, {}, {}, 1)",
-            self.journal(),
-            EVENT.join(", "),
-            self.texts(1, count),
-            self.number(count + 1),
-            self.number(count + 2),
-            self.now(),
-        )
-    }
-
-    /// PostgreSQL only: fence, journal and history in one statement, so that a migration costs one round trip more
-    /// than its own statements. Bound: the token; the record's columns, the rows, whether it is settled; kind, detail
-    /// and step of the journal row. Changes no row if the token is not the lock's.
-    pub(crate) fn write_all(&self) -> String {
-        let first = 2;
-        let (rows, settled, kind) =
-            (first + RECORD.len(), first + RECORD.len() + 1, first + RECORD.len() + 2);
-        let of = |name: &str| {
-            format!("${}::text", first + RECORD.iter().position(|column| *column == name).unwrap_or(0))
-        };
-        let event = EVENT.map(|name| match name {
-            "kind" => format!("${kind}::text"),
-            "detail" => format!("${}::text", kind + 1),
-            name => of(name),
-        });
-        format!(
-            "with fence as (select token from {} where id = 1 and token = $1::bigint for update), \
-             journal as (insert into {} ({}, step, token, at, format) select {}, ${}::bigint, $1::bigint, {now}, 1 from fence) \
-             insert into {} ({}, started, finished, rows_changed, format) select {}, now(), {}, ${rows}::bigint, 1 from fence {}",
-            self.lock(),
-            self.journal(),
-            EVENT.join(", "),
-            event.join(", "),
-            kind + 2,
-            self.history(),
-            RECORD.join(", "),
-            self.texts(first, RECORD.len()),
-            self.finished(settled),
-            self.on_conflict(),
-            now = self.now(),
-        )
-    }
-
-    fn on_conflict(&self) -> String {
-        let table = self.history();
-        let new = |name: &str| match self.dialect {
-            Dialect::MySql => format!("values({name})"),
-            Dialect::Postgres | Dialect::Sqlite => format!("excluded.{name}"),
-        };
-        let old = |name: &str| {
-            if self.dialect == Dialect::Postgres { format!("{table}.{name}") } else { name.to_owned() }
-        };
-        // MySQL assigns from left to right, so `started`, which looks at the old state, comes first.
-        let started = format!(
-            "started = case when {} = 'undone' then {} else coalesce({}, {}) end",
-            old("state"),
-            new("started"),
-            old("started"),
-            new("started")
-        );
-        let others = RECORD[1..]
-            .iter()
-            .chain(&["finished", "rows_changed", "format"])
-            .map(|name| format!("{name} = {}", new(name)));
-        let sets: Vec<String> = std::iter::once(started).chain(others).collect();
-        match self.dialect {
-            Dialect::MySql => format!("on duplicate key update {}", sets.join(", ")),
-            Dialect::Postgres | Dialect::Sqlite => {
-                format!("on conflict (version) do update set {}", sets.join(", "))
-            }
-        }
-    }
-
-    fn texts(&self, first: usize, count: usize) -> String {
-        let cast = if self.dialect == Dialect::Postgres { "::text" } else { "" };
-        (first..first + count)
-            .map(|index| self.dialect.placeholder(index) + cast)
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    fn number(&self, index: usize) -> String {
-        let cast = if self.dialect == Dialect::Postgres { "::bigint" } else { "" };
-        self.dialect.placeholder(index) + cast
-    }
-
-    fn finished(&self, index: usize) -> String {
-        format!("case when {} = 1 then {} end", self.number(index), self.now())
-    }
-
     /// The server's clock, now: not the start of the transaction.
     pub(crate) fn now(&self) -> &'static str {
         match self.dialect {
@@ -311,7 +167,7 @@ impl Tables {
             Dialect::Postgres => format!("clock_timestamp() + ${index}::bigint * interval '1 millisecond'"),
             Dialect::MySql => "utc_timestamp(6) + interval (? * 1000) microsecond".to_owned(),
             Dialect::Sqlite => {
-                format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', (?{index} / 1000.0) || ' seconds')")
+                format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', (${index} / 1000.0) || ' seconds')")
             }
         }
     }

@@ -8,52 +8,44 @@ use crate::history::Entry;
 use crate::look::look;
 use crate::op::{Op, Statement};
 use crate::session::{Session, cursor};
-use crate::{blocker, error, keys, settings};
-
-/// What opens a transaction that may write.
-pub(crate) fn opening(dialect: Dialect, target: &Target) -> String {
-    match dialect {
-        // Taken at once, so that a second writer waits here and not halfway through.
-        Dialect::Sqlite => "begin immediate".to_owned(),
-        Dialect::MySql => "start transaction".to_owned(),
-        Dialect::Postgres if is_pooled(target) => pooled_begin(target),
-        Dialect::Postgres => "begin".to_owned(),
-    }
-}
+use crate::{error, keys, send};
 
 /// Opens a transaction that may write.
 pub(crate) async fn begin(session: &mut Session) -> Result<()> {
-    let text = opening(session.tables.dialect, &session.store.target);
-    session
-        .conn
-        .execute(&text)
+    send::send_all(session, &opening(session.tables.dialect, &session.store.target), &[])
         .await
         .map(drop)
-        .map_err(|failure| session.fail(&failure, "cannot begin a transaction"))
+        .map_err(|failed| failed.error)
 }
 
-fn pooled_begin(target: &Target) -> String {
-    let path = search_path(target).map(|path| format!("; set local search_path = {path}"));
-    format!("begin; set local lock_timeout = {}{}", target.lock_timeout.as_millis(), path.unwrap_or_default())
-}
-
-/// Commits what went well and rolls back what did not; the first failure is returned.
-pub(crate) async fn end<T>(session: &mut Session, result: Result<T>) -> Result<T> {
-    match result {
-        Ok(value) => match session.conn.execute("commit").await {
-            Ok(_) => Ok(value),
-            Err(failure) => {
-                let failed = session.fail(&failure, "cannot commit");
-                let _ = session.conn.execute("rollback").await;
-                Err(failed)
-            }
-        },
-        Err(first) => {
-            // On a connection that is gone the server rolls back by itself.
-            let _ = session.conn.execute("rollback").await;
-            Err(first)
+/// The texts that open a transaction that may write.
+pub(crate) fn opening(dialect: Dialect, target: &Target) -> Vec<String> {
+    match dialect {
+        // Taken at once, so that a second writer waits here and not halfway through.
+        Dialect::Sqlite => vec!["begin immediate".to_owned()],
+        Dialect::MySql => vec!["start transaction".to_owned()],
+        Dialect::Postgres if is_pooled(target) => {
+            let timeout = format!("set local lock_timeout = {}", target.lock_timeout.as_millis());
+            let path = search_path(target).map(|path| format!("set local search_path = {path}"));
+            ["begin".to_owned(), timeout].into_iter().chain(path).collect()
         }
+        Dialect::Postgres => vec!["begin".to_owned()],
     }
+}
+
+/// Commits.
+pub(crate) async fn commit(session: &mut Session) -> Result<()> {
+    let committed = session.conn.execute("commit").await;
+    committed.map(drop).map_err(|failure| session.fail(&failure, "cannot commit"))
+}
+
+/// Rolls back what went wrong, or could not be committed.
+pub(crate) async fn settle<T>(session: &mut Session, result: Result<T>) -> Result<T> {
+    if result.is_err() {
+        // On a connection that is gone the server rolls back by itself.
+        let _ = session.conn.execute("rollback").await;
+    }
+    result
 }
 
 /// Runs one unit of a script. Statements of a way back that fail although their effect already holds are left out.
@@ -121,38 +113,32 @@ async fn attempt(
     (skipped, known): (&[usize], &keys::Broken),
 ) -> Result<Advance, Failed> {
     set_up(session, op, first).await?;
-    begin(session).await?;
-    let mut culprit = None;
-    let sent = statements(session, op, (unit, first), skipped, &mut culprit).await;
-    let index = culprit;
+    let sent = statements(session, &op.units[unit].statements, skipped).await;
+    let index = sent.as_ref().err().and_then(|failed| failed.index);
+    let sent = sent.map_err(|failed| with_leftover(failed.error, op, first));
     let checked = if sent.is_ok() { keys::check(session, op, known).await } else { Ok(()) };
     let is_broken = checked.is_err();
     let result = match (sent, checked) {
         (Ok(changed), Ok(())) => record(session, op, (unit, first), work, changed).await,
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
-    end(session, result).await.map_err(|error| Failed { error, index, is_broken })
+    settle(session, result).await.map_err(|error| Failed { error, index, is_broken })
 }
 
-/// Sends the statements of a unit; the rows they changed.
+/// Sends the statements of a unit, at the head of a transaction; the rows they changed. A failure knows its statement.
 async fn statements(
     session: &mut Session,
-    op: &Op,
-    (unit, first): (usize, usize),
+    statements: &[Statement],
     skipped: &[usize],
-    culprit: &mut Option<usize>,
-) -> Result<u64> {
-    let mut changed = 0;
-    let statements = op.units[unit].statements.iter().enumerate();
-    for (index, statement) in statements.filter(|(index, _)| !skipped.contains(index)) {
-        *culprit = Some(index);
-        changed += send(session, statement).await.map_err(|error| with_leftover(error, op, first))?;
-    }
-    *culprit = None;
-    Ok(changed)
+) -> Result<u64, send::Failed> {
+    let indexes: Vec<usize> = (0..statements.len()).filter(|index| !skipped.contains(index)).collect();
+    let kept: Vec<&Statement> = indexes.iter().map(|index| &statements[*index]).collect();
+    let opening = opening(session.tables.dialect, &session.store.target);
+    let sent = send::send_all(session, &opening, &kept).await;
+    sent.map_err(|failed| send::Failed { index: failed.index.map(|index| indexes[index]), ..failed })
 }
 
-/// Writes down that a unit is complete.
+/// Writes down that a unit is complete, and commits both.
 async fn record(
     session: &mut Session,
     op: &Op,
@@ -168,53 +154,8 @@ async fn record(
     let detail = record.checkpoint.as_ref().map(|checkpoint| checkpoint.0.clone());
     let entry =
         Entry { record: &record, files: work.files, kind, step: work.step(), detail: detail.as_deref() };
-    session.write_here(entry).await?;
+    session.write_and_commit(entry).await?;
     Ok(if is_last { Advance::complete(record, changed) } else { Advance::partly(record, changed) })
-}
-
-/// Sends one statement; the rows it changed.
-pub(crate) async fn send(session: &mut Session, statement: &Statement) -> Result<u64> {
-    settings::before(session, statement).await?;
-    let lost = keys::Lost::before(session, statement).await?;
-    let mut seen = None;
-    let sent = match &statement.copy_data {
-        Some(data) => session.conn.copy_in(&statement.text, data).await,
-        None => {
-            let (sent, blocker) = blocker::watched(session, &statement.text).await;
-            seen = blocker;
-            sent
-        }
-    };
-    let changed = match sent {
-        Ok(changed) => changed,
-        Err(failure) => return Err(blocker::named(explain(session, &failure, statement).await, seen)),
-    };
-    if let Some(lost) = lost {
-        lost.refuse(session, statement).await?;
-    }
-    let counts = ["insert", "update", "delete", "replace", "merge", "copy", "with"];
-    Ok(if counts.iter().any(|word| statement.canonical.starts_with(word)) { changed } else { 0 })
-}
-
-/// The failure of a statement, pointing at its place in the file.
-pub(crate) async fn explain(session: &mut Session, failure: &sqlx::Error, statement: &Statement) -> Error {
-    let mapped = error::of_statement(failure, statement, &session.store.target.url);
-    let Some(token) = error::near(failure).filter(|_| session.tables.dialect == Dialect::Sqlite) else {
-        return mapped;
-    };
-    // SQLite names the token its parser stopped at, not where: it is the first one up to which it complains.
-    for (start, _) in statement.text.match_indices(&token) {
-        let end = start + token.len();
-        let stops_here = session
-            .conn
-            .prepare(&statement.text[..end])
-            .await
-            .is_err_and(|failure| error::near(&failure).as_ref() == Some(&token));
-        if stops_here {
-            return error::point(mapped, statement.span, start, end);
-        }
-    }
-    mapped
 }
 
 fn with_leftover(error: Error, op: &Op, first: usize) -> Error {
@@ -232,16 +173,16 @@ pub(crate) async fn set_up(session: &mut Session, op: &Op, first: usize) -> Resu
     let settings: Vec<Statement> =
         op.statements().take(first).filter(|statement| statement.is_setting()).cloned().collect();
     for statement in &settings {
-        send(session, statement).await?;
+        send::send(session, statement).await?;
     }
     Ok(())
 }
 
 /// Whether what a statement should bring about is so already.
 pub(crate) async fn already_holds(session: &mut Session, statement: &Statement) -> Result<bool> {
-    let Some(effect) = &statement.effect else { return Ok(false) };
+    let Some(effect) = statement.effect() else { return Ok(false) };
     let presence = look(&mut session.conn, &effect.object)
         .await
         .map_err(|failure| session.fail(&failure, "cannot look at the catalogue"))?;
-    Ok(presence.is_some_and(|presence| presence.fulfils(effect)))
+    Ok(presence.is_some_and(|presence| presence.fulfils(&effect)))
 }

@@ -1,14 +1,12 @@
 //! Grouping: which statements succeed or fail together.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dunlin_core::{Diagnostic, Severity};
 
-use crate::canonical::canonical;
 use crate::classify::{Class, classify};
 use crate::dialect::Dialect;
-use crate::effect::effect;
 use crate::op::{ForeignKeys, Op, Statement, Unit};
 use crate::rebuild;
 use crate::split::{Fault, Piece, PieceKind};
@@ -47,6 +45,7 @@ pub(crate) fn group(
         grouping.add(next);
     }
     grouping.flush();
+    grouping.units.shrink_to_fit();
     Op { dialect, units: grouping.units, foreign_keys }
 }
 
@@ -63,9 +62,9 @@ pub(crate) fn statements<'a>(text: Text<'a>, pieces: &[Piece]) -> Vec<Classed<'a
                 statement: Statement {
                     text: part.into(),
                     span: text.span(&piece.range),
-                    canonical: canonical(text.dialect, part).into(),
                     copy_data: None,
-                    effect: effect(text.dialect, part),
+                    dialect: text.dialect,
+                    canonical: OnceLock::new(),
                 },
             }),
             PieceKind::Copy => {
@@ -150,7 +149,7 @@ impl Grouping<'_> {
             Class::Alone(reason) => self.alone(reason, next.statement),
             Class::TableLock => {
                 self.flush();
-                if next.statement.canonical.starts_with("lock") {
+                if next.statement.canonical().starts_with("lock") {
                     self.findings.push(next.finding(Severity::Warning, table_lock));
                 }
             }
@@ -172,7 +171,9 @@ impl Grouping<'_> {
 
     fn flush(&mut self) {
         if !self.open.is_empty() {
-            self.units.push(Unit { alone: None, statements: std::mem::take(&mut self.open) });
+            let mut statements = std::mem::take(&mut self.open);
+            statements.shrink_to_fit();
+            self.units.push(Unit { alone: None, statements });
         }
     }
 

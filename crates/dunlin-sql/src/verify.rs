@@ -19,7 +19,7 @@ pub(crate) async fn run(conn: &mut Conn, check: &Check<'_>, url: &StoreUrl) -> R
     let mut violations = Vec::new();
     for statement in op.statements() {
         let found = conn.sample(&statement.text, SHOWN).await;
-        let found = found.map_err(|failure| error::of_statement(&failure, statement, url))?;
+        let found = found.map_err(|failure| error::of_statement(&failure, statement, 0, url))?;
         violations.extend(found.into_iter().map(Violation::new));
     }
     Ok(Checked::Wholly { violations, unlisted: 0, scanned: 0 })

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use dunlin_core::{
     AnyOp, AnyStore, Attempt, Backend, Check, Checked, Diagnostic, Event, Field, History, Holder, Native,
-    Phase, Result, Section, Source, Store, StoredFile, Target, Undo, Version, async_trait,
+    Part, Phase, Result, Section, Source, Store, StoredFile, Target, Undo, Version, async_trait,
 };
 
 pub use data::{Data, Script};
@@ -95,6 +95,22 @@ impl Backend for Memory {
         }
         let script = if field.name == "add" { format!("add {text}") } else { text.to_owned() };
         Ok(Arc::new(Script::of(&script)))
+    }
+
+    fn changes(&self) -> &'static [&'static str] {
+        &["supersede"]
+    }
+
+    /// `supersede = "old"`: a counter of another name, whose old one goes in the end.
+    fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
+        let old = change.value.text().map_err(|fault| vec![fault])?;
+        let op = |line: String| Arc::new(Script::of(&line));
+        let part =
+            |phase, there: String, back: String| Part { phase, op: op(there), undo: Undo::Op(op(back)) };
+        Ok(vec![
+            part(Phase::Expand, format!("add new_{tag}"), format!("drop new_{tag}")),
+            part(Phase::Contract, format!("drop {old}"), format!("add {old}")),
+        ])
     }
 
     fn template(&self) -> &'static str {

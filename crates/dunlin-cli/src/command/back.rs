@@ -49,12 +49,13 @@ impl Back {
         versions: &[Version],
     ) -> Result<Self, Failure> {
         let backends = stage.project.backends();
+        let loaded = &mut *stage.loaded;
         let resolved = reverse::resolve(
             versions,
-            &stage.loaded.migrations,
+            &loaded.migrations,
             histories,
             (&context.stores, &backends),
-            &mut stage.loaded.sources,
+            &mut loaded.sources,
         )
         .await;
         let reversal = resolved.map_err(|error| stage.failure(error))?;

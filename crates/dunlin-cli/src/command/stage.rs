@@ -1,6 +1,7 @@
 //! What every command that needs migrations or stores begins with: settings, files, connections.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use dunlin::{Project, Registry};
@@ -30,7 +31,8 @@ type Early = JoinHandle<Result<(Stores, Histories), Error>>;
 /// Settings and files, read; nothing connected yet.
 pub(crate) struct Stage {
     pub(crate) project: Project,
-    pub(crate) loaded: Loaded,
+    /// Freed by the end of the process: thousands of small texts one by one would take longer than planning with them.
+    pub(crate) loaded: ManuallyDrop<Loaded>,
     pub(crate) config: Config,
     /// Whether the command is asked what is amiss, and not only to do its work.
     pub(crate) is_inspection: bool,
@@ -72,9 +74,10 @@ impl Stage {
 
     fn sound(self) -> Result<Self, Failure> {
         if self.loaded.has_errors() {
-            let faults = self.loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
+            let loaded = ManuallyDrop::into_inner(self.loaded);
+            let faults = loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
             let data = Box::default();
-            return Err(Failure { exit: Exit::Integrity, data, faults, sources: self.loaded.sources });
+            return Err(Failure { exit: Exit::Integrity, data, faults, sources: loaded.sources });
         }
         Ok(self)
     }
@@ -101,8 +104,8 @@ impl Stage {
                 .help("`dunlin new NAME` makes it with a first migration; `--migrations DIR` names another")
                 .into());
         }
-        let diagnostics = stage.loaded.diagnostics;
-        stage.loaded = stage.project.load_beside(stage.loaded.sources);
+        let Loaded { diagnostics, sources, .. } = ManuallyDrop::into_inner(stage.loaded);
+        stage.loaded = ManuallyDrop::new(stage.project.load_beside(sources));
         stage.loaded.diagnostics.splice(0..0, diagnostics);
         stage.project.forget_files();
         Ok(stage)
@@ -120,7 +123,7 @@ impl Stage {
         }
         project.lock_wait = config.lock_wait;
         project.policy = config.policy;
-        let loaded = Loaded { diagnostics, sources, ..Loaded::default() };
+        let loaded = ManuallyDrop::new(Loaded { diagnostics, sources, ..Loaded::default() });
         let wait = global.wait.unwrap_or_default();
         Ok(Self {
             project,
@@ -182,7 +185,7 @@ impl Stage {
     /// Connects, and makes an invocation of it.
     pub(crate) async fn context(&self) -> Result<Context, Error> {
         let (stores, known) = self.connect_and_read().await?;
-        Ok(Context { known: Some(known), ..self.project.context(stores) })
+        Ok(Context { known: Some(Arc::new(known)), ..self.project.context(stores) })
     }
 
     /// Connects to the stores the command is about, and reads their histories.

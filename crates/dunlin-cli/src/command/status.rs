@@ -56,7 +56,7 @@ fn is_refused(found: &[Finding]) -> bool {
     found.iter().any(|finding| finding.reaction == Reaction::Refuse)
 }
 
-fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, is_refused: bool, printer: &Printer) -> String {
+fn text(rows: &[Row<'_>], stores: &BTreeSet<&StoreName>, is_refused: bool, printer: &Printer) -> String {
     if rows.is_empty() {
         return "no migrations yet; `dunlin new NAME` writes the first one\n".to_owned();
     }
@@ -98,20 +98,20 @@ fn text(rows: &[Row], stores: &BTreeSet<&StoreName>, is_refused: bool, printer: 
     out
 }
 
-fn cell(standing: &Standing) -> Cell {
+fn cell(standing: &Standing<'_>) -> Cell {
     let word = standing.word();
     let style = match word {
         "done" | "expanded" => Style::Good,
         "pending" => Style::Plain,
         _ => Style::Warning,
     };
-    let origin = standing.record.as_ref().map(|record| record.origin).filter(|_| word != "pending");
+    let origin = standing.record.map(|record| record.origin).filter(|_| word != "pending");
     let word = match origin {
         Some(Origin::Baseline) => format!("{word} (baseline)"),
         Some(Origin::Mark) => format!("{word} (marked)"),
         _ => word.to_owned(),
     };
-    let seen = standing.record.as_ref().filter(|record| !record.state.is_settled()).and_then(Seen::of);
+    let seen = standing.record.filter(|record| !record.state.is_settled()).and_then(Seen::of);
     let word = match seen.and_then(|seen| seen.percent()) {
         Some(percent) => format!("{word} {percent} %"),
         None => word,
@@ -120,8 +120,8 @@ fn cell(standing: &Standing) -> Cell {
 }
 
 /// More about what is under way.
-fn detail(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
-    let record = standing.record.as_ref()?;
+fn detail(row: &Row<'_>, store: &StoreName, standing: &Standing<'_>) -> Option<String> {
+    let record = standing.record?;
     if !matches!(record.state, State::Applying | State::Undoing) {
         return None;
     }
@@ -150,8 +150,8 @@ fn detail(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
 }
 
 /// More about what is settled, for those who ask.
-fn settled(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> {
-    let record = standing.record.as_ref()?;
+fn settled(row: &Row<'_>, store: &StoreName, standing: &Standing<'_>) -> Option<String> {
+    let record = standing.record?;
     let mut text = format!("{} in {store}: {}", row.id, record.state);
     if let Some(finished) = record.finished {
         let _ = write!(text, " {}", Moment(finished));
@@ -163,7 +163,7 @@ fn settled(row: &Row, store: &StoreName, standing: &Standing) -> Option<String> 
     Some(text)
 }
 
-fn data(rows: &[Row]) -> Value {
+fn data(rows: &[Row<'_>]) -> Value {
     let migrations: Vec<Value> = rows
         .iter()
         .map(|row| {
@@ -185,8 +185,8 @@ fn data(rows: &[Row]) -> Value {
     json!({ "pending": pending(rows).len(), "migrations": migrations })
 }
 
-fn of_standing(standing: &Standing) -> Value {
-    let record = standing.record.as_ref();
+fn of_standing(standing: &Standing<'_>) -> Value {
+    let record = standing.record;
     json!({
         "state": standing.word(),
         "steps": standing.steps,

@@ -8,30 +8,32 @@ use dunlin_core::{Diagnostic, Error, ErrorKind, Result, Source, SourceMap};
 
 use super::File;
 use super::name::{self, FileName, Half};
+use super::side::by_side;
 
 /// Reads the files of a migrations directory. Names that start with a dot, and README files, are no migrations.
 pub fn read_dir(directory: &Path) -> Result<Vec<File>> {
     let fail = |path: &Path, error: std::io::Error| {
         Error::new(ErrorKind::Config, format!("cannot read `{}`", path.display())).caused_by(error)
     };
-    let mut files = Vec::new();
+    let mut names = Vec::new();
     for entry in fs::read_dir(directory).map_err(|error| fail(directory, error))? {
         let entry = entry.map_err(|error| fail(directory, error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || name.to_ascii_lowercase().starts_with("readme") {
-            continue;
+        if !name.starts_with('.') && !name.to_ascii_lowercase().starts_with("readme") {
+            names.push((name, entry));
         }
+    }
+    names.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    let read = |(name, entry): &(String, fs::DirEntry)| {
         let path = entry.path();
         let shown = path.display().to_string().into();
-        if is_folder(&entry) {
-            files.push(File { shown, name: (name + "/").into(), bytes: Cow::Borrowed(&[]) });
-            continue;
+        if is_folder(entry) {
+            return Ok(File { shown, name: format!("{name}/").into(), bytes: Cow::Borrowed(&[]) });
         }
         let bytes = fs::read(&path).map_err(|error| fail(&path, error))?;
-        files.push(File { shown, name: name.into(), bytes: bytes.into() });
-    }
-    files.sort_by(|left, right| left.name.cmp(&right.name));
-    Ok(files)
+        Ok(File { shown, name: name.clone().into(), bytes: bytes.into() })
+    };
+    by_side(&names, read).into_iter().collect()
 }
 
 fn is_folder(entry: &fs::DirEntry) -> bool {
@@ -49,13 +51,14 @@ pub(super) struct Named<'a> {
 
 /// Takes a file's name and bytes for what they are. The text is added to `sources` even where it has a fault.
 pub(super) fn open<'a>(file: &'a File, sources: &mut SourceMap) -> Result<Named<'a>, Diagnostic> {
-    let text = String::from_utf8_lossy(&file.bytes);
+    let valid = std::str::from_utf8(&file.bytes);
+    let text = valid.map_or_else(|_| String::from_utf8_lossy(&file.bytes), Cow::Borrowed);
     let source = sources.add(&*file.shown, &text);
     if file.name.ends_with('/') {
         return Err(folder(file, &source));
     }
     let Some(name) = name::parse(&file.name) else { return Err(unknown_file(file, &source)) };
-    if let (Cow::Owned(_), Err(error)) = (&text, std::str::from_utf8(&file.bytes)) {
+    if let Err(error) = valid {
         return Err(not_text(file, &source, error.valid_up_to()));
     }
     if let Some(at) = source.text.find('\0') {

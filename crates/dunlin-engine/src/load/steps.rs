@@ -5,7 +5,7 @@ use dunlin_core::{
     AnyOp, Backend, Diagnostic, Field, Node, Phase, Source, Step, StoreName, Undo, Version, suggest,
 };
 
-use super::Backends;
+use super::{Backends, change};
 use crate::toml;
 
 /// What a `.toml` file says.
@@ -17,25 +17,31 @@ pub(super) struct Text {
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-const KEYS: [&str; 6] = ["summary", "needs", "expand", "backfill", "verify", "contract"];
+const KEYS: [&str; 7] = ["summary", "needs", "change", "expand", "backfill", "verify", "contract"];
 
 /// What a step says of its way back.
 const WAYS_BACK: [&str; 3] = ["undo", "no_op", "irreversible"];
 
-pub(super) fn read(source: &Source, backends: &Backends, only: Option<&StoreName>) -> Text {
+pub(super) fn read(
+    source: &Source,
+    version: &Version,
+    backends: &Backends,
+    only: Option<&StoreName>,
+) -> Text {
     let (document, faults) = toml::parse(source);
     let mut read = Text { diagnostics: faults, ..Text::default() };
-    if let Err(fault) = read.fill(&document, &Reading { source, backends, only }) {
+    if let Err(fault) = read.fill(&document, &Reading { source, version, backends, only }) {
         read.diagnostics.push(fault);
     }
     read
 }
 
 #[derive(Clone, Copy)]
-struct Reading<'a> {
-    source: &'a Source,
-    backends: &'a Backends,
-    only: Option<&'a StoreName>,
+pub(super) struct Reading<'a> {
+    pub(super) source: &'a Source,
+    pub(super) version: &'a Version,
+    pub(super) backends: &'a Backends,
+    pub(super) only: Option<&'a StoreName>,
 }
 
 impl Text {
@@ -48,11 +54,18 @@ impl Text {
         if let Some(node) = table.take("needs") {
             self.read_needs(node);
         }
+        if let Some(node) = table.take("change") {
+            self.read_list("change", node, |number, item| change::read(number, item, reading));
+        }
         for phase in Phase::ALL {
             if let Some(node) = table.take(phase.word()) {
-                self.read_phase(phase, node, reading);
+                self.read_list(phase.word(), node, |_, item| {
+                    read_step(phase, item, reading).map(|step| step.into_iter().collect())
+                });
             }
         }
+        // As written, whatever the lists are called: within a phase the order of the file counts.
+        self.steps.sort_by_key(|step| step.span.map(|span| span.start));
         self.diagnostics.extend(table.finish(&KEYS));
         Ok(())
     }
@@ -80,18 +93,22 @@ impl Text {
         }
     }
 
-    fn read_phase(&mut self, phase: Phase, node: &Node, reading: &Reading<'_>) {
+    /// Reads the items of a list, each into steps.
+    fn read_list(
+        &mut self,
+        word: &str,
+        node: &Node,
+        read: impl Fn(usize, &Node) -> Result<Vec<Step>, Vec<Diagnostic>>,
+    ) {
         let fault = || {
-            let help = format!("write `[[{phase}]]` above each step");
-            Diagnostic::error("wrong-type", format!("`{phase}` is a list of steps"))
+            Diagnostic::error("wrong-type", format!("`{word}` is a list of steps"))
                 .at(node.span, "not a list of steps")
-                .help(help)
+                .help(format!("write `[[{word}]]` above each step"))
         };
         let Some(items) = self.keep(node.items().map_err(|_| fault())) else { return };
-        for item in items {
-            match read_step(phase, item, reading) {
-                Ok(Some(step)) => self.steps.push(step),
-                Ok(None) => {}
+        for (index, item) in items.iter().enumerate() {
+            match read(index + 1, item) {
+                Ok(steps) => self.steps.extend(steps),
                 Err(faults) => self.diagnostics.extend(faults),
             }
         }
@@ -101,23 +118,11 @@ impl Text {
 /// A step, or nothing where it is for a store that is not looked at.
 fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<Step>, Vec<Diagnostic>> {
     let mut table = item.table().map_err(one)?;
-    let store_node = table.require("store").map_err(|fault| one(with_guess(fault, &table)))?;
-    let name = store_node.text().map_err(one)?;
-    let store = StoreName::from(name);
-    if reading.only.is_some_and(|only| *only != store) {
-        return Ok(None);
-    }
-    let Some(backend) = reading.backends.get(&store) else {
-        let known = reading.backends.keys().map(StoreName::as_str);
-        let fault = Diagnostic::error("unknown-store", format!("no store is called `{name}`"))
-            .at(store_node.span, "not in dunlin.toml");
-        return Err(vec![fault.help(suggest::help(name, known))]);
-    };
+    let Some((store, backend)) = take_store(&mut table, reading).map_err(one)? else { return Ok(None) };
     let mut faults = Vec::new();
-    let op = take_op(&mut table, item, &**backend, phase, reading.source)
-        .map_err(|fault| faults.extend(fault))
-        .ok();
-    let undo = take_undo(&mut table, op.as_ref().map(|(key, _)| *key), &**backend, phase, reading.source);
+    let op =
+        take_op(&mut table, item, backend, phase, reading.source).map_err(|fault| faults.extend(fault)).ok();
+    let undo = take_undo(&mut table, op.as_ref().map(|(key, _)| *key), backend, phase, reading.source);
     let undo = undo.map_err(|fault| faults.extend(fault)).ok();
     let mut known = backend.ops().to_vec();
     known.push("store");
@@ -136,6 +141,28 @@ fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<
     }
 }
 
+/// The store a step is for; nothing where it is one that is not looked at.
+pub(super) fn take_store<'a>(
+    table: &mut Table<'_>,
+    reading: &Reading<'a>,
+) -> Result<Option<(StoreName, &'a dyn Backend)>, Diagnostic> {
+    let node = table.require("store").map_err(|fault| with_guess(fault, table))?;
+    let name = node.text()?;
+    let store = StoreName::from(name);
+    if reading.only.is_some_and(|only| *only != store) {
+        return Ok(None);
+    }
+    match reading.backends.get(&store) {
+        Some(backend) => Ok(Some((store, &**backend))),
+        None => {
+            let known = reading.backends.keys().map(StoreName::as_str);
+            let fault = Diagnostic::error("unknown-store", format!("no store is called `{name}`"))
+                .at(node.span, "not in dunlin.toml");
+            Err(fault.help(suggest::help(name, known)))
+        }
+    }
+}
+
 /// The place of a key that was probably meant to be `store`.
 fn with_guess(mut fault: Diagnostic, table: &Table<'_>) -> Diagnostic {
     if let Some(key) = table.keys().find(|key| suggest::nearest(&key.name, ["store"]).is_some()) {
@@ -145,7 +172,7 @@ fn with_guess(mut fault: Diagnostic, table: &Table<'_>) -> Diagnostic {
     fault
 }
 
-fn one(fault: Diagnostic) -> Vec<Diagnostic> {
+pub(super) fn one(fault: Diagnostic) -> Vec<Diagnostic> {
     vec![fault]
 }
 

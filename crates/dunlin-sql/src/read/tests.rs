@@ -29,7 +29,7 @@ fn own(op: &AnyOp) -> &Op {
 /// A file in lines: each section with its statements, and the way back.
 fn shown(native: &Native) -> Vec<String> {
     let statements =
-        |op: &AnyOp| own(op).statements().map(|next| next.canonical.to_string()).collect::<Vec<_>>();
+        |op: &AnyOp| own(op).statements().map(|next| next.canonical().to_owned()).collect::<Vec<_>>();
     let line = |section: &Section| {
         let undo = match &section.undo {
             Undo::Op(op) => statements(op).join("; "),

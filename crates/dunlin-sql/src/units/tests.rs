@@ -1,13 +1,14 @@
 use dunlin_core::Op as _;
 
 use super::*;
+use crate::op::Statement;
 use Dialect::{MySql, Postgres, Sqlite};
 
 /// The units of a script, a line each: its statements, and why it is alone.
 fn shown(dialect: Dialect, text: &str) -> Vec<String> {
     let op = Op::script(dialect, text).unwrap_or_else(|findings| panic!("{findings:#?}"));
     let line = |unit: &Unit| {
-        let statements: Vec<&str> = unit.statements.iter().map(|next| &*next.canonical).collect();
+        let statements: Vec<&str> = unit.statements.iter().map(Statement::canonical).collect();
         let alone = unit.alone.as_deref().map(|reason| format!(" [{reason}]")).unwrap_or_default();
         format!("{}{alone}", statements.join("; "))
     };

@@ -6,7 +6,7 @@ use dunlin_core::{Phase, Severity, StoredFile, Undo};
 use dunlin_engine::load::{load_stored, read_dir};
 use dunlin_engine::{File, Loaded, lane, load};
 
-use super::world::{World, block_on, bytes, file, version};
+use super::world::{CONTRACT, World, block_on, bytes, file, version};
 
 fn one_store() -> World {
     block_on(World::new(&[("app", true)]))
@@ -370,4 +370,31 @@ fn ten_thousand_files_load_in_a_blink() {
     assert_eq!(loaded.migrations.len(), 10_000);
     let bound = if cfg!(debug_assertions) { 3_000 } else { 150 };
     assert!(took.as_millis() < bound, "{took:?}, {read:?} of it to read the files");
+}
+
+#[test]
+fn a_change_unfolds_into_steps_of_all_phases() {
+    block_on(async {
+        let world = World::new(&[("app", true)]).await;
+        let text = "[[expand]]\nstore = \"app\"\nadd = \"x\"\n[[change]]\nstore = \"app\"\nsupersede = \"x\"\n\
+                    [[change]]\nstore = \"app\"\nsupersede = \"new_7_1\"\n";
+        let migrations = world.migrations(&[("7_a.toml", text)]);
+        world.brought_up(&migrations, &CONTRACT).await;
+        let expected = ["add x", "add new_7_1", "add new_7_2", "drop x", "drop new_7_1"];
+        assert_eq!(world.ran("app"), expected);
+    });
+}
+
+#[test]
+fn a_change_that_cannot_be_read_says_what_is_known() {
+    let world = one_store();
+    let codes = |text: &str| {
+        let loaded = world.load(&[("1_a.toml", text)]);
+        loaded.diagnostics.iter().map(|fault| fault.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("[[change]]\nstore = \"app\"\n"), ["no-op-given"]);
+    assert_eq!(codes("[[change]]\nstore = \"app\"\nsuperseed = \"x\"\n"), ["unknown-key"]);
+    assert_eq!(codes("[[change]]\nstore = \"app\"\nsupersede = 1\n"), ["wrong-type"]);
+    assert_eq!(codes("[[change]]\nstore = \"ap\"\nsupersede = \"x\"\n"), ["unknown-store"]);
+    assert_eq!(codes("change = 1\n"), ["wrong-type"]);
 }

@@ -1,0 +1,103 @@
+//! How a session writes a record and its journal row: behind the fence, and together with what they are about.
+
+use std::time::Instant;
+
+use dunlin_core::Result;
+
+use crate::conn::Param;
+use crate::dialect::Dialect;
+use crate::history::Entry;
+use crate::session::Session;
+use crate::tables::is_without_token;
+use crate::{lock, settings, transaction};
+
+const DOING: &str = "cannot write the history";
+
+impl Session {
+    /// Writes a record and its journal row inside the transaction that is open, and commits it.
+    pub(crate) async fn write_and_commit(&mut self, entry: Entry<'_>) -> Result<()> {
+        settings::suspend(self).await?;
+        match self.tables.dialect {
+            Dialect::Postgres => self.write_at_once(entry).await?,
+            Dialect::MySql => self.write_in_turn(entry).await?,
+            Dialect::Sqlite => return self.write_with_commit(entry).await,
+        }
+        settings::resume(self).await?;
+        transaction::commit(self).await
+    }
+
+    /// Writes a record and its journal row in a transaction of their own.
+    pub(crate) async fn write_apart(&mut self, entry: Entry<'_>) -> Result<()> {
+        // One statement is its own transaction.
+        if self.tables.dialect == Dialect::Postgres {
+            settings::suspend(self).await?;
+            return self.write_at_once(entry).await;
+        }
+        transaction::begin(self).await?;
+        let written = self.write_and_commit(entry).await;
+        transaction::settle(self, written).await
+    }
+
+    /// Writes a journal row alone inside the transaction that is open, and commits it.
+    pub(crate) async fn note_and_commit(&mut self, entry: Entry<'_>) -> Result<()> {
+        self.check_fence().await?;
+        self.append(entry).await?;
+        transaction::commit(self).await
+    }
+
+    async fn write_at_once(&mut self, entry: Entry<'_>) -> Result<()> {
+        let written = self.conn.run(&self.tables.write_all(), &self.params(entry)).await;
+        if written.map_err(|failure| self.fail(&failure, DOING))? == 0 { Err(Self::lost()) } else { Ok(()) }
+    }
+
+    async fn write_in_turn(&mut self, entry: Entry<'_>) -> Result<()> {
+        self.check_fence().await?;
+        let written = self.conn.run(&self.tables.upsert(), &entry.record_params()).await;
+        written.map_err(|failure| self.fail(&failure, DOING))?;
+        self.append(entry).await
+    }
+
+    async fn write_with_commit(&mut self, entry: Entry<'_>) -> Result<()> {
+        // The heartbeat has a connection of its own, which may wait long for its turn where this one writes all the time.
+        if self.renewed.elapsed() > self.store.target.lease / 6 {
+            self.check_fence().await?;
+        }
+        match self.conn.run(&self.tables.write_and_commit(), &self.params(entry)).await {
+            Ok(_) => Ok(()),
+            Err(failure) if is_without_token(&failure) => Err(Self::lost()),
+            Err(failure) => Err(self.fail(&failure, DOING)),
+        }
+    }
+
+    /// The token, the record, and what of the journal row is not in it.
+    fn params(&self, entry: Entry<'_>) -> Vec<Param> {
+        let mut params: Vec<Param> = vec![self.token.into()];
+        params.extend(entry.record_params());
+        params.extend([entry.kind.word().into(), entry.detail.into(), entry.step_param()]);
+        params
+    }
+
+    async fn append(&mut self, entry: Entry<'_>) -> Result<()> {
+        let appended = self.conn.run(&self.tables.append(), &entry.event_params(self.token)).await;
+        appended.map(drop).map_err(|failure| self.fail(&failure, "cannot write the journal"))
+    }
+
+    /// Whether statements can be sent that no transaction fences.
+    pub(crate) async fn is_still_ours(&mut self) -> Result<()> {
+        if self.heartbeat.is_none() { Ok(()) } else { self.check_fence().await }
+    }
+
+    /// Whether the lock is ours still; where that is a write anyway, it renews the lease.
+    pub(crate) async fn check_fence(&mut self) -> Result<()> {
+        let fence = self.tables.fence();
+        let holds = if self.tables.dialect == Dialect::Sqlite {
+            self.renewed = Instant::now();
+            let lease = lock::millis(self.store.target.lease);
+            self.conn.run(&fence, &[self.token.into(), lease]).await.map(|changed| changed == 1)
+        } else {
+            self.conn.rows(&fence, &[self.token.into()]).await.map(|rows| rows.len() == 1)
+        };
+        let holds = holds.map_err(|failure| self.fail(&failure, "cannot check the migration lock"))?;
+        if holds { Ok(()) } else { Err(Self::lost()) }
+    }
+}
