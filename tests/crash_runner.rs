@@ -3,13 +3,19 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "what a test reads")]
 
 use std::env;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use dunlin::Project;
+use dunlin_core::Pace;
 use dunlin_engine::run::{self, Histories};
 use dunlin_engine::{Context, Extent, Goal, Summary, plan, reverse};
 use dunlin_testkit::fault::Fuse;
+
+/// How data is moved, as numbers in this order: milliseconds of a bout, records a second, workers.
+const PACE: &str = "DUNLIN_TEST_PACE";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -20,7 +26,11 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         runtime.block_on(async {
-            let project = Project::default().store("app", url.as_str()).map_err(|error| error.to_string())?;
+            let mut project =
+                Project::default().store("app", url.as_str()).map_err(|error| error.to_string())?;
+            if let Some(wanted) = pace() {
+                project.pace(|pace| pace.clone_from(&wanted));
+            }
             let project = project.directory(Path::new(directory)).map_err(|error| error.to_string())?;
             go(&project, direction == "up").await
         })
@@ -35,6 +45,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The pace that the environment asks for.
+fn pace() -> Option<Pace> {
+    let numbers = env::var(PACE).ok()?;
+    let numbers: Vec<u32> = numbers.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let [bout, rate, jobs] = numbers[..] else { return None };
+    Some(Pace {
+        bout: Duration::from_millis(bout.into()),
+        rate: NonZeroU32::new(rate),
+        jobs: NonZeroU32::new(jobs)?,
+        ..Pace::default()
+    })
 }
 
 async fn go(project: &Project, is_up: bool) -> Result<usize, String> {

@@ -28,6 +28,7 @@ mod down;
 mod faults;
 mod lease;
 mod mixed;
+mod moves;
 mod places;
 mod race;
 mod rebuild;

@@ -8,6 +8,7 @@ use dunlin_core::{
 
 use crate::dialect::Dialect;
 use crate::store::Store;
+use crate::{moves, none, same};
 
 /// The backend of one dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl Backend for Sql {
     }
 
     fn ops(&self) -> &'static [&'static str] {
-        &["sql"]
+        &["sql", "update", "insert_select", "delete", "none", "same"]
     }
 
     fn read(&self, file: &Source, down: Option<&Source>) -> Native {
@@ -40,7 +41,12 @@ impl Backend for Sql {
     }
 
     fn decode(&self, phase: Phase, field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>> {
-        crate::decode(self.0, phase, field)
+        match field.name {
+            "update" | "insert_select" | "delete" => moves::decode::decode(self.0, phase, field),
+            "none" => none::decode(self.0, phase, field),
+            "same" => same::decode(self.0, phase, field),
+            _ => crate::decode(self.0, phase, field),
+        }
     }
 
     fn template(&self) -> &'static str {

@@ -66,7 +66,10 @@ impl Broken {
 pub(crate) enum Param {
     Null,
     Int(i64),
+    /// SQLite's keys alone are bound as what they are.
+    Real(f64),
     Text(Arc<str>),
+    Blob(Arc<[u8]>),
 }
 
 impl From<i64> for Param {
@@ -186,11 +189,21 @@ impl Conn {
 
     /// Reads with a statement of ours, whose columns are whole numbers and texts.
     pub(crate) async fn rows(&mut self, sql: &str, params: &[Param]) -> sqlx::Result<Vec<Vec<Cell>>> {
+        self.read(sql, params, true).await
+    }
+
+    /// The same, planned for these very values: PostgreSQL's plan for any values would go through the whole table
+    /// where the next few rows are wanted.
+    pub(crate) async fn planned(&mut self, sql: &str, params: &[Param]) -> sqlx::Result<Vec<Vec<Cell>>> {
+        self.read(sql, params, false).await
+    }
+
+    async fn read(&mut self, sql: &str, params: &[Param], is_kept: bool) -> sqlx::Result<Vec<Vec<Cell>>> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
             Self::Postgres(conn) => {
-                let rows = sqlx::query_with(sql, bind::<PgArguments>(params)?).fetch_all(conn).await?;
-                rows.iter().map(cells::<PgRow>).collect()
+                let query = sqlx::query_with(sql, bind::<PgArguments>(params)?).persistent(is_kept);
+                query.fetch_all(conn).await?.iter().map(cells::<PgRow>).collect()
             }
             Self::MySql(conn) => {
                 let rows = sqlx::query_with(sql, bind::<MySqlArguments>(params)?).fetch_all(conn).await?;
@@ -233,8 +246,9 @@ impl Conn {
 fn bind<A>(params: &[Param]) -> sqlx::Result<A>
 where
     A: Arguments + Default,
-    for<'q> Option<i64>: sqlx::Encode<'q, A::Database> + Type<A::Database>,
     for<'q> i64: sqlx::Encode<'q, A::Database> + Type<A::Database>,
+    for<'q> f64: sqlx::Encode<'q, A::Database> + Type<A::Database>,
+    for<'q> Vec<u8>: sqlx::Encode<'q, A::Database> + Type<A::Database>,
     for<'q> String: sqlx::Encode<'q, A::Database> + Type<A::Database>,
     for<'q> Option<String>: sqlx::Encode<'q, A::Database> + Type<A::Database>,
 {
@@ -243,7 +257,9 @@ where
         match param {
             Param::Null => arguments.add(None::<String>),
             Param::Int(value) => arguments.add(*value),
+            Param::Real(value) => arguments.add(*value),
             Param::Text(text) => arguments.add(text.to_string()),
+            Param::Blob(bytes) => arguments.add(bytes.to_vec()),
         }
         .map_err(sqlx::Error::Encode)?;
     }

@@ -28,6 +28,12 @@ impl<'a> Cursor<'a> {
         self.tokens.peek().map(|token| (token.kind, &self.text[token.start..token.end]))
     }
 
+    /// Where the next token stands.
+    pub(crate) fn at(&mut self) -> Option<usize> {
+        self.peek()?;
+        self.tokens.peek().map(|token| token.start)
+    }
+
     /// The next token.
     pub(crate) fn next(&mut self) -> Option<(Kind, &'a str)> {
         let found = self.peek()?;

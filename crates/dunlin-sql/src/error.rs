@@ -30,13 +30,18 @@ pub(crate) fn of_statement(
     before: usize,
     url: &StoreUrl,
 ) -> Error {
-    let (kind, temporary) = classify(error);
-    let mut mapped = Error::new(kind, url.scrub(&words(error)));
-    mapped.temporary = temporary;
-    mapped.span = match (statement.span, place(error, &statement.text, before)) {
+    let span = match (statement.span, place(error, &statement.text, before)) {
         (Some(span), Some((start, end))) => Some(span.slice(start, end)),
         (span, _) => span.map(|span| span.slice(0, first_line(&statement.text))),
     };
+    Error { span, ..told(error, url) }
+}
+
+/// All that the server says of a failure.
+fn told(error: &sqlx::Error, url: &StoreUrl) -> Error {
+    let (kind, temporary) = classify(error);
+    let mut mapped = Error::new(kind, url.scrub(&words(error)));
+    mapped.temporary = temporary;
     if let Some(code) = code(error) {
         mapped = mapped.with("code", code);
     }
@@ -50,6 +55,41 @@ pub(crate) fn of_statement(
     match help(error) {
         Some(help) => mapped.help(help),
         None => mapped,
+    }
+}
+
+/// A failure of a statement of ours that is made of parts the user wrote, pointing at the one it is about.
+pub(crate) fn of_parts(error: &sqlx::Error, parts: &[(&str, Option<Span>)], url: &StoreUrl) -> Error {
+    let found = parts.iter().find_map(|(text, span)| {
+        // PostgreSQL counts from the start of the whole statement; but servers name what they do not know.
+        let place = if postgres(error).is_some() { None } else { place(error, text, 0) };
+        let (start, end) = place.or_else(|| named(error, text))?;
+        Some(span.as_ref()?.slice(start, end))
+    });
+    Error { span: found, ..told(error, url) }
+}
+
+/// Where the first name that a message quotes stands.
+fn named(error: &sqlx::Error, text: &str) -> Option<(usize, usize)> {
+    let name = error.as_database_error()?.message().split(['"', '\'']).nth(1)?;
+    find_word(text, name).map(|start| (start, start + name.len()))
+}
+
+/// Whether a statement failed because of the values in a row, not because of its words.
+pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<MySqlDatabaseError>().is_some() {
+        // SQLSTATE: data exceptions, broken constraints, what a trigger says, and what has no state of its own.
+        return matches!(code.get(..2), Some("22" | "23" | "45" | "HY"));
+    }
+    if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+        return matches!(code.get(..2), Some("22" | "23" | "P0"));
+    }
+    let words = ["no such ", "near \"", "wrong number", "misuse", "ambiguous", "table "];
+    match code.parse::<u32>().unwrap_or_default() & 0xff {
+        1 => !words.iter().any(|word| error.message().starts_with(word)),
+        code => matches!(code, 18..=20),
     }
 }
 

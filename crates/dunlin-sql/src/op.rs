@@ -125,6 +125,14 @@ pub enum ForeignKeys {
     AsWritten,
 }
 
+impl Name {
+    /// As SQL.
+    pub(crate) fn quoted(&self, dialect: Dialect) -> String {
+        let schema = self.schema.as_ref().map(|schema| dialect.quote(schema) + ".");
+        schema.unwrap_or_default() + &dialect.quote(&self.name)
+    }
+}
+
 impl Op {
     /// All statements, in order.
     pub fn statements(&self) -> impl Iterator<Item = &Statement> {

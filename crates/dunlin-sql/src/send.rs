@@ -117,7 +117,7 @@ async fn together(
         Err(Broken { failure, index, before }) => match index.checked_sub(opening.len()) {
             Some(index) => {
                 let error = explain(session, &failure, statements[index], before).await;
-                Err(Failed { error: blocked_by(error, blocker), index: Some(index) })
+                Err(Failed { error: blocker::named(error, blocker), index: Some(index) })
             }
             None => Err(session.fail(&failure, "cannot begin a transaction").into()),
         },
@@ -128,14 +128,6 @@ async fn together(
 fn counted(statement: &Statement, changed: u64) -> u64 {
     let counts = ["insert", "update", "delete", "replace", "merge", "copy", "with"];
     if counts.iter().any(|word| statement.canonical().starts_with(word)) { changed } else { 0 }
-}
-
-/// A lock that was not had in time, with the one who has it.
-fn blocked_by(mut error: Error, blocker: Option<String>) -> Error {
-    if let (true, Some(blocker)) = (error.temporary, blocker) {
-        error.message = format!("{}; blocked by {blocker}", error.message);
-    }
-    error
 }
 
 /// The failure of a statement, pointing at its place in the file.

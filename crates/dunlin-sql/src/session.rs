@@ -7,13 +7,17 @@ use dunlin_core::{
     Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
 };
 
+use crate::chunk::{self, Walk};
 use crate::conn::Conn;
+use crate::dialect::Dialect;
 use crate::history::{self, Entry};
+use crate::light::{Kept, Light};
 use crate::lock::{self, Heartbeat};
+use crate::moves::Move;
 use crate::op::{Op, Statement};
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::{alone, error, settings, transaction, verify};
+use crate::{alone, error, settings, strain, transaction, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -33,6 +37,10 @@ pub(crate) struct Session {
     pub(crate) changes: settings::Changes,
     /// Whether any SQLite table points at another, once that was asked.
     pub(crate) has_keys: Option<bool>,
+    /// The walk through a table that is under way.
+    pub(crate) walk: Option<Walk>,
+    /// Connections to the replicas whose lag counts.
+    pub(crate) replicas: Vec<Conn>,
 }
 
 impl Session {
@@ -54,6 +62,8 @@ impl Session {
             is_set_up: false,
             changes: settings::Changes::default(),
             has_keys: None,
+            walk: None,
+            replicas: Vec::new(),
         }
     }
 
@@ -92,6 +102,10 @@ impl CoreSession for Session {
         if self.heartbeat.as_ref().is_some_and(Heartbeat::is_lost) {
             return Err(Self::lost());
         }
+        if let Some(op) = work.op.kind::<Move>() {
+            return chunk::run(self, op, work).await;
+        }
+        chunk::leave(self).await?;
         let op: &Op = work.op.own()?;
         let at = Cursor::of(work.running)?;
         if !at.sum.is_empty() && cursor(op, at.at).sum != at.sum {
@@ -125,11 +139,16 @@ impl CoreSession for Session {
     }
 
     async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
-        self.write(record, files, EventKind::Begun).await
+        match self.save_lightly(&Light::of(record)).await? {
+            Kept::Yes => Ok(()),
+            Kept::Lost => Err(Self::lost()),
+            // The first time in this run: the journal says that it began.
+            Kept::Moved => self.write(record, files, EventKind::Begun).await,
+        }
     }
 
-    async fn strain(&mut self, _pace: &Pace) -> Result<Option<String>> {
-        Ok(None)
+    async fn strain(&mut self, pace: &Pace) -> Result<Option<String>> {
+        strain::look(self, pace).await
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
@@ -149,6 +168,7 @@ impl CoreSession for Session {
         self.heartbeat = None;
         let doing = "cannot release the lock";
         settings::restore(&mut self).await?;
+        chunk::leave(&mut self).await?;
         let left = lock::leave(&mut self.conn, &self.tables, self.token).await;
         if !connect_is_lease(&self.store) {
             lock::drop_session_lock(&mut self.conn, &self.tables)
@@ -179,6 +199,25 @@ fn unit_at(op: &Op, at: usize) -> Option<(usize, usize)> {
 }
 
 impl Session {
+    async fn save_lightly(&mut self, light: &Light) -> Result<Kept> {
+        // One statement is its own transaction.
+        if self.tables.dialect == Dialect::Postgres {
+            return self.write_light(light).await;
+        }
+        transaction::begin(self).await?;
+        let kept = match self.write_light(light).await {
+            Ok(kept) => transaction::commit(self).await.map(|()| kept),
+            failed => failed,
+        };
+        transaction::settle(self, kept).await
+    }
+
+    async fn write_light(&mut self, light: &Light) -> Result<Kept> {
+        let (token, lease) = (self.token, self.store.lease_millis());
+        let kept = light.write(&mut self.conn, &self.tables, (token, lease)).await;
+        kept.map_err(|failure| self.fail(&failure, "cannot write the position"))
+    }
+
     /// An op without statements is complete when the history says so.
     async fn finish_empty(&mut self, work: &Work<'_>) -> Result<Advance> {
         let record = work.complete(0);

@@ -34,6 +34,11 @@ impl Store {
         Ok(Self { dialect, target: Arc::new(target.clone()), idle: Arc::new(Mutex::new(conn)) })
     }
 
+    /// How long a lease lasts, as it is bound.
+    pub(crate) fn lease_millis(&self) -> i64 {
+        i64::try_from(self.target.lease.as_millis()).unwrap_or(i64::MAX)
+    }
+
     fn fail(&self, failure: &sqlx::Error, doing: &str) -> Error {
         error::own(failure, doing, &self.target.url)
     }

@@ -1,6 +1,6 @@
 //! Statements that succeed or fail together, with the history row that says so in the same transaction.
 
-use dunlin_core::{Advance, Checkpoint, Error, ErrorKind, EventKind, Result, Work};
+use dunlin_core::{Advance, Checkpoint, Error, ErrorKind, EventKind, Result, Target, Work};
 
 use crate::connect::{is_pooled, search_path};
 use crate::dialect::Dialect;
@@ -12,13 +12,15 @@ use crate::{error, keys, send};
 
 /// Opens a transaction that may write.
 pub(crate) async fn begin(session: &mut Session) -> Result<()> {
-    send::send_all(session, &opening(session), &[]).await.map(drop).map_err(|failed| failed.error)
+    send::send_all(session, &opening(session.tables.dialect, &session.store.target), &[])
+        .await
+        .map(drop)
+        .map_err(|failed| failed.error)
 }
 
 /// The texts that open a transaction that may write.
-fn opening(session: &Session) -> Vec<String> {
-    let target = &session.store.target;
-    match session.tables.dialect {
+pub(crate) fn opening(dialect: Dialect, target: &Target) -> Vec<String> {
+    match dialect {
         // Taken at once, so that a second writer waits here and not halfway through.
         Dialect::Sqlite => vec!["begin immediate".to_owned()],
         Dialect::MySql => vec!["start transaction".to_owned()],
@@ -131,7 +133,7 @@ async fn statements(
 ) -> Result<u64, send::Failed> {
     let indexes: Vec<usize> = (0..statements.len()).filter(|index| !skipped.contains(index)).collect();
     let kept: Vec<&Statement> = indexes.iter().map(|index| &statements[*index]).collect();
-    let opening = opening(session);
+    let opening = opening(session.tables.dialect, &session.store.target);
     let sent = send::send_all(session, &opening, &kept).await;
     sent.map_err(|failed| send::Failed { index: failed.index.map(|index| indexes[index]), ..failed })
 }

@@ -5,12 +5,16 @@ use dunlin_core::{Check, Checked, Result, StoreUrl, Violation};
 use crate::conn::Conn;
 use crate::error;
 use crate::op::Op;
+use crate::survey::Survey;
 
 /// How many rows a query shows.
-const SHOWN: usize = 20;
+pub(crate) const SHOWN: usize = 20;
 
 /// Asks on from where the check stands.
 pub(crate) async fn run(conn: &mut Conn, check: &Check<'_>, url: &StoreUrl) -> Result<Checked> {
+    if let Some(survey) = Survey::of(check.op) {
+        return survey.run(conn, check, url).await;
+    }
     let op: &Op = check.op.own()?;
     let mut violations = Vec::new();
     for statement in op.statements() {

@@ -26,6 +26,27 @@ impl Tables {
         }
     }
 
+    /// Writes how far a record got, if these columns of it are as given. Bound: the checkpoint, the rows, the version, the
+    /// columns; on PostgreSQL then the token, and the answer is how many locks and how many records were found.
+    pub(crate) fn keep(&self, by: &[&str]) -> String {
+        let text = |index: usize| self.texts(index, 1);
+        let known: Vec<String> =
+            by.iter().enumerate().map(|(at, name)| format!(" and {name} = {}", text(at + 4))).collect();
+        let (history, known) = (self.history(), known.concat());
+        let set = format!("set checkpoint = {}, rows_changed = {}", text(1), self.number(2));
+        if self.dialect != Dialect::Postgres {
+            return format!("update {history} {set} where version = {}{known}", text(3));
+        }
+        format!(
+            "with fence as (select token from {} where id = 1 and token = ${}::bigint for update), \
+             kept as (update {history} {set} from fence where version = {}{known} returning 1) \
+             select (select count(*) from fence), (select count(*) from kept)",
+            self.lock(),
+            by.len() + 4,
+            text(3),
+        )
+    }
+
     /// Inserts or replaces a record. Bound: the record's columns, the rows, whether it is settled.
     pub(crate) fn upsert(&self) -> String {
         let names: Vec<&str> =

@@ -1,0 +1,367 @@
+//! The walk of verify ops through a table: chunk by chunk, reading only. Each chunk is counted first; only where
+//! something is wrong it is listed.
+
+use std::time::Instant;
+
+use dunlin_core::position::{Position, sum_of};
+use dunlin_core::{Check, Checked, Op as CoreOp, Result, Sizer, StoreUrl, Violation};
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::TARGET;
+use crate::chunk::start::{estimate, last};
+use crate::clause::Clause;
+use crate::conn::{Cell, Conn};
+use crate::dialect::Dialect;
+use crate::error;
+use crate::keyset::{self, Key, Value, Values};
+use crate::moves::{Expr, Rows};
+use crate::none::Nothing;
+use crate::same::Same;
+use crate::verify::SHOWN;
+
+/// Reading holds nobody up, so that chunks may be larger than those that write.
+const SIZES: (u32, u32, u32) = (5_000, 500, 50_000);
+
+/// A verify op that goes through rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Survey<'a> {
+    Nothing(&'a Nothing),
+    Same(&'a Same),
+}
+
+/// Where it stands, and what it found so far.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    key: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Values>,
+    /// None where the table is empty, or was gone through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<Values>,
+    size: u32,
+    found: Vec<Violation>,
+    unlisted: u64,
+}
+
+impl Place {
+    /// Keeps what was found wrong in a part, of which so much is listed.
+    fn note(&mut self, wrong: u64, listed: Vec<Violation>) {
+        self.unlisted += wrong.saturating_sub(u64::try_from(listed.len()).unwrap_or(u64::MAX));
+        self.found.extend(listed);
+    }
+}
+
+/// The rows that one query is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub(crate) key: &'a Key,
+    /// The key of the other table, if there is one.
+    pub(crate) other: Option<&'a Key>,
+    pub(crate) after: Option<&'a [Value]>,
+    /// To the end of the table if it is not said.
+    pub(crate) until: Option<&'a [Value]>,
+    /// This one row alone.
+    pub(crate) only: bool,
+}
+
+impl<'a> Part<'a> {
+    /// For people to look at.
+    pub(crate) fn shown(key: &'a Key) -> Self {
+        Self { key, other: None, after: Some(&[]), until: Some(&[]), only: false }
+    }
+
+    /// The condition, on either side.
+    pub(crate) fn condition(&self, clause: &mut Clause, key: &Key) {
+        match self.until {
+            Some(values) if self.only => key.equal(clause, values),
+            until => key.range(clause, self.after, until),
+        }
+    }
+}
+
+impl<'a> Survey<'a> {
+    /// The survey that an op is.
+    pub(crate) fn of(op: &'a dyn CoreOp) -> Option<Self> {
+        op.kind::<Nothing>().map(Self::Nothing).or_else(|| op.kind::<Same>().map(Self::Same))
+    }
+
+    fn rows(self) -> &'a Rows {
+        match self {
+            Self::Nothing(op) => &op.rows,
+            Self::Same(op) => &op.side.rows,
+        }
+    }
+
+    fn others(self) -> Option<&'a Rows> {
+        match self {
+            Self::Nothing(_) => None,
+            Self::Same(op) => op.other(),
+        }
+    }
+
+    /// Where it looks at one table alone, the condition under which a row of it is wrong.
+    fn wrong(self) -> Option<String> {
+        match self {
+            Self::Nothing(op) => op.rows.filter.as_ref().map(Expr::sql),
+            Self::Same(op) => op.wrong(),
+        }
+    }
+
+    /// Goes on for one bout.
+    pub(crate) async fn run(self, conn: &mut Conn, check: &Check<'_>, url: &StoreUrl) -> Result<Checked> {
+        let from: Option<Position<Place>> =
+            check.from.map(|checkpoint| Position::resume(checkpoint, check.op)).transpose()?;
+        let rows = self.rows();
+        let wanted = from.as_ref().map(|position| position.place.key.as_slice()).or(rows.key.as_deref());
+        let key = keyset::find(conn, &rows.table, wanted, url).await?;
+        let other = match self.others() {
+            Some(rows) => Some(keyset::find(conn, &rows.table, rows.key.as_deref(), url).await?),
+            None => None,
+        };
+        let view = View { survey: self, key: &key, other: other.as_ref() };
+        let went = view.bout(conn, check, from).await;
+        went.map_err(|failure| error::of_parts(&failure, &self.texts(), url))
+    }
+
+    /// The user's own parts of the statements.
+    fn texts(self) -> Vec<(&'a str, Option<dunlin_core::Span>)> {
+        let mut exprs: Vec<&Expr> = Vec::new();
+        exprs.extend(self.rows().filter.as_ref());
+        exprs.extend(self.others().and_then(|rows| rows.filter.as_ref()));
+        if let Self::Same(op) = self {
+            exprs.extend(op.exprs());
+        }
+        exprs.into_iter().map(|expr| (&*expr.text, expr.span)).collect()
+    }
+}
+
+/// A survey that knows its keys.
+struct View<'a> {
+    survey: Survey<'a>,
+    key: &'a Key,
+    other: Option<&'a Key>,
+}
+
+impl View<'_> {
+    async fn bout(
+        &self,
+        conn: &mut Conn,
+        check: &Check<'_>,
+        from: Option<Position<Place>>,
+    ) -> sqlx::Result<Checked> {
+        let mut position = match from {
+            Some(position) => position,
+            None => self.fresh(conn, check).await?,
+        };
+        let stride = self.stride(conn, &position).await?;
+        let mut sizer = Sizer::new(position.place.size, SIZES.1, SIZES.2);
+        let began = Instant::now();
+        let mut left = check.pace.most();
+        loop {
+            let chunk = Instant::now();
+            let size =
+                stride.unwrap_or_else(|| sizer.size()).min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
+            let (is_over, scanned) = self.chunk(conn, &mut position.place, size, stride.is_some()).await?;
+            position.scanned += scanned;
+            left = left.saturating_sub(scanned);
+            if is_over {
+                let Place { found, unlisted, .. } = position.place;
+                return Ok(Checked::Wholly { violations: found, unlisted, scanned: position.scanned });
+            }
+            if size == sizer.size() {
+                sizer.learn(chunk.elapsed(), check.pace.target.unwrap_or(TARGET));
+            }
+            if began.elapsed() >= check.pace.bout || left == 0 {
+                position.place.size = sizer.size();
+                position.near =
+                    position.place.at.as_deref().map(|at| self.key.describe(at)).unwrap_or_default();
+                return Ok(Checked::Partly(position.checkpoint()));
+            }
+        }
+    }
+
+    async fn fresh(&self, conn: &mut Conn, check: &Check<'_>) -> sqlx::Result<Position<Place>> {
+        let table = &self.survey.rows().table;
+        let total = estimate(conn, table, self.key).await?;
+        let to = last(conn, table, self.key).await?;
+        let place =
+            Place { key: self.key.names(), at: None, to, size: SIZES.0, found: Vec::new(), unlisted: 0 };
+        Ok(Position { scanned: 0, total, sum: sum_of(check.op), is_undo: false, near: String::new(), place })
+    }
+
+    /// How many rows to go on by, where a sample is enough.
+    async fn stride(&self, conn: &mut Conn, position: &Position<Place>) -> sqlx::Result<Option<u32>> {
+        let Survey::Same(Same { sample: Some(sample), .. }) = self.survey else { return Ok(None) };
+        let total = match position.total {
+            Some(total) => total,
+            None => {
+                let sql =
+                    format!("select count(*) from {}", self.survey.rows().table.quoted(self.key.dialect));
+                conn.cell(&sql, &[])
+                    .await?
+                    .int()
+                    .and_then(|count| u64::try_from(count).ok())
+                    .unwrap_or_default()
+            }
+        };
+        Ok(Some(u32::try_from(total / u64::from(sample.get())).unwrap_or(u32::MAX).max(1)))
+    }
+
+    /// Looks at one chunk. Says whether it was the last one, and how many rows it had.
+    async fn chunk(
+        &self,
+        conn: &mut Conn,
+        place: &mut Place,
+        size: u32,
+        is_sample: bool,
+    ) -> sqlx::Result<(bool, u64)> {
+        if let (Some(wrong), false, Some(to)) = (self.survey.wrong(), is_sample, &place.to) {
+            let (rows, found, last) = self.pass(conn, (place.at.as_deref(), to), size, &wrong).await?;
+            let end = last.as_ref().or(place.to.as_ref()).map(Vec::as_slice);
+            let part =
+                Part { key: self.key, other: None, after: place.at.as_deref(), until: end, only: false };
+            let listed = self.listed(conn, &part, found, place.found.len()).await?;
+            place.note(found, listed);
+            place.at = last.or(place.at.take());
+            return Ok((rows < u64::from(size), rows));
+        }
+        let bound = match &place.to {
+            Some(to) => self.bound(conn, place.at.as_deref(), to, size).await?,
+            None => None,
+        };
+        let is_over = bound.is_none();
+        // Where two tables are compared, the last part has no end: the other one may go on.
+        let end = if self.other.is_some() && is_over { None } else { bound.as_ref().or(place.to.as_ref()) };
+        let part = Part {
+            key: self.key,
+            other: self.other,
+            after: place.at.as_deref(),
+            until: end.map(Vec::as_slice),
+            only: is_sample && end.is_some(),
+        };
+        if part.until.is_none() && self.other.is_none() || is_sample && is_over {
+            return Ok((true, 0));
+        }
+        let scanned = if is_over {
+            self.rows_in(conn, &part).await?
+        } else if is_sample {
+            1
+        } else {
+            u64::from(size)
+        };
+        let wrong = self.count(conn, &part).await?;
+        let listed = self.listed(conn, &part, wrong, place.found.len()).await?;
+        place.note(wrong, listed);
+        place.at = bound;
+        Ok((is_over, scanned))
+    }
+
+    /// What is wrong in a part, as many as there is room for.
+    async fn listed(
+        &self,
+        conn: &mut Conn,
+        part: &Part<'_>,
+        wrong: u64,
+        shown: usize,
+    ) -> sqlx::Result<Vec<Violation>> {
+        let room = SHOWN.saturating_sub(shown);
+        if wrong > 0 && room > 0 { self.list(conn, part, room).await } else { Ok(Vec::new()) }
+    }
+
+    /// Reads a chunk of one table once: how many rows it has, how many of them are wrong, and the last key.
+    async fn pass(
+        &self,
+        conn: &mut Conn,
+        (after, to): (Option<&[Value]>, &[Value]),
+        size: u32,
+        wrong: &str,
+    ) -> sqlx::Result<(u64, u64, Option<Values>)> {
+        let mut clause = Clause::new(self.key.dialect);
+        let (table, names) = (self.survey.rows().table.quoted(self.key.dialect), self.key.order(""));
+        clause.push(&format!(
+            "with part as (select {names}, case when {wrong} then 1 else 0 end as dunlin_wrong from {table}{} where ",
+            self.key.hint()
+        ));
+        self.key.range(&mut clause, after, Some(to));
+        let limit = clause.mark("rows", i64::from(size).into());
+        let integer = if self.key.dialect == Dialect::MySql { "signed" } else { "bigint" };
+        clause.push(&format!(
+            " order by {names} limit {limit}) select (select count(*) from part), \
+             (select cast(coalesce(sum(dunlin_wrong), 0) as {integer}) from part), {} from part order by {} limit 1",
+            self.key.read(),
+            self.key.order(" desc"),
+        ));
+        let rows = conn.planned(&clause.text, &clause.params).await?;
+        let Some(row) = rows.first() else { return Ok((0, 0, None)) };
+        let count = |cell: &Cell| cell.int().and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
+        Ok((count(&row[0]), count(&row[1]), self.key.values(&row[2..])))
+    }
+
+    async fn bound(
+        &self,
+        conn: &mut Conn,
+        after: Option<&[Value]>,
+        to: &[Value],
+        size: u32,
+    ) -> sqlx::Result<Option<Values>> {
+        let mut clause = Clause::new(self.key.dialect);
+        let table = self.survey.rows().table.quoted(self.key.dialect);
+        clause.push(&format!("select {} from {table}{} where ", self.key.read(), self.key.hint()));
+        self.key.range(&mut clause, after, Some(to));
+        let offset = clause.mark("rows_less_one", i64::from(size - 1).into());
+        clause.push(&format!(" order by {} limit 1 offset {offset}", self.key.order("")));
+        Ok(conn.planned(&clause.text, &clause.params).await?.first().and_then(|row| self.key.values(row)))
+    }
+
+    async fn rows_in(&self, conn: &mut Conn, part: &Part<'_>) -> sqlx::Result<u64> {
+        let mut clause = Clause::new(self.key.dialect);
+        let table = self.survey.rows().table.quoted(self.key.dialect);
+        clause.push(&format!("select count(*) from {table}{} where ", self.key.hint()));
+        self.key.range(&mut clause, part.after, part.until);
+        Ok(number(&conn.planned(&clause.text, &clause.params).await?))
+    }
+
+    async fn count(&self, conn: &mut Conn, part: &Part<'_>) -> sqlx::Result<u64> {
+        let mut clause = Clause::new(self.key.dialect);
+        match self.survey {
+            Survey::Nothing(op) => op.count(&mut clause, part),
+            Survey::Same(op) => op.count(&mut clause, part),
+        }
+        Ok(number(&conn.planned(&clause.text, &clause.params).await?))
+    }
+
+    async fn list(&self, conn: &mut Conn, part: &Part<'_>, limit: usize) -> sqlx::Result<Vec<Violation>> {
+        let mut clause = Clause::new(self.key.dialect);
+        match self.survey {
+            Survey::Nothing(op) => op.list(&mut clause, part, limit),
+            Survey::Same(op) => op.list(&mut clause, part, limit),
+        }
+        let rows = conn.planned(&clause.text, &clause.params).await?;
+        let violation = |row: &Vec<Cell>| {
+            let (key, values) = row.split_at(self.key.columns.len());
+            let names = self.key.columns.iter().map(|column| &column.name);
+            let pairs: Vec<String> =
+                names.zip(key).map(|(name, value)| format!("{name} = {}", shown(value))).collect();
+            let values = match (self.survey, values) {
+                (Survey::Same(op), [one, other]) => Some(op.values(&shown(one), &shown(other))),
+                _ => None,
+            };
+            Violation { record: pairs.join(", "), values }
+        };
+        Ok(rows.iter().map(violation).collect())
+    }
+}
+
+fn number(rows: &[Vec<Cell>]) -> u64 {
+    let cell = rows.first().and_then(|row| row.first());
+    cell.and_then(Cell::int).and_then(|number| u64::try_from(number).ok()).unwrap_or_default()
+}
+
+fn shown(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => "NULL".to_owned(),
+        Cell::Int(value) => value.to_string(),
+        Cell::Text(text) => text.clone(),
+    }
+}

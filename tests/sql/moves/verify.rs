@@ -1,0 +1,148 @@
+//! Comparing: what is listed is exactly what is wrong.
+
+use dunlin_testkit::Kind;
+use dunlin_testkit::fault::When;
+
+use super::super::{Bench, says};
+use super::{SMALL, run, series};
+
+over!([postgres, mysql, sqlite]
+    what_a_writer_left_out_is_listed_and_repaired_by_a_second_pass,
+    rows_that_differ_are_listed_with_both_values,
+    two_tables_are_compared_key_by_key,
+    a_sample_sees_what_is_wrong_everywhere,
+    a_verify_that_is_killed_goes_on_and_finds_the_same,
+    steps_that_look_are_for_verify_alone,
+);
+
+async fn users(bench: &Bench, count: u32) {
+    let text = if bench.db.kind == Kind::Mysql { "varchar(60)" } else { "text" };
+    let name = if bench.db.kind == Kind::Mysql { "concat('f', i)" } else { "'f' || i" };
+    bench
+        .db
+        .sql(&format!(
+            "create table users (id integer primary key, first {text}, full_name {text}); insert into users (id, first) select i, {name} from {}",
+            series(bench.db.kind, count)
+        ))
+        .await;
+}
+
+const FILL: &str = "[[backfill]]\nstore = \"app\"\nupdate = { table = \"users\", set = { full_name = \"upper(first)\" }, where = \"full_name is null\" }\n";
+const NONE: &str =
+    "[[verify]]\nstore = \"app\"\nnone = { table = \"users\", where = \"full_name is null\" }\n";
+const SAME: &str = "[[verify]]\nstore = \"app\"\nsame = { table = \"users\", expr = \"full_name\", as = \"upper(first)\" }\n";
+
+async fn what_a_writer_left_out_is_listed_and_repaired_by_a_second_pass(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    users(&bench, 12_000).await;
+    bench.write("1_fill.toml", FILL);
+    bench.up();
+    // An old version of the application writes as it always did.
+    bench.db.sql("insert into users (id, first) values (0, 'a'), (12345, 'b'); update users set full_name = null where id = 6789").await;
+    bench.write("2_check.toml", &(NONE.to_owned() + SAME));
+    let found = bench.run("up").expect_code(14);
+    says(&found, &["id = 0", "id = 6789", "id = 12345"]);
+    assert!(!found.stderr.contains("id = 1\n") && !found.stdout.contains("id = 1\n"), "{found}");
+    bench.write("3_again.toml", &(FILL.to_owned() + NONE + SAME));
+    bench.write("2_check.toml", "[[expand]]\nstore = \"app\"\nsql = \"select 1\"\n");
+    bench.up();
+}
+
+async fn rows_that_differ_are_listed_with_both_values(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    users(&bench, 7000).await;
+    bench.write("1_fill.toml", FILL);
+    bench.up();
+    bench.db.sql("update users set full_name = 'wrong' where id = 5555; update users set full_name = null where id in (3, 6999)").await;
+    bench.write("2_check.toml", SAME);
+    let found = bench.run("up").expect_code(14);
+    says(&found, &["id = 3", "id = 5555", "wrong", "F5555", "id = 6999", "NULL"]);
+    // More than can be shown are counted.
+    bench.db.sql("update users set full_name = 'wrong' where id > 100").await;
+    let found = bench.run("up").expect_code(14);
+    says(&found, &["6,881 more"]);
+    bench.db.sql("update users set full_name = upper(first)").await;
+    bench.up();
+}
+
+async fn two_tables_are_compared_key_by_key(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    users(&bench, 7000).await;
+    let text = if kind == Kind::Mysql { "varchar(60)" } else { "text" };
+    bench.db.sql(&format!("create table people (person integer primary key, name {text}); insert into people select id, first from users")).await;
+    bench.write(
+        "1_check.toml",
+        "[[verify]]\nstore = \"app\"\nsame = { table = \"users\", expr = \"first\", with = { table = \"people\", expr = \"name\" } }\n",
+    );
+    bench
+        .db
+        .sql("delete from people where person = 77; delete from users where id = 5001; update people set name = 'x' where person = 6000; \
+              insert into people values (0, 'zero'), (7001, 'last'); update users set first = null where id = 2; update people set name = null where person = 2")
+        .await;
+    let found = bench.run("up").expect_code(14);
+    says(
+        &found,
+        &[
+            "id = 77",
+            "(no such row)",
+            "id = 5001",
+            "id = 6000",
+            "f6000",
+            "people: x",
+            "id = 0",
+            "zero",
+            "id = 7001",
+        ],
+    );
+    let listed = found.stderr.matches("id = ").count().max(found.stdout.matches("id = ").count());
+    assert_eq!(listed, 5, "{found}");
+    bench
+        .db
+        .sql("delete from people where person in (0, 7001, 5001); update people set name = 'f6000' where person = 6000; insert into people values (77, 'f77')")
+        .await;
+    bench.up();
+}
+
+async fn a_sample_sees_what_is_wrong_everywhere(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    users(&bench, 5000).await;
+    bench.write("1_check.toml", &SAME.replace(" }", ", sample = 40 }"));
+    let found = bench.run("up").expect_code(14);
+    says(&found, &["NULL"]);
+    // About as many as were asked for, not all five thousand.
+    let words: Vec<&str> = found.stderr.split(|letter: char| !letter.is_ascii_digit()).collect();
+    assert!(!words.contains(&"4980"), "{found}");
+    bench.db.sql("update users set full_name = upper(first)").await;
+    bench.up();
+}
+
+async fn a_verify_that_is_killed_goes_on_and_finds_the_same(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    users(&bench, 1300).await;
+    bench.db.sql("update users set full_name = upper(first) where id not in (5, 700, 1299)").await;
+    bench.write("0_first.sql", "select 1;");
+    bench.up();
+    bench.write("1_check.toml", SAME);
+    let mut kept = 0;
+    for at in 1.. {
+        let killed = run(&bench, "up", SMALL, Some((at, When::After)));
+        kept += bench.db.number("select count(*) from dunlin_history where checkpoint like '%found%'").await;
+        if killed.signal.is_none() {
+            break;
+        }
+    }
+    assert!(kept > 3, "a position was kept {kept} times only");
+    let found = bench.run("up").expect_code(14);
+    says(&found, &["id = 5", "id = 700", "id = 1299"]);
+}
+
+async fn steps_that_look_are_for_verify_alone(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    users(&bench, 1).await;
+    bench.write("1_a.toml", &(SAME.replace("verify", "backfill") + &FILL.replace("backfill", "verify")));
+    let refused = bench.run("check");
+    says(&refused, &["read-outside-verify", "verify-writes"]);
+    // The query that finds nothing, as a text.
+    bench.write("1_a.toml", "[[verify]]\nstore = \"app\"\nnone = \"select id from users where id > 1\"\n");
+    bench.up();
+}
