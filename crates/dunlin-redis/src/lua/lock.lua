@@ -12,8 +12,10 @@ for _, key in ipairs({ KEYS[2], KEYS[4] }) do
 end
 redis.call('XLEN', KEYS[3])
 redis.call('XDEL', KEYS[3], '0-1')
--- Counting begins at the clock, so that it goes on where somebody deleted the lock by hand: no token was ever as high.
-local token = text(tonumber(lock.token or time) + 1)
+-- Counting begins at the clock, in microseconds, so that it goes on where somebody deleted the lock by hand: no token was
+-- ever as high.
+local clock = redis.call('TIME')
+local token = text(tonumber(lock.token or clock[1] * 1000000 + clock[2]) + 1)
 local expires = text(time + tonumber(ARGV[6]))
 redis.call('HSET', KEYS[1], 'format', '1', 'token', token, 'who', ARGV[1], 'host', ARGV[2], 'pid', ARGV[3],
   'process', ARGV[4], 'run', ARGV[5], 'since', text(time), 'expires', expires)
