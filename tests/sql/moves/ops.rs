@@ -119,7 +119,7 @@ async fn every_fault_of_a_step_is_said_at_once_where_it_stands(kind: Kind) {
     let run = bench.run("check");
     assert_ne!(run.code, Some(0), "{run}");
     let said = [
-        "bad-name",
+        "bad-sql-name",
         "a parenthesis is not closed",
         "unknown key `wher`",
         "`where`",

@@ -109,7 +109,7 @@ pub(crate) fn name(dialect: Dialect, text: &str, span: Span) -> Result<Name, Dia
     let mut cursor = Cursor::new(dialect, text);
     let name = cursor.name().filter(|_| cursor.is_at_end());
     name.ok_or_else(|| {
-        Diagnostic::error("bad-name", format!("`{text}` is no name"))
+        Diagnostic::error("bad-sql-name", format!("`{text}` is no name"))
             .at(span, "not a name")
             .help("write it as in SQL: quote what is more than letters, digits and `_`")
     })
@@ -119,7 +119,7 @@ pub(crate) fn name(dialect: Dialect, text: &str, span: Span) -> Result<Name, Dia
 pub(crate) fn column(dialect: Dialect, text: &str, span: Span) -> Result<String, Diagnostic> {
     let name = name(dialect, text, span)?;
     if name.schema.is_some() {
-        return Err(Diagnostic::error("bad-name", format!("`{text}` is no column of the table"))
+        return Err(Diagnostic::error("bad-sql-name", format!("`{text}` is no column of the table"))
             .at(span, "more than one name")
             .help("write the column alone"));
     }
