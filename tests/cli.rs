@@ -11,6 +11,7 @@ mod history;
 mod init;
 mod lock;
 mod mark;
+mod moves;
 mod new;
 mod plan;
 mod settings;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dunlin_core::{Line, SourceMap};
+use dunlin_core::SourceMap;
 use dunlin_engine::plan::Direction;
 use dunlin_engine::{Item, Plan};
 use serde_json::{Value, json};
@@ -44,20 +44,21 @@ fn step(out: &mut String, item: &Item, paint: Paint) {
     if lines.is_empty() {
         let _ = writeln!(out, "    {}", paint.text(Style::Dim, "nothing to do"));
     }
+    let mut noted = None;
     for line in &lines {
-        statement(out, line, paint);
+        let note = line.note.as_deref().filter(|note| noted != Some(*note));
+        if let Some(note) = note {
+            let note = if op.moves() { note.to_owned() } else { format!("alone: {note}") };
+            let _ = writeln!(out, "    {}", paint.text(Style::Dim, &note));
+        }
+        // Said once for all the statements of a chunk; each statement that stands alone says why.
+        noted = line.note.as_deref().filter(|_| op.moves());
+        for text in line.text.lines() {
+            let _ = writeln!(out, "    {text}");
+        }
     }
     for lost in op.removes() {
         let _ = writeln!(out, "    {}", paint.text(Style::Warning, &format!("takes away {lost}")));
-    }
-}
-
-fn statement(out: &mut String, line: &Line, paint: Paint) {
-    if let Some(note) = &line.note {
-        let _ = writeln!(out, "    {}", paint.text(Style::Dim, &format!("alone: {note}")));
-    }
-    for text in line.text.lines() {
-        let _ = writeln!(out, "    {text}");
     }
 }
 

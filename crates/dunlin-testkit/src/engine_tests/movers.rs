@@ -1,8 +1,9 @@
 //! Steps that go through records: chunk by chunk, each exactly once, whatever happens in between.
 
-use std::time::Duration;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
-use dunlin_core::{Error, ErrorKind, Seen, State};
+use dunlin_core::{Error, ErrorKind, Pace, Seen, State};
 use dunlin_engine::reverse::Extent;
 use dunlin_engine::run::Stop;
 use dunlin_engine::{Event, Outcome};
@@ -198,5 +199,34 @@ fn contract_asks_again_in_every_store_before_it_removes_anything() {
         world.data("books").records.get_mut("points").unwrap()[94] = 0;
         world.brought_up(&migrations, &CONTRACT).await;
         assert_eq!(world.ran("app"), ["add gone"]);
+    });
+}
+
+#[test]
+fn a_run_pauses_when_its_time_is_over_and_another_one_goes_on() {
+    block_on(async {
+        let mut world = world(true).await;
+        let migrations = world.migrations(&[FILE]);
+        world.until = Some(Instant::now());
+        let (summary, outcome) = world.up(&migrations, &UP).await;
+        assert_eq!((outcome.unwrap(), summary.completed.len()), (Outcome::Paused, 0));
+        assert_eq!(points(&world), vec![0; 95]);
+        world.until = Some(Instant::now() + Duration::from_secs(60));
+        world.brought_up(&migrations, &UP).await;
+        assert_eq!(points(&world), vec![1; 95]);
+    });
+}
+
+#[test]
+fn a_rate_makes_a_run_take_its_time() {
+    block_on(async {
+        let mut world = world(true).await;
+        let pace = Pace { rate: NonZeroU32::new(1000), ..Pace::default() };
+        world.paces.insert("app".into(), pace);
+        let migrations = world.migrations(&[FILE]);
+        let began = Instant::now();
+        world.brought_up(&migrations, &UP).await;
+        // 90 of the 95 records are followed by others, and each of them has a millisecond; so in the verify step.
+        assert!(began.elapsed() >= Duration::from_millis(180), "{:?}", began.elapsed());
     });
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunlin_core::{
     Author, Backend, History, Pace, Record, RunId, SourceMap, State, Store, StoreName, StoreUrl, Target,
@@ -28,6 +28,7 @@ pub(super) struct World {
     pub(super) cancel: CancellationToken,
     pub(super) tries: u32,
     pub(super) paces: BTreeMap<StoreName, Pace>,
+    pub(super) until: Option<Instant>,
 }
 
 /// Where a store stands, without who, when and how often it was tried.
@@ -45,6 +46,7 @@ impl World {
             cancel: CancellationToken::new(),
             tries: 3,
             paces: BTreeMap::new(),
+            until: None,
         };
         for (name, is_transactional) in kinds {
             let memory = Memory::new(*is_transactional);
@@ -92,7 +94,7 @@ impl World {
             tries: self.tries,
             policy: self.policy,
             cancel: self.cancel.clone(),
-            until: None,
+            until: self.until,
             paces: self.paces.clone(),
             known: None,
         }
