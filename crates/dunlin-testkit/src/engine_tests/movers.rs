@@ -211,7 +211,7 @@ fn a_run_pauses_when_its_time_is_over_and_another_one_goes_on() {
         let (summary, outcome) = world.up(&migrations, &UP).await;
         assert_eq!((outcome.unwrap(), summary.completed.len()), (Outcome::Paused, 0));
         assert_eq!(points(&world), vec![0; 95]);
-        world.until = Some(Instant::now() + Duration::from_secs(60));
+        world.until = Some(Instant::now() + Duration::from_mins(1));
         world.brought_up(&migrations, &UP).await;
         assert_eq!(points(&world), vec![1; 95]);
     });
