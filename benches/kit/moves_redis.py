@@ -31,13 +31,14 @@ class Redis:
         self.server = subprocess.Popen(words, cwd=self.folder, stdout=subprocess.DEVNULL)
         self.best = self.folder / "keymove"
         subprocess.run(["rustc", "-O", "--edition", "2021", "-o", self.best, PEERS / "keymove.rs"], check=True)
-        for part, steps in {"move": [("backfill", COPY), ("contract", DELETE)], "check": [("backfill", COPY)],
-                            "same": [("verify", SAME)]}.items():
+        for part, files in {"move": [[("backfill", COPY), ("contract", DELETE)]], "check": [[("backfill", COPY)]],
+                            "same": [[("backfill", COPY)], [("verify", SAME)]]}.items():
             directory = self.folder / part
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir()
-            text = "\n".join(f'[[{phase}]]\nstore = "default"\n{step}\n' for phase, step in steps)
-            (directory / f"1_{part}.toml").write_text(text)
+            for number, steps in enumerate(files, 1):
+                text = "\n".join(f'[[{phase}]]\nstore = "cache"\n{step}\n' for phase, step in steps)
+                (directory / f"{number}_keys.toml").write_text(text)
         while self.call("PING") != b"PONG":
             time.sleep(0.05)
         return self
