@@ -81,7 +81,7 @@ pub struct Pacing {
     /// Wait while a replica is further behind than this; `off` to look at none
     #[arg(long, value_name = "DURATION", value_parser = limit)]
     pub max_lag: Option<Limit>,
-    /// So many chunks at once
+    /// So many chunks at once (PostgreSQL, MySQL); from 2 on, larger pages (Redis)
     #[arg(long, value_name = "NUMBER")]
     pub jobs: Option<NonZeroU32>,
     /// Pause at this time of day; `up` goes on from there another time
