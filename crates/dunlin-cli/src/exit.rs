@@ -77,7 +77,7 @@ impl Exit {
             Self::Usage => "the command line or the configuration cannot be used",
             Self::Declined => "declined, or a confirmation was missing",
             Self::Bug => "a bug in dunlin",
-            Self::Pending => "migrations are pending (`status --exit-code`, `plan --exit-code`)",
+            Self::Pending => "migrations are pending (with `--exit-code`) or wait for a contract",
             Self::Drift => "a store does not look as its migrations say",
             Self::Lint => "lint findings",
             Self::Integrity => "files and histories disagree: edited, missing, duplicate, out of order",

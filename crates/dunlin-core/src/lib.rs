@@ -39,5 +39,7 @@ pub use op::{AnyOp, Line, Op};
 pub use pace::{Pace, Sizer};
 pub use position::{Position, Seen, Start};
 pub use source::{FileId, Location, Source, SourceMap, Span};
-pub use store::{Advance, AnyStore, Attempt, Check, Checked, Holder, Session, Store, Violation, Work};
+pub use store::{
+    Advance, AnyStore, Archive, Attempt, Check, Checked, Holder, Session, Store, Violation, Work,
+};
 pub use url::StoreUrl;

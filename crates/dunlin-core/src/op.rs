@@ -35,6 +35,23 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether, in the contract phase, it takes nothing away: it catches up or keeps something aside, and runs before
+    /// the proof that everything else there waits for.
+    fn prepares(&self) -> bool {
+        false
+    }
+
+    /// What it changes or builds upon, as paths: `users.email`. While a migration waits for its contract, no other one
+    /// may touch what it touches, or a part of that, or what that is a part of.
+    fn touches(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A verify op that finds the records that would lose something if this ran as a way back.
+    fn loses(&self) -> Option<AnyOp> {
+        None
+    }
+
     /// Whether there is nothing to do: an empty file, a section of comments.
     fn is_empty(&self) -> bool {
         false

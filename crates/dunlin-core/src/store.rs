@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Checkpoint, Event, EventKind, History, Record, StoredFile, Timestamp};
 use crate::id::{RunId, Version};
 use crate::op::Op;
@@ -38,12 +38,36 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Runs a verify op on from a checkpoint, for one bout. Reads only, so that anybody may ask at any time.
     async fn verify(&self, check: &Check<'_>) -> Result<Checked>;
 
+    /// Who visibly still uses what `op` would take away, in words. Empty where nobody does, or the store cannot tell.
+    async fn usage(&self, op: &dyn Op) -> Result<Vec<String>> {
+        let _ = op;
+        Ok(Vec::new())
+    }
+
+    /// What contracts set aside rather than removed, until it is purged.
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        Ok(Vec::new())
+    }
+
     /// Facts about the server and the login, as `(what, finding)`, for `dunlin doctor`.
     async fn examine(&self) -> Result<Vec<(String, String)>>;
 }
 
 /// A store of whatever backend.
 pub type AnyStore = Arc<dyn Store>;
+
+/// What a contract set aside.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Archive {
+    /// The migration that did.
+    pub version: Version,
+    /// Its name in the store.
+    pub name: String,
+    /// What it is, in words: `column users.email`.
+    pub what: String,
+    /// When the store removes it by itself, if it does.
+    pub expires: Option<Timestamp>,
+}
 
 /// Who holds a migration lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +126,12 @@ pub trait Session: fmt::Debug + Send {
 
     /// Appends a journal line about a record that stays as it is.
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()>;
+
+    /// Removes for good what a contract set aside. What is gone already is no failure.
+    async fn purge(&mut self, archive: &Archive) -> Result<()> {
+        let message = format!("this store sets nothing aside, so {} is not its own", archive.name);
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
 
     /// Gives the lock back.
     async fn release(self: Box<Self>) -> Result<()>;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::{Mutex, PoisonError};
 
-use dunlin_core::{History, Phase, Result, Session, StoreName};
+use dunlin_core::{EventKind, History, Phase, Result, Session, StoreName};
 use futures_util::future::join_all;
 
 use crate::event::{Event, Report};
+use crate::lane::{self, Rank};
 use crate::lock::Sessions;
 use crate::plan::{Direction, Item};
 use crate::run::{Context, Histories, Outcome, Stop, Summary};
@@ -46,32 +47,68 @@ pub(crate) async fn drive(
 
 /// Whether an item is the first to remove anything of its migration in this run.
 fn is_gate(item: &Item, summary: &Summary) -> bool {
-    let version = &item.migration.id().version;
-    let is_next = |done: &Item| done.phase == Phase::Contract && done.migration.id().version == *version;
-    item.phase == Phase::Contract && item.direction == Direction::Up && !summary.completed.iter().any(is_next)
+    let removes = |item: &Item| item.rank == Rank::REMOVAL && item.direction == Direction::Up;
+    let is_next = |done: &Item| removes(done) && done.migration.id().version == item.migration.id().version;
+    removes(item) && !summary.completed.iter().any(is_next)
 }
 
-/// Whether the new shape holds what the old one held, now, in every store. What this very run has just verified is
-/// not asked again, and neither is what an earlier run has begun to remove.
+/// Whether the new shape holds what the old one held, now, in every store, and nobody is seen to use the old one. What
+/// this very run has just verified is not asked again, and neither is what an earlier run has begun to remove.
 async fn is_proven(
     context: &Context,
     item: &Item,
     sessions: &mut Sessions,
     histories: &Histories,
     (summary, report): (&mut Summary, Report<'_>),
-) -> Result<bool> {
+) -> Result<bool, Stop> {
     let version = &item.migration.id().version;
-    let is_fresh = |done: &Item| done.phase == Phase::Verify && done.migration.id().version == *version;
-    if summary.completed.iter().any(is_fresh)
-        || verify::standing(&*item.migration, histories) != Standing::Ready
-    {
+    let of_same = |done: &&Item| done.migration.id().version == *version;
+    let is_fresh =
+        summary.completed.iter().rev().find(of_same).is_some_and(|last| last.phase == Phase::Verify);
+    if verify::standing(&*item.migration, histories) == Standing::Contracted {
         return Ok(true);
     }
-    let Some(proofs) = verify::verify(context, &item.migration, sessions, report).await? else {
-        return Ok(false);
-    };
-    summary.broken = proofs.into_iter().find(|proof| !proof.violations.is_empty());
+    if !is_fresh {
+        let Some(proofs) = verify::verify(context, &item.migration, sessions, report).await? else {
+            return Ok(false);
+        };
+        summary.broken = proofs.into_iter().find(|proof| !proof.violations.is_empty());
+    }
+    if summary.broken.is_none() {
+        unused(context, item, sessions, histories).await?;
+    }
     Ok(summary.broken.is_none())
+}
+
+/// Refuses to remove what is visibly in use, unless somebody gave a reason, which the journal keeps.
+async fn unused(
+    context: &Context,
+    item: &Item,
+    sessions: &mut Sessions,
+    histories: &Histories,
+) -> Result<(), Stop> {
+    let mut uses = Vec::new();
+    for (name, store) in &context.stores {
+        let steps = lane::steps(&*item.migration, name);
+        for step in steps.into_iter().filter(|step| Rank::of(step) == Rank::REMOVAL) {
+            let found = store.usage(&*step.op).await.map_err(|error| error.with("store", name))?;
+            uses.extend(found.into_iter().map(|words| (name.clone(), words)));
+        }
+    }
+    let Some(reason) = context.force.as_ref().filter(|_| !uses.is_empty()) else {
+        return if uses.is_empty() { Ok(()) } else { Err(Stop::InUse(uses)) };
+    };
+    for (name, words) in uses {
+        let record = histories.get(&name).and_then(|history| history.live(&item.migration.id().version));
+        if let (Some(session), Some(record)) = (sessions.get_mut(&name), record) {
+            let said = format!("removed although in use ({words}): {reason}");
+            session
+                .note(record, EventKind::Marked, &said)
+                .await
+                .map_err(|error| error.with("store", &name))?;
+        }
+    }
+    Ok(())
 }
 
 /// What runs next, by store, in order.

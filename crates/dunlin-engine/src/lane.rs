@@ -13,8 +13,37 @@ pub fn stores(migration: &dyn Migration) -> BTreeSet<&StoreName> {
 /// The steps of a migration in one store, in the order in which they run there.
 pub fn steps<'a>(migration: &'a dyn Migration, store: &StoreName) -> Vec<&'a Step> {
     let mut steps: Vec<&Step> = migration.steps().iter().filter(|step| step.store == *store).collect();
-    steps.sort_by_key(|step| step.phase);
+    steps.sort_by_key(|step| Rank::of(step));
     steps
+}
+
+/// What the stores go through together: none begins a rank before every store has come to the end of the one before.
+/// Within contract, what only prepares comes before what removes, and the proof between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    phase: Phase,
+    removes: bool,
+}
+
+impl Rank {
+    /// The first that takes anything away.
+    pub const REMOVAL: Self = Self { phase: Phase::Contract, removes: true };
+
+    /// All of them, in order.
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> {
+        let of = |phase: Phase| Self { phase, removes: false };
+        Phase::ALL.into_iter().map(of).chain([Self::REMOVAL])
+    }
+
+    /// The one of a step.
+    pub fn of(step: &Step) -> Self {
+        Self { phase: step.phase, removes: step.phase == Phase::Contract && !step.op.prepares() }
+    }
+
+    /// Its phase.
+    pub fn phase(self) -> Phase {
+        self.phase
+    }
 }
 
 /// The sums of those steps.

@@ -3,6 +3,7 @@
 
 mod back;
 mod order;
+mod overlap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use dunlin_core::{
     StoreName, Version,
 };
 
-use crate::lane;
+use crate::lane::{self, Rank};
 
 use back::undo_item;
 pub use back::{down, reversible};
@@ -41,6 +42,8 @@ pub struct Item {
     pub index: usize,
     /// Its phase.
     pub phase: Phase,
+    /// What all stores reach together before any begins this.
+    pub rank: Rank,
     /// Its sum.
     pub sum: Checksum,
     /// What is run; nothing where the way back needs nothing.
@@ -58,8 +61,31 @@ pub struct Item {
 pub struct Plan {
     /// In order.
     pub items: Vec<Item>,
-    /// The migrations that cannot go on before a store that is left out does.
-    pub held_back: Vec<MigrationId>,
+    /// The migrations that must wait.
+    pub held_back: Vec<HeldBack>,
+}
+
+/// A migration that must wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Which.
+    pub id: MigrationId,
+    /// For what.
+    pub by: Holdup,
+}
+
+/// What a migration waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holdup {
+    /// A store that is left out, and that must come as far first.
+    Store,
+    /// The contract of another migration that touches the same thing.
+    Contract {
+        /// The other one.
+        id: MigrationId,
+        /// The thing.
+        path: String,
+    },
 }
 
 impl Plan {
@@ -102,14 +128,20 @@ pub fn up(migrations: &Migrations, histories: &Histories, goal: &Goal) -> Result
     let end = goal.to.as_ref().map_or(order.len(), |to| is_within(to).map_or(0, |last| last + 1));
     let mut plan = Plan::default();
     let mut faults = Vec::new();
+    let mut open = overlap::Open::default();
     for migration in &order[..end] {
         if goal.only.as_ref().is_some_and(|only| migration.id().version != *only) {
             continue;
         }
+        if let Some((id, path)) = open.in_the_way(&***migration, histories) {
+            let by = Holdup::Contract { id, path };
+            plan.held_back.push(HeldBack { id: migration.id().clone(), by });
+            break;
+        }
         match plan_lanes_up(migration, histories, goal.contract, &mut plan) {
             // What comes later may build on what waits here.
             Ok(Reach::HeldBack) => break,
-            Ok(Reach::Goal) => {}
+            Ok(Reach::Goal) => open.add(migration, histories, goal.contract),
             Err(fault) => faults.push(fault),
         }
     }
@@ -148,15 +180,15 @@ fn plan_lanes_up(
         }
     }
     let waited_for = migration.steps().iter().filter(|step| !histories.contains_key(&step.store));
-    let barrier = waited_for.map(|step| step.phase).min();
+    let barrier = waited_for.map(Rank::of).min();
     let mut reach = Reach::Goal;
-    for phase in Phase::ALL.into_iter().filter(|phase| contract || *phase != Phase::Contract) {
-        let items = lanes.iter().flat_map(|lane| items_up(migration, lane, phase));
-        if barrier.is_none_or(|barrier| phase <= barrier) {
+    for rank in Rank::all().filter(|rank| contract || rank.phase() != Phase::Contract) {
+        let items = lanes.iter().flat_map(|lane| items_up(migration, lane, rank));
+        if barrier.is_none_or(|barrier| rank <= barrier) {
             plan.items.extend(items);
         } else if items.count() > 0 {
-            plan.held_back.push(migration.id().clone());
-            reach = if phase == Phase::Contract { reach } else { Reach::HeldBack };
+            plan.held_back.push(HeldBack { id: migration.id().clone(), by: Holdup::Store });
+            reach = if rank.phase() == Phase::Contract { reach } else { Reach::HeldBack };
             break;
         }
     }
@@ -192,10 +224,10 @@ fn lane_up<'a>(
 fn items_up<'a>(
     migration: &'a Arc<dyn Migration>,
     lane: &'a Lane<'a>,
-    phase: Phase,
+    rank: Rank,
 ) -> impl Iterator<Item = Item> + 'a {
     let Lane { store, steps, position, is_begun } = lane;
-    let open = steps.iter().enumerate().skip(*position).filter(move |(_, step)| step.phase == phase);
+    let open = steps.iter().enumerate().skip(*position).filter(move |(_, step)| Rank::of(step) == rank);
     open.map(move |(index, step)| {
         let leads_to = lane::state_at(steps, index + 1);
         let is_begun = *is_begun && index == *position;
@@ -210,6 +242,7 @@ fn item(migration: &Arc<dyn Migration>, store: &StoreName, index: usize, step: &
         direction: Direction::Up,
         index,
         phase: step.phase,
+        rank: Rank::of(step),
         sum: step.checksum(),
         op: Some(step.op.clone()),
         span: step.span,

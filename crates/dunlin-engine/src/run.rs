@@ -6,9 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dunlin_core::{
-    AnyStore, Author, Error, ErrorKind, History, Migration, MigrationId, Pace, Result, StoreName, Version,
-};
+use dunlin_core::{AnyStore, Author, Error, ErrorKind, History, Migration, Pace, Result, StoreName, Version};
 use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +14,7 @@ use crate::audit::{self, Finding, Policy, Reaction};
 use crate::drive;
 use crate::event::Report;
 use crate::lock::{self, Sessions};
-use crate::plan::{self, Goal, Item, Plan};
+use crate::plan::{self, Goal, HeldBack, Item, Plan};
 use crate::verify::Proof;
 
 /// Connected stores, by name.
@@ -45,6 +43,8 @@ pub struct Context {
     pub until: Option<Instant>,
     /// How data is moved, store by store; in the usual way where nothing is said.
     pub paces: BTreeMap<StoreName, Pace>,
+    /// Why contract removes what is visibly in use, where somebody says that it may.
+    pub force: Option<Arc<str>>,
     /// What the histories said a moment ago, where they were just read: whether anything is to do at all is decided by
     /// them. What is done is decided by reading them again under the locks. Shared, since every step has a context.
     pub known: Option<Arc<Histories>>,
@@ -72,8 +72,8 @@ pub struct Summary {
     pub broken: Option<Proof>,
     /// What files and histories disagreed on, as far as that did not stop it.
     pub warnings: Vec<Finding>,
-    /// The migrations that wait for a store the run is not about.
-    pub held_back: Vec<MigrationId>,
+    /// The migrations that must wait.
+    pub held_back: Vec<HeldBack>,
 }
 
 /// The histories of all stores, read side by side. Nothing is created.
@@ -99,6 +99,8 @@ pub enum Stop {
     Unordered(Vec<dunlin_core::Diagnostic>),
     /// A verify step found what must not be there; the summary has it.
     Violated,
+    /// What contract would remove is visibly in use.
+    InUse(Vec<(StoreName, String)>),
     /// The plan that was reviewed is not what would run now.
     Stale,
 }
@@ -116,6 +118,11 @@ impl fmt::Display for Stop {
                 f.write_str(&lines.join("\n"))
             }
             Self::Violated => f.write_str("a verify step found what must not be there"),
+            Self::InUse(uses) => {
+                let lines: Vec<String> =
+                    uses.iter().map(|(store, words)| format!("`{store}`: {words}")).collect();
+                f.write_str(&lines.join("\n"))
+            }
             Self::Stale => f.write_str("the plan is stale: files or histories changed since it was made"),
         }
     }

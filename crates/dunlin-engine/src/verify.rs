@@ -9,9 +9,9 @@ use dunlin_core::{
 };
 
 use crate::event::{Event, Report, StepLabel};
-use crate::lane;
+use crate::lane::{self, Rank};
 use crate::lock::Sessions;
-use crate::plan::{Direction, Item};
+use crate::plan::{Direction, Item, Plan};
 use crate::run::{Context, Histories};
 
 /// What came of one verify step.
@@ -70,8 +70,8 @@ pub fn standing(migration: &dyn Migration, histories: &Histories) -> Standing {
 fn standing_in(migration: &dyn Migration, store: &StoreName, history: &History) -> Standing {
     let steps = lane::steps(migration, store);
     let before = steps.iter().filter(|step| step.phase < Phase::Verify).count();
-    let until = steps.iter().filter(|step| step.phase <= Phase::Verify).count();
-    if before == until {
+    let until = steps.iter().filter(|step| Rank::of(step) < Rank::REMOVAL).count();
+    if !steps.iter().any(|step| step.phase == Phase::Verify) {
         return Standing::Nothing;
     }
     match history.live(&migration.id().version) {
@@ -107,6 +107,24 @@ pub async fn verify(
             proofs.push(proof);
         }
     }
+    Ok(Some(proofs))
+}
+
+/// What would lose something if the steps of a plan ran. Reads only.
+pub async fn losses(context: &Context, plan: &Plan, report: Report<'_>) -> Result<Option<Vec<Proof>>> {
+    let mut proofs = Vec::new();
+    for item in &plan.items {
+        let Some(op) = item.op.as_ref().and_then(|op| op.loses()) else { continue };
+        let Some(store) = context.stores.get(&item.store) else { continue };
+        let step = Step { span: item.span, ..Step::new(item.phase, item.store.clone(), op) };
+        let asked = ask(context, &item.migration, (&step, Place::Store(store)), report).await;
+        let asked = asked.map_err(|error| {
+            error.at(item.span).with("store", &item.store).with("migration", item.migration.id())
+        })?;
+        let Some(proof) = asked else { return Ok(None) };
+        proofs.push(proof);
+    }
+    proofs.retain(|proof| !proof.violations.is_empty());
     Ok(Some(proofs))
 }
 

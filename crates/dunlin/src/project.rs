@@ -151,6 +151,7 @@ impl Project {
             policy: self.policy,
             cancel: self.cancel.clone(),
             until: self.until,
+            force: None,
             paces: self.targets().map(|(_, target)| (target.name.clone(), target.pace.clone())).collect(),
             known: None,
         }

@@ -209,6 +209,12 @@ pub struct Contract {
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Remove the old shape although it is visibly in use
+    #[arg(long, requires = "reason")]
+    pub force: bool,
+    /// Why, for the journal
+    #[arg(long, requires = "force", value_name = "TEXT")]
+    pub reason: Option<String>,
     /// How data is moved.
     #[command(flatten)]
     pub pacing: Pacing,

@@ -48,7 +48,8 @@ pub(crate) fn run(
         }
         consent(&**migration, &histories, global, printer)?;
         prove_others(&stage, stores, args, printer).await?;
-        let (run, context, began) = apply(&stage, &goal, |_| Ok(()), printer).await?;
+        let force = args.reason.as_deref().filter(|_| args.force);
+        let (run, context, began) = apply(&stage, &goal, (|_| Ok(()), force), printer).await?;
         told(&stage, &context, run, began)
     })
 }

@@ -5,12 +5,11 @@ use std::num::NonZeroU32;
 use std::time::Instant;
 
 use dunlin_core::{Diagnostic, Version};
-use dunlin_engine::run;
-use dunlin_engine::{Context, Extent, Goal, Plan};
+use dunlin_engine::{Context, Extent, Goal, Plan, run, verify};
 
 use super::back::Back;
 use super::planned;
-use super::running::watched;
+use super::running::{shown, watched};
 use super::stage::{Stage, block_on};
 use super::up::ended;
 use crate::answer::{Answer, Failure};
@@ -18,7 +17,7 @@ use crate::args::commands::{Down, Redo};
 use crate::args::global::Global;
 use crate::config;
 use crate::exit::Exit;
-use crate::render::words::{count, span};
+use crate::render::words::{count, grouped, span};
 use crate::render::{Printer, complain};
 
 /// How many losses are named.
@@ -39,7 +38,12 @@ pub(crate) fn run(
             return Ok(stage.finish(answer));
         }
         let (context, back) = Back::find(&mut stage, &extent).await?;
-        consent(&back.plan, args.allow_data_loss, global, printer)?;
+        consent(
+            &losses(&stage, &context, &back.plan, printer).await?,
+            args.allow_data_loss,
+            global,
+            printer,
+        )?;
         let answer = back.go(&stage, &context, printer).await?;
         Ok(stage.finish(answer))
     })
@@ -55,7 +59,12 @@ pub(crate) fn redo(
     stage.pace(&args.pacing);
     block_on(async {
         let (context, back) = Back::find(&mut stage, &Extent::Count(args.count.get() as usize)).await?;
-        consent(&back.plan, args.allow_data_loss, global, printer)?;
+        consent(
+            &losses(&stage, &context, &back.plan, printer).await?,
+            args.allow_data_loss,
+            global,
+            printer,
+        )?;
         let newest = back.migrations.first().map(|migration| migration.id().version.clone());
         let lost = back
             .migrations
@@ -105,19 +114,44 @@ pub(crate) async fn dry(
     Ok((Answer { notes: back.notes, ..answer }, back.plan.items.is_empty()))
 }
 
+/// What a plan takes away with the data in it, and the records it cannot put back into the old shape as they are.
+async fn losses(
+    stage: &Stage,
+    context: &Context,
+    plan: &Plan,
+    printer: &Printer,
+) -> Result<Vec<String>, Failure> {
+    let removed = plan.items.iter().flat_map(|item| {
+        item.op.iter().flat_map(|op| op.removes()).map(move |lost| format!("{lost} in `{}`", item.store))
+    });
+    let mut lost: Vec<String> = removed.collect();
+    let (found, stopped_by) =
+        shown(&context.cancel, printer, async |report| verify::losses(context, plan, report).await).await;
+    let found = found.transpose().map_err(|error| stage.failure(error))?.flatten();
+    let Some(mut found) = found else {
+        let exit = stopped_by.unwrap_or(Exit::Paused);
+        return Err(Failure { exit, faults: Vec::new(), data: Box::default(), sources: stage.sources() });
+    };
+    stage.redact(&mut found);
+    for proof in &found {
+        let records = proof
+            .violations
+            .iter()
+            .map(|record| format!("what was written to {record} in `{}`", proof.store));
+        lost.extend(records);
+        if proof.unlisted > 0 {
+            lost.push(format!("and {} more records in `{}`", grouped(proof.unlisted), proof.store));
+        }
+    }
+    Ok(lost)
+}
+
 /// What would be lost is said beforehand, and somebody must want it: on a terminal by a typed word, elsewhere by a flag.
-fn consent(plan: &Plan, is_allowed: bool, global: &Global, printer: &Printer) -> Result<(), Failure> {
-    let losses: Vec<String> = plan
-        .items
-        .iter()
-        .flat_map(|item| {
-            item.op.iter().flat_map(|op| op.removes()).map(move |lost| format!("{lost} in `{}`", item.store))
-        })
-        .collect();
+fn consent(losses: &[String], is_allowed: bool, global: &Global, printer: &Printer) -> Result<(), Failure> {
     if losses.is_empty() || is_allowed {
         return Ok(());
     }
-    let mut shown = format!("this takes away, with the data in it:{}", listed(&losses));
+    let mut shown = format!("this takes away, with the data in it:{}", listed(losses));
     if !global.no_input && printer.is_terminal() && std::io::stdin().is_terminal() {
         shown.push_str("\ntype `lose it` to go on: ");
         complain(&shown);

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use dunlin_core::{Diagnostic, Error, ErrorKind, Severity, SourceMap, State};
+use dunlin_core::{Diagnostic, Error, ErrorKind, Severity, SourceMap, State, StoreName};
+use dunlin_engine::plan::{HeldBack, Holdup};
 use dunlin_engine::run::Stop;
 use dunlin_engine::verify::Proof;
 use dunlin_engine::{Finding, Item, Reaction, Summary};
@@ -27,14 +28,25 @@ pub(crate) fn fault(finding: &Finding) -> Fault {
     Fault::Diagnostic(diagnostic.help(&*finding.help))
 }
 
-/// What a run left alone, because a store it was not about comes first.
+/// What a run left alone, and for what it waits.
 pub(crate) fn held_back(summary: &Summary) -> Vec<String> {
-    let note = |id: &dunlin_core::MigrationId| {
-        format!(
+    let note = |HeldBack { id, by }: &HeldBack| match by {
+        Holdup::Store => format!(
             "{id} waits for the stores that `--store` leaves out: no store starts a phase before all have finished the one before"
-        )
+        ),
+        Holdup::Contract { id: other, path } => {
+            let version = &other.version;
+            format!(
+                "{id} waits for the contract of {other}, which has {path} in hand: `dunlin contract {version}`"
+            )
+        }
     };
     summary.held_back.iter().map(note).collect()
+}
+
+/// Whether a migration waits for the contract of another one.
+pub(crate) fn waits(summary: &Summary) -> bool {
+    summary.held_back.iter().any(|held| matches!(held.by, Holdup::Contract { .. }))
 }
 
 /// Why a run stopped, as a failure with its exit code.
@@ -44,6 +56,7 @@ pub(crate) fn failure(stop: Stop, summary: &Summary, sources: SourceMap) -> Fail
         Stop::Refused(findings) => (Exit::Integrity, findings.iter().map(fault).collect()),
         Stop::Unordered(faults) => (Exit::Integrity, faults.into_iter().map(Fault::Diagnostic).collect()),
         Stop::Violated => (Exit::Verification, summary.broken.iter().map(broken).collect()),
+        Stop::InUse(uses) => (Exit::Declined, vec![Fault::Diagnostic(in_use(&uses))]),
         Stop::Stale => {
             let fault = Diagnostic::error(
                 "stale-plan",
@@ -59,6 +72,17 @@ pub(crate) fn failure(stop: Stop, summary: &Summary, sources: SourceMap) -> Fail
     };
     faults.splice(0..0, summary.warnings.iter().map(fault));
     Failure { exit, data: Box::default(), faults, sources }
+}
+
+fn in_use(uses: &[(StoreName, String)]) -> Diagnostic {
+    let mut message = "the old shape is still in use:".to_owned();
+    for (store, words) in uses {
+        let _ = write!(message, "\n  `{store}`: {words}");
+    }
+    let fault = Diagnostic::error("still-in-use", message);
+    fault.help(
+        "nothing was removed. Find who still uses it; `--force --reason \"…\"` removes it all the same and notes why",
+    )
 }
 
 /// Whether the migration that failed is complete in another store.

@@ -46,7 +46,7 @@ pub(crate) fn run(
     }
     block_on(async {
         let (run, context, began) =
-            apply(&stage, &goal, |plan| may_run(reviewed.as_ref(), plan), printer).await?;
+            apply(&stage, &goal, (|plan| may_run(reviewed.as_ref(), plan), None), printer).await?;
         told(&stage, &context, run, began)
     })
 }
@@ -62,7 +62,7 @@ fn may_run(reviewed: Option<&plan::Reviewed>, plan: &Plan) -> Result<(), Stop> {
 /// goes with it.
 async fn all_or_nothing(stage: &mut Stage, goal: &Goal, printer: &Printer) -> Result<Answer, Failure> {
     let (run, context, began) =
-        apply(stage, goal, |plan| Ok(dunlin_engine::plan::reversible(plan)?), printer).await?;
+        apply(stage, goal, (|plan| Ok(dunlin_engine::plan::reversible(plan)?), None), printer).await?;
     let items = run.summary.completed.iter().chain(&run.summary.stopped_in);
     let touched: BTreeSet<Version> = items.map(|item| item.migration.id().version.clone()).collect();
     let has_failed = matches!(run.result, Some(Err(_))) && run.stopped_by.is_none();
@@ -102,14 +102,15 @@ fn undone(mut failure: Failure) -> Failure {
     failure
 }
 
-/// Runs what leads to a goal, if the plan may run.
+/// Runs what leads to a goal, if the plan may run; removes what is in use only for a reason.
 pub(super) async fn apply(
     stage: &Stage,
     goal: &Goal,
-    may_run: impl Fn(&Plan) -> Result<(), Stop> + Sync,
+    (may_run, force): (impl Fn(&Plan) -> Result<(), Stop> + Sync, Option<&str>),
     printer: &Printer,
 ) -> Result<(Ended, Context, Instant), Failure> {
     let context = stage.context().await.map_err(|error| stage.failure(error))?;
+    let context = Context { force: force.map(Into::into), ..context };
     let began = Instant::now();
     let forward = run::forward(&stage.loaded.migrations, stage.project.policy, goal);
     let planner = |histories: &Histories, summary: &mut Summary| -> Result<Plan, Stop> {
@@ -132,7 +133,8 @@ pub(super) fn told(stage: &Stage, context: &Context, run: Ended, began: Instant)
             format!("stopped at once, {took}; `dunlin status` shows how far it came, `dunlin up` continues\n")
         }
         (0, Exit::Done) => "nothing to do\n".to_owned(),
-        (_, Exit::Done) => format!("{done}, {took}\n"),
+        (0, Exit::Pending) => "nothing could be done\n".to_owned(),
+        (_, Exit::Done | Exit::Pending) => format!("{done}, {took}\n"),
         _ => format!("stopped after {done}, {took}; `dunlin up` continues\n"),
     };
     Ok(stage.finish(Answer { text, ..answer }))
@@ -150,6 +152,8 @@ pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answ
     let Ended { mut summary, result, stopped_by } = run;
     stage.redact(&mut summary.broken);
     let (word, exit) = match result {
+        // What waits for a contract is left, and whoever deploys must not take it for done.
+        Some(Ok(Outcome::Complete)) if findings::waits(&summary) => ("complete", Exit::Pending),
         Some(Ok(Outcome::Complete)) => ("complete", Exit::Done),
         Some(Ok(Outcome::Paused)) => ("paused", stopped_by.unwrap_or(Exit::Paused)),
         None => ("cut", stopped_by.unwrap_or(Exit::Paused)),

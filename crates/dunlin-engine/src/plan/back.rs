@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use dunlin_core::{
-    Cursor, Error, ErrorKind, Migration, MigrationId, Origin, Phase, Record, Result, State, Step, StoreName,
-    Undo,
+    Cursor, Error, ErrorKind, Migration, MigrationId, Origin, Record, Result, State, Step, StoreName, Undo,
 };
 
 use super::{Direction, Histories, Item, Plan, item};
-use crate::lane;
+use crate::lane::{self, Rank};
 
 /// The steps that take whole migrations back, given newest first. Refuses before anything runs if one has no way back.
 pub fn down(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Result<Plan> {
@@ -26,9 +25,9 @@ pub fn down(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Result<
                 None => lanes.push((store, record, steps)),
             }
         }
-        for phase in Phase::ALL.into_iter().rev() {
+        for rank in Rank::all().rev() {
             for (store, record, steps) in &lanes {
-                for index in begun(record, steps).rev().filter(|index| steps[*index].phase == phase) {
+                for index in begun(record, steps).rev().filter(|index| Rank::of(steps[*index]) == rank) {
                     match item_down(migration, store, record, (index, steps)) {
                         Ok(item) => plan.items.push(item),
                         Err(reason) => blocked.push((migration.id().clone(), (*store).clone(), reason)),

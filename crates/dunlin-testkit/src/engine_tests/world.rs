@@ -95,6 +95,7 @@ impl World {
             policy: self.policy,
             cancel: self.cancel.clone(),
             until: self.until,
+            force: None,
             paces: self.paces.clone(),
             known: None,
         }

@@ -1,0 +1,86 @@
+//! Migrations that touch the same thing. While one waits for its contract, old and new shape live side by side, kept in
+//! step by it: nobody else may change either.
+
+use std::sync::Arc;
+
+use dunlin_core::{Migration, MigrationId, State, Step, StoreName};
+
+use super::Histories;
+use crate::lane::{self, Rank};
+
+/// What migrations that wait for their contract have a hand on.
+#[derive(Default)]
+pub(super) struct Open(Vec<Touched>);
+
+struct Touched {
+    id: MigrationId,
+    store: StoreName,
+    path: String,
+}
+
+impl Open {
+    /// Takes note of a migration, unless it is done once what is planned has run.
+    pub(super) fn add(&mut self, migration: &Arc<dyn Migration>, histories: &Histories, contracts: bool) {
+        let waits = |store: &&StoreName| {
+            let record =
+                histories.get(*store).map(|history| history.live(&migration.id().version).map(|r| r.state));
+            match record {
+                // Who cannot be asked has not answered.
+                None => true,
+                Some(state) => !contracts && state != Some(State::Done),
+            }
+        };
+        if !migration.steps().iter().any(|step| Rank::of(step) == Rank::REMOVAL && waits(&&step.store)) {
+            return;
+        }
+        let touched = |step: &Step| {
+            let (id, store) = (migration.id().clone(), step.store.clone());
+            let of_path = move |path| Touched { id: id.clone(), store: store.clone(), path };
+            step.op.touches().into_iter().map(of_path)
+        };
+        self.0.extend(migration.steps().iter().flat_map(touched));
+    }
+
+    /// The first open migration that a new one would touch, and where.
+    pub(super) fn in_the_way(
+        &self,
+        migration: &dyn Migration,
+        histories: &Histories,
+    ) -> Option<(MigrationId, String)> {
+        let version = &migration.id().version;
+        let has_begun = histories.values().any(|history| history.live(version).is_some());
+        if self.0.is_empty() || has_begun {
+            return None;
+        }
+        for store in lane::stores(migration) {
+            let of_store = self.0.iter().filter(|touched| touched.store == *store);
+            let steps = lane::steps(migration, store);
+            let paths: Vec<String> = steps.iter().flat_map(|step| step.op.touches()).collect();
+            for touched in of_store {
+                if let Some(path) = paths.iter().find(|path| overlaps(path, &touched.path)) {
+                    let narrower = if path.len() > touched.path.len() { path } else { &touched.path };
+                    return Some((touched.id.clone(), narrower.clone()));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Whether two paths are the same, or one leads into the other.
+fn overlaps(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_overlaps_with_its_whole_and_not_with_its_neighbour() {
+        assert!(overlaps("users.email", "users.email"));
+        assert!(overlaps("users", "users.email") && overlaps("users.email", "users"));
+        assert!(!overlaps("users.email", "users.email_address") && !overlaps("users.a", "users.b"));
+    }
+}
