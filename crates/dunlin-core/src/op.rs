@@ -12,7 +12,7 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// A few words: `create table users`.
     fn summary(&self) -> String;
 
-    /// The exact statements, in order.
+    /// The exact statements, in order, as far as they are known without a store; [`crate::Store::preview`] knows more.
     fn preview(&self) -> Vec<Line>;
 
     /// The text that is hashed into the history: the same for two spellings that differ in formatting only. What this

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::{Checkpoint, Event, EventKind, History, Record, StoredFile, Timestamp};
 use crate::id::{RunId, Version};
-use crate::op::Op;
+use crate::op::{Line, Op};
 use crate::pace::Pace;
 
 /// A database we can read. Nothing here creates or changes anything but [`Store::try_lock`] and [`Store::unlock`].
@@ -47,6 +47,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// What contracts set aside rather than removed, until it is purged.
     async fn archives(&self) -> Result<Vec<Archive>> {
         Ok(Vec::new())
+    }
+
+    /// The exact statements of an op as this store would run it now: what hangs on the store, such as the key of a
+    /// table, is looked up. Reads only. What cannot be known yet, because an earlier step makes it, is shown as the op
+    /// itself says it.
+    async fn preview(&self, op: &dyn Op) -> Result<Vec<Line>> {
+        Ok(op.preview())
     }
 
     /// Facts about the server and the login, as `(what, finding)`, for `dunlin doctor`.

@@ -15,7 +15,7 @@ use crate::clause::Clause;
 use crate::conn::{Cell, Param};
 use crate::dialect::Dialect;
 
-pub(crate) use choose::find;
+pub(crate) use choose::{find, look};
 
 /// What a column is called where it was made a text.
 const AS_TEXT: &str = "dunlin_text";
@@ -39,6 +39,8 @@ pub(crate) struct Column {
 /// How values of a column are read as text, and made values of its type again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
+    /// As they are: whole numbers, all of them (SQLite's rowid). Also what is shown of a key that nobody looked up.
+    Bare,
     /// As they are, each with its own type (SQLite).
     Typed,
     /// As text, and as text bound (MySQL): a cast would lose the column's collation.
@@ -102,6 +104,7 @@ impl Column {
     fn read(&self, dialect: Dialect) -> String {
         let name = self.quoted(dialect);
         match &self.form {
+            Form::Bare => name,
             Form::Typed => format!(
                 "typeof({name}), case typeof({name}) when 'blob' then hex({name}) when 'real' then printf('%!.17g', {name}) else {name} end"
             ),
@@ -126,10 +129,30 @@ impl Column {
         }
     }
 
+    /// How many cells [`Column::read`] yields.
+    fn width(&self) -> usize {
+        if self.form == Form::Typed { 2 } else { 1 }
+    }
+
+    /// The value that was read; none where there was no record.
+    fn value(&self, cells: &[Cell]) -> Option<Value> {
+        match (&self.form, cells) {
+            (Form::Typed, [Cell::Text(kind), Cell::Text(digits)]) if kind == "blob" => {
+                Some(Value::Blob(digits.clone()))
+            }
+            (Form::Typed, [Cell::Text(kind), Cell::Text(digits)]) if kind == "real" => {
+                Some(Value::Real(digits.clone()))
+            }
+            (_, [.., Cell::Int(value)]) => Some(Value::Int(*value)),
+            (_, [.., Cell::Text(text)]) => Some(Value::Text(text.clone())),
+            (_, [.., Cell::Null] | []) => None,
+        }
+    }
+
     /// A bound text as a value of its type.
     fn bound(&self, dialect: Dialect, mark: String) -> String {
         match &self.form {
-            Form::Typed | Form::Plain => mark,
+            Form::Bare | Form::Typed | Form::Plain => mark,
             Form::Hex => format!("unhex({mark})"),
             Form::Cast(kind) if dialect == Dialect::MySql => format!("cast({mark} as {kind})"),
             Form::Cast(kind) | Form::Iso(kind) => format!("{mark}::text::{kind}"),
@@ -145,7 +168,7 @@ impl Key {
     /// A stand-in for a key that only the catalogue knows, for people to look at.
     pub(crate) fn unknown(dialect: Dialect, names: Option<&[String]>) -> Self {
         let names = names.map_or_else(|| vec!["key".to_owned()], <[String]>::to_vec);
-        let columns = names.into_iter().map(|name| Column { name, form: Form::Typed }).collect();
+        let columns = names.into_iter().map(|name| Column { name, form: Form::Bare }).collect();
         Self { dialect, columns, index: None }
     }
 
@@ -173,27 +196,15 @@ impl Key {
         columns.map(|(at, column)| format!("{} as t{at}", column.text(self.dialect))).collect()
     }
 
-    /// How many cells [`Key::read`] yields.
-    pub(crate) fn width(&self) -> usize {
-        self.columns.len() * if self.dialect == Dialect::Sqlite { 2 } else { 1 }
-    }
-
     /// The values that were read; none where there was no record.
     pub(crate) fn values(&self, cells: &[Cell]) -> Option<Values> {
-        let value = |cell: &Cell| match cell {
-            Cell::Null => None,
-            Cell::Int(value) => Some(Value::Int(*value)),
-            Cell::Text(text) => Some(Value::Text(text.clone())),
+        let mut rest = cells;
+        let value = |column: &Column| {
+            let (own, others) = rest.split_at_checked(column.width())?;
+            rest = others;
+            column.value(own)
         };
-        if self.dialect != Dialect::Sqlite {
-            return cells[..self.width()].iter().map(value).collect();
-        }
-        let typed = |pair: &[Cell]| match (pair[0].text()?, &pair[1]) {
-            ("blob", Cell::Text(digits)) => Some(Value::Blob(digits.clone())),
-            ("real", Cell::Text(digits)) => Some(Value::Real(digits.clone())),
-            (_, cell) => value(cell),
-        };
-        cells[..self.width()].chunks(2).map(typed).collect()
+        self.columns.iter().map(value).collect()
     }
 
     /// Tells MySQL which index to go by.

@@ -32,6 +32,7 @@ mod marker;
 pub mod moves;
 pub mod none;
 pub mod op;
+mod preview;
 mod query;
 pub mod read;
 mod rebuild;

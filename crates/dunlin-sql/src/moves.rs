@@ -84,8 +84,14 @@ impl Rows {
         format!("{schema}.{}{}{}", self.table.name, filter.unwrap_or_default(), key.unwrap_or_default())
     }
 
-    /// How the rows are gone through, for people.
-    pub(crate) fn note(&self, dialect: Dialect) -> String {
+    /// Statements that go through the rows, for people.
+    pub(crate) fn lines(&self, dialect: Dialect, statements: Vec<String>) -> Vec<Line> {
+        let note = self.note(dialect);
+        statements.into_iter().map(|text| Line { note: Some(note.clone()), ..Line::new(text) }).collect()
+    }
+
+    /// How the rows are gone through.
+    fn note(&self, dialect: Dialect) -> String {
         let table = &self.table.name;
         let key = self
             .key
@@ -98,6 +104,13 @@ impl Rows {
     /// The key as far as it is known without asking the catalogue.
     pub(crate) fn guess(&self, dialect: Dialect) -> Key {
         Key::unknown(dialect, self.key.as_deref())
+    }
+}
+
+impl Move {
+    /// The statements of a chunk that goes by this key.
+    pub(crate) fn shown(&self, key: &Key) -> Vec<Line> {
+        self.rows.lines(self.dialect, render::preview(self, key))
     }
 }
 
@@ -115,9 +128,7 @@ impl CoreOp for Move {
     }
 
     fn preview(&self) -> Vec<Line> {
-        let note = self.rows.note(self.dialect);
-        let line = |text: String| Line { note: Some(note.clone()), ..Line::new(text) };
-        render::preview(self).into_iter().map(line).collect()
+        self.shown(&self.rows.guess(self.dialect))
     }
 
     fn canonical(&self) -> String {

@@ -9,7 +9,7 @@ use crate::clause::Clause;
 use crate::dialect::Dialect;
 use crate::moves::Rows;
 use crate::moves::decode::Reader;
-use crate::survey::Part;
+use crate::survey::{Part, Survey};
 
 /// Finds the rows that must not be there, chunk by chunk.
 ///
@@ -87,10 +87,7 @@ impl CoreOp for Nothing {
     }
 
     fn preview(&self) -> Vec<Line> {
-        let key = self.rows.guess(self.dialect);
-        let mut clause = Clause::shown(self.dialect);
-        self.count(&mut clause, &Part::shown(&key));
-        vec![Line { note: Some(self.rows.note(self.dialect)), ..Line::new(clause.text) }]
+        Survey::Nothing(self).shown(&self.rows.guess(self.dialect), None)
     }
 
     fn canonical(&self) -> String {

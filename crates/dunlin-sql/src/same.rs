@@ -12,7 +12,7 @@ use crate::keyset::Key;
 use crate::moves::decode::Reader;
 use crate::moves::{Expr, Rows};
 use crate::none::only_in_verify;
-use crate::survey::Part;
+use crate::survey::{Part, Survey};
 
 /// Compares rows where they are, chunk by chunk, and lists those that differ with both values.
 ///
@@ -278,9 +278,7 @@ impl CoreOp for Same {
     fn preview(&self) -> Vec<Line> {
         let key = self.side.rows.guess(self.dialect);
         let other = self.other().map(|rows| rows.guess(self.dialect));
-        let mut clause = Clause::shown(self.dialect);
-        self.count(&mut clause, &Part { other: other.as_ref(), ..Part::shown(&key) });
-        vec![Line { note: Some(self.side.rows.note(self.dialect)), ..Line::new(clause.text) }]
+        Survey::Same(self).shown(&key, other.as_ref())
     }
 
     fn canonical(&self) -> String {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Result, Store as CoreStore,
-    StoredFile, Target, Version, async_trait,
+    Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Line, Op as CoreOp, Result,
+    Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use tokio::sync::Mutex;
 
@@ -16,7 +16,7 @@ use crate::dialect::Dialect;
 use crate::lock::{self, Heartbeat};
 use crate::session::Session;
 use crate::tables::Tables;
-use crate::{error, history, verify};
+use crate::{error, history, preview, verify};
 
 /// A connected SQL database.
 #[derive(Debug, Clone)]
@@ -295,6 +295,16 @@ impl CoreStore for Store {
         let checked = verify::run(&mut conn, check, &self.target.url).await?;
         self.keep(conn).await;
         Ok(checked)
+    }
+
+    async fn preview(&self, op: &dyn CoreOp) -> Result<Vec<Line>> {
+        if !op.moves() {
+            return Ok(op.preview());
+        }
+        let Some(mut conn) = self.take().await? else { return Ok(op.preview()) };
+        let lines = preview::lines(&mut conn, op, &self.target.url).await?;
+        self.keep(conn).await;
+        Ok(lines)
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

@@ -1,23 +1,25 @@
 //! The walk of verify ops through a table: chunk by chunk, reading only. Each chunk is counted first; only where
 //! something is wrong it is listed.
 
+mod part;
+
 use std::time::Instant;
 
 use dunlin_core::position::{Position, sum_of};
-use dunlin_core::{Check, Checked, Op as CoreOp, Result, Sizer, StoreUrl, Violation};
+use dunlin_core::{Check, Checked, Line, Op as CoreOp, Result, Sizer, StoreUrl, Violation};
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::TARGET;
 use crate::chunk::start::{estimate, last};
 use crate::clause::Clause;
 use crate::conn::{Cell, Conn};
-use crate::dialect::Dialect;
 use crate::error;
 use crate::keyset::{self, Key, Value, Values};
 use crate::moves::{Expr, Rows};
 use crate::none::Nothing;
 use crate::same::Same;
 use crate::verify::SHOWN;
+pub(crate) use part::Part;
 
 /// Reading holds nobody up, so that chunks may be larger than those that write.
 const SIZES: (u32, u32, u32) = (5_000, 500, 50_000);
@@ -49,34 +51,6 @@ impl Place {
     fn note(&mut self, wrong: u64, listed: Vec<Violation>) {
         self.unlisted += wrong.saturating_sub(u64::try_from(listed.len()).unwrap_or(u64::MAX));
         self.found.extend(listed);
-    }
-}
-
-/// The rows that one query is about.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Part<'a> {
-    pub(crate) key: &'a Key,
-    /// The key of the other table, if there is one.
-    pub(crate) other: Option<&'a Key>,
-    pub(crate) after: Option<&'a [Value]>,
-    /// To the end of the table if it is not said.
-    pub(crate) until: Option<&'a [Value]>,
-    /// This one row alone.
-    pub(crate) only: bool,
-}
-
-impl<'a> Part<'a> {
-    /// For people to look at.
-    pub(crate) fn shown(key: &'a Key) -> Self {
-        Self { key, other: None, after: Some(&[]), until: Some(&[]), only: false }
-    }
-
-    /// The condition, on either side.
-    pub(crate) fn condition(&self, clause: &mut Clause, key: &Key) {
-        match self.until {
-            Some(values) if self.only => key.equal(clause, values),
-            until => key.range(clause, self.after, until),
-        }
     }
 }
 
@@ -122,6 +96,49 @@ impl<'a> Survey<'a> {
         let view = View { survey: self, key: &key, other: other.as_ref() };
         let went = view.bout(conn, check, from).await;
         went.map_err(|failure| error::of_parts(&failure, &self.texts(), url))
+    }
+
+    /// The statements of one chunk that goes by these keys, as people see them.
+    pub(crate) fn shown(self, key: &Key, other: Option<&Key>) -> Vec<Line> {
+        let (rows, dialect) = (self.rows(), key.dialect);
+        let part = Part { key, other, after: Some(&[]), until: Some(&[]), only: self.is_sample() };
+        let text = |write: &dyn Fn(&mut Clause)| {
+            let mut clause = Clause::shown(dialect);
+            write(&mut clause);
+            clause.text
+        };
+        let statements = match self.wrong().filter(|_| !self.is_sample()) {
+            Some(wrong) => vec![text(&|clause| part.pass(clause, rows, &wrong, 1))],
+            None => vec![
+                text(&|clause| Part { only: false, ..part }.bound(clause, rows, 1)),
+                text(&|clause| self.count(clause, &part)),
+            ],
+        };
+        rows.lines(dialect, statements)
+    }
+
+    /// The same, by keys that the catalogue has, as far as it has them.
+    pub(crate) async fn looked(self, conn: &mut Conn, url: &StoreUrl) -> Result<Vec<Line>> {
+        let dialect = conn.dialect();
+        let (rows, others) = (self.rows(), self.others());
+        let key = keyset::look(conn, rows, url).await?.unwrap_or_else(|| rows.guess(dialect));
+        let other = match others {
+            Some(rows) => Some(keyset::look(conn, rows, url).await?.unwrap_or_else(|| rows.guess(dialect))),
+            None => None,
+        };
+        Ok(self.shown(&key, other.as_ref()))
+    }
+
+    fn is_sample(self) -> bool {
+        matches!(self, Self::Same(Same { sample: Some(_), .. }))
+    }
+
+    /// Counts what is wrong in a part.
+    fn count(self, clause: &mut Clause, part: &Part<'_>) {
+        match self {
+            Self::Nothing(op) => op.count(clause, part),
+            Self::Same(op) => op.count(clause, part),
+        }
     }
 
     /// The user's own parts of the statements.
@@ -278,20 +295,8 @@ impl View<'_> {
         wrong: &str,
     ) -> sqlx::Result<(u64, u64, Option<Values>)> {
         let mut clause = Clause::new(self.key.dialect);
-        let (table, names) = (self.survey.rows().table.quoted(self.key.dialect), self.key.order(""));
-        clause.push(&format!(
-            "with part as (select {names}, case when {wrong} then 1 else 0 end as dunlin_wrong from {table}{} where ",
-            self.key.hint()
-        ));
-        self.key.range(&mut clause, after, Some(to));
-        let limit = clause.mark("rows", i64::from(size).into());
-        let integer = if self.key.dialect == Dialect::MySql { "signed" } else { "bigint" };
-        clause.push(&format!(
-            " order by {names} limit {limit}) select (select count(*) from part), \
-             (select cast(coalesce(sum(dunlin_wrong), 0) as {integer}) from part), {} from part order by {} limit 1",
-            self.key.read(),
-            self.key.order(" desc"),
-        ));
+        let part = Part { key: self.key, other: None, after, until: Some(to), only: false };
+        part.pass(&mut clause, self.survey.rows(), wrong, size);
         let rows = conn.planned(&clause.text, &clause.params).await?;
         let Some(row) = rows.first() else { return Ok((0, 0, None)) };
         let count = |cell: &Cell| cell.int().and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
@@ -306,11 +311,8 @@ impl View<'_> {
         size: u32,
     ) -> sqlx::Result<Option<Values>> {
         let mut clause = Clause::new(self.key.dialect);
-        let table = self.survey.rows().table.quoted(self.key.dialect);
-        clause.push(&format!("select {} from {table}{} where ", self.key.read(), self.key.hint()));
-        self.key.range(&mut clause, after, Some(to));
-        let offset = clause.mark("rows_less_one", i64::from(size - 1).into());
-        clause.push(&format!(" order by {} limit 1 offset {offset}", self.key.order("")));
+        let part = Part { key: self.key, other: None, after, until: Some(to), only: false };
+        part.bound(&mut clause, self.survey.rows(), size);
         Ok(conn.planned(&clause.text, &clause.params).await?.first().and_then(|row| self.key.values(row)))
     }
 
@@ -324,10 +326,7 @@ impl View<'_> {
 
     async fn count(&self, conn: &mut Conn, part: &Part<'_>) -> sqlx::Result<u64> {
         let mut clause = Clause::new(self.key.dialect);
-        match self.survey {
-            Survey::Nothing(op) => op.count(&mut clause, part),
-            Survey::Same(op) => op.count(&mut clause, part),
-        }
+        self.survey.count(&mut clause, part);
         Ok(number(&conn.planned(&clause.text, &clause.params).await?))
     }
 

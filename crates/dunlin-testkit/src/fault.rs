@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dunlin_core::history::{Event, EventKind, History, Record, StoredFile};
 use dunlin_core::id::Version;
+use dunlin_core::op::{Line, Op};
 use dunlin_core::store::{Advance, AnyStore, Attempt, Check, Checked, Holder, Session, Store, Work};
 use dunlin_core::{Error, Pace, Result, async_trait};
 
@@ -170,6 +171,10 @@ impl Store for Faulty {
 
     async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
         self.fuse.burn("store verify", self.inner.verify(check)).await
+    }
+
+    async fn preview(&self, op: &dyn Op) -> Result<Vec<Line>> {
+        self.fuse.burn("preview", self.inner.preview(op)).await
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

@@ -8,6 +8,7 @@ use super::{SMALL, TWO, run, series};
 over!([postgres, mysql, sqlite]
     every_kind_of_key_is_gone_through_exactly_once,
     what_is_no_key_is_refused_with_what_to_add,
+    a_plan_names_the_key_that_the_table_has,
 );
 over!([postgres, mysql] two_workers_share_every_kind_of_key);
 
@@ -233,4 +234,34 @@ async fn what_is_no_key_is_refused_with_what_to_add(kind: Kind) {
     bench.db.sql("drop table t").await;
     let run = bench.run("up").expect_code(1);
     says(&run, &["there is no table t", "nothing was changed"]);
+}
+
+async fn a_plan_names_the_key_that_the_table_has(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let quote = |name: &str| if kind == Kind::Mysql { format!("`{name}`") } else { format!("\"{name}\"") };
+    let order = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
+        format!("order by {}", names.join(", "))
+    };
+    let table = "create table t (b integer not null, a integer not null, n integer not null default 0, primary key (b, a))";
+    bench.write("1_table.sql", &format!("-- Up\n{table};\n-- Down\ndrop table t;\n"));
+    bench.write(
+        "2_count.toml",
+        "[[backfill]]\nstore = \"app\"\nupdate = { table = \"t\", set = { n = \"n + 1\" } }\n\
+         undo = { table = \"t\", set = { n = \"n - 1\" } }\n\
+         [[verify]]\nstore = \"app\"\nnone = { table = \"t\", where = \"n = 0\" }\n\
+         [[verify]]\nstore = \"app\"\nsame = { table = \"t\", expr = \"n\", with = { table = \"t\", expr = \"n\" } }\n",
+    );
+    // The table is made by a step before: nobody knows its key yet.
+    says(&bench.run("plan").expect_code(0), &[&order(&["key"])]);
+    bench.run("up --to 1").expect_code(0);
+    for line in ["plan", "up --dry-run"] {
+        let plan = bench.run(line).expect_code(0);
+        let known = order(&["b", "a"]);
+        assert_eq!(plan.stdout.matches(&known).count(), 3, "each op goes by it, {known}\n{plan}");
+        assert!(!plan.stdout.contains(&quote("key")), "{plan}");
+    }
+    bench.up();
+    let back = bench.run("plan --down 1").expect_code(0);
+    says(&back, &[&order(&["b", "a"])]);
 }

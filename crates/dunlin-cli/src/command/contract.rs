@@ -42,8 +42,8 @@ pub(crate) fn run(
             return Err(Failure::of_work(fault));
         }
         if args.dry_run {
-            let (plan, summary) = plan::forward(&stage, &goal).await?;
-            let answer = plan::shown(&stage, &plan, &summary, printer);
+            let (planned, summary) = plan::forward(&stage, &goal).await?;
+            let answer = plan::shown(&stage, &planned, &summary, printer);
             return Ok(stage.finish(answer));
         }
         consent(&**migration, &histories, global, printer)?;

@@ -8,7 +8,7 @@ use dunlin_core::{Diagnostic, Version};
 use dunlin_engine::{Context, Extent, Goal, Plan, run, verify};
 
 use super::back::Back;
-use super::planned;
+use super::planned::{self, Planned};
 use super::running::{shown, watched};
 use super::stage::{Stage, block_on};
 use super::up::ended;
@@ -109,9 +109,10 @@ pub(crate) async fn dry(
     extent: &Extent,
     printer: &Printer,
 ) -> Result<(Answer, bool), Failure> {
-    let (_, back) = Back::find(stage, extent).await?;
-    let answer = planned::answer(&back.plan, "nothing to undo", stage, printer.out);
-    Ok((Answer { notes: back.notes, ..answer }, back.plan.items.is_empty()))
+    let (context, back) = Back::find(stage, extent).await?;
+    let planned = Planned::ask(back.plan, &context.stores).await.map_err(|error| stage.failure(error))?;
+    let answer = planned::answer(&planned, "nothing to undo", stage, printer.out);
+    Ok((Answer { notes: back.notes, ..answer }, planned.is_empty()))
 }
 
 /// What a plan takes away with the data in it, and the records it cannot put back into the old shape as they are.

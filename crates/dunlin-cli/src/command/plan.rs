@@ -8,8 +8,9 @@ use dunlin_engine::{Goal, Plan, Summary, run};
 use serde_json::{Value, json};
 
 use super::down::{self, extent};
+use super::findings;
+use super::planned::{self, Planned};
 use super::stage::{Stage, block_on};
-use super::{findings, planned};
 use crate::answer::{Answer, Failure};
 use crate::args::commands::Plan as Args;
 use crate::args::global::Global;
@@ -32,11 +33,11 @@ pub(crate) fn run(
         let (mut answer, is_empty) = if let Some(count) = args.down {
             down::dry(&mut stage, &extent(Some(count), args.to.clone()), printer).await?
         } else {
-            let (plan, summary) = forward(&stage, &goal).await?;
+            let (planned, summary) = forward(&stage, &goal).await?;
             if let Some(path) = &args.out {
-                save(path, &plan, &goal)?;
+                save(path, &planned, &goal)?;
             }
-            (shown(&stage, &plan, &summary, printer), plan.items.is_empty())
+            (shown(&stage, &planned, &summary, printer), planned.is_empty())
         };
         if args.exit_code && !is_empty {
             answer.exit = Exit::Pending;
@@ -45,39 +46,42 @@ pub(crate) fn run(
     })
 }
 
-/// What `up` would run now. No lock is taken.
-pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Plan, Summary), Failure> {
-    let (_, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
+/// What `up` would run now, and how. No lock is taken.
+pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Planned, Summary), Failure> {
+    let (stores, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
     let mut summary = Summary::default();
     let planned =
         run::forward(&stage.loaded.migrations, stage.project.policy, goal)(&histories, &mut summary);
     match planned {
-        Ok(plan) => Ok((plan, summary)),
+        Ok(plan) => {
+            let planned = Planned::ask(plan, &stores).await.map_err(|error| stage.failure(error))?;
+            Ok((planned, summary))
+        }
         Err(stop) => Err(findings::failure(stop, &summary, stage.sources())),
     }
 }
 
 /// A plan as an answer.
-pub(crate) fn shown(stage: &Stage, plan: &Plan, summary: &Summary, printer: &Printer) -> Answer {
-    let mut answer = planned::answer(plan, "nothing to do", stage, printer.out);
+pub(crate) fn shown(stage: &Stage, planned: &Planned, summary: &Summary, printer: &Printer) -> Answer {
+    let mut answer = planned::answer(planned, "nothing to do", stage, printer.out);
     answer.faults = summary.warnings.iter().map(findings::fault).collect();
     answer.notes = findings::held_back(summary);
     answer
 }
 
-fn save(path: &Path, plan: &Plan, goal: &Goal) -> Result<(), Failure> {
+fn save(path: &Path, planned: &Planned, goal: &Goal) -> Result<(), Failure> {
     let text = json!({
         "schema": "dunlin.plan/1",
         "to": goal.to.as_ref().map(Version::as_str),
         "contract": goal.contract,
-        "steps": plan.items.iter().map(|item| json!({
+        "steps": planned.steps().map(|(item, lines)| json!({
             "version": item.migration.id().version.as_str(),
             "slug": &*item.migration.id().slug,
             "store": item.store.as_str(),
             "phase": item.phase.word(),
             "index": item.index,
             "sum": item.sum.to_string(),
-            "statements": item.op.iter().flat_map(|op| op.preview()).map(|line| line.text).collect::<Vec<_>>(),
+            "statements": lines.iter().map(|line| &line.text).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     });
     let text = serde_json::to_string_pretty(&text).unwrap_or_default() + "\n";

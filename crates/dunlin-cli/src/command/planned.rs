@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use dunlin_core::SourceMap;
+use dunlin_core::{Error, Line, SourceMap};
 use dunlin_engine::plan::Direction;
-use dunlin_engine::{Item, Plan};
+use dunlin_engine::{Item, Plan, Stores};
 use serde_json::{Value, json};
 
 use super::stage::Stage;
@@ -12,11 +12,47 @@ use crate::answer::Answer;
 use crate::progress::json::direction;
 use crate::render::color::{Paint, Style};
 
+/// A plan, and the statements of each of its steps as the store would run them now.
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    lines: Vec<Vec<Line>>,
+}
+
+impl Planned {
+    /// Asks the stores.
+    pub(crate) async fn ask(plan: Plan, stores: &Stores) -> Result<Self, Error> {
+        let mut lines = Vec::with_capacity(plan.items.len());
+        for item in &plan.items {
+            lines.push(match (&item.op, stores.get(&item.store)) {
+                (Some(op), Some(store)) => {
+                    let asked = store.preview(&**op).await;
+                    asked.map_err(|error| {
+                        error.with("store", &item.store).with("migration", item.migration.id())
+                    })?
+                }
+                (Some(op), None) => op.preview(),
+                (None, _) => Vec::new(),
+            });
+        }
+        Ok(Self { plan, lines })
+    }
+
+    /// Each step with its statements.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (&Item, &[Line])> {
+        self.plan.items.iter().zip(self.lines.iter().map(Vec::as_slice))
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.plan.items.is_empty()
+    }
+}
+
 /// The steps under their migrations, with the exact statements.
-fn text(plan: &Plan, paint: Paint) -> String {
+fn text(planned: &Planned, paint: Paint) -> String {
     let mut out = String::new();
     let mut migration = None;
-    for item in &plan.items {
+    for (item, lines) in planned.steps() {
         let id = item.migration.id();
         if migration != Some(id) {
             let gap = if migration.is_some() { "\n" } else { "" };
@@ -26,12 +62,12 @@ fn text(plan: &Plan, paint: Paint) -> String {
             }
             migration = Some(id);
         }
-        step(&mut out, item, paint);
+        step(&mut out, (item, lines), paint);
     }
     out
 }
 
-fn step(out: &mut String, item: &Item, paint: Paint) {
+fn step(out: &mut String, (item, lines): (&Item, &[Line]), paint: Paint) {
     let sign = if item.direction == Direction::Up { "↑" } else { "↓" };
     let begun = if item.is_begun { ", begun by an earlier run" } else { "" };
     let head = format!("{sign} {} · {}{begun}", item.store, item.phase);
@@ -40,12 +76,11 @@ fn step(out: &mut String, item: &Item, paint: Paint) {
         let _ = writeln!(out, "    {}", paint.text(Style::Dim, "nothing to undo"));
         return;
     };
-    let lines = op.preview();
     if lines.is_empty() {
         let _ = writeln!(out, "    {}", paint.text(Style::Dim, "nothing to do"));
     }
     let mut noted = None;
-    for line in &lines {
+    for line in lines {
         let note = line.note.as_deref().filter(|note| noted != Some(*note));
         if let Some(note) = note {
             let note = if op.moves() { note.to_owned() } else { format!("alone: {note}") };
@@ -63,21 +98,20 @@ fn step(out: &mut String, item: &Item, paint: Paint) {
 }
 
 /// A plan as an answer; only the form that is asked for is made.
-pub(crate) fn answer(plan: &Plan, empty: &str, stage: &Stage, paint: Paint) -> Answer {
+pub(crate) fn answer(planned: &Planned, empty: &str, stage: &Stage, paint: Paint) -> Answer {
     if stage.is_json {
-        return Answer::done(data(plan, &stage.loaded.sources), String::new());
+        return Answer::done(data(planned, &stage.loaded.sources), String::new());
     }
-    Answer::done(Value::Null, if plan.items.is_empty() { format!("{empty}\n") } else { text(plan, paint) })
+    Answer::done(Value::Null, if planned.is_empty() { format!("{empty}\n") } else { text(planned, paint) })
 }
 
 /// The same for programs.
-fn data(plan: &Plan, sources: &SourceMap) -> Value {
-    let items: Vec<Value> = plan.items.iter().map(|item| of_item(item, sources)).collect();
-    json!({ "fingerprint": plan.fingerprint().to_string(), "steps": items })
+fn data(planned: &Planned, sources: &SourceMap) -> Value {
+    let items: Vec<Value> = planned.steps().map(|(item, lines)| of_item(item, lines, sources)).collect();
+    json!({ "fingerprint": planned.plan.fingerprint().to_string(), "steps": items })
 }
 
-fn of_item(item: &Item, sources: &SourceMap) -> Value {
-    let lines = item.op.as_ref().map(|op| op.preview()).unwrap_or_default();
+fn of_item(item: &Item, lines: &[Line], sources: &SourceMap) -> Value {
     let statements: Vec<Value> = lines
         .iter()
         .map(|line| {

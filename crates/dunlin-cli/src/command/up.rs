@@ -36,8 +36,8 @@ pub(crate) fn run(
     };
     if args.dry_run {
         return block_on(async {
-            let (plan, summary) = plan::forward(&stage, &goal).await?;
-            let answer = plan::shown(&stage, &plan, &summary, printer);
+            let (planned, summary) = plan::forward(&stage, &goal).await?;
+            let answer = plan::shown(&stage, &planned, &summary, printer);
             Ok(stage.finish(answer))
         });
     }

@@ -6,6 +6,7 @@ use super::{Column, Form, Key, mysql, postgres, sqlite};
 use crate::conn::Conn;
 use crate::dialect::Dialect;
 use crate::error;
+use crate::moves::Rows;
 use crate::op::Name;
 
 /// An index of a table, as the catalogue has it.
@@ -41,20 +42,32 @@ pub(crate) async fn find(
     wanted: Option<&[String]>,
     url: &StoreUrl,
 ) -> Result<Key> {
-    let dialect = conn.dialect();
-    let listing = match dialect {
+    choose(conn.dialect(), table, &list(conn, table, url).await?, wanted)
+}
+
+/// The key by which the rows would be gone through now; none where there is none yet: an earlier step may make it.
+pub(crate) async fn look(conn: &mut Conn, rows: &Rows, url: &StoreUrl) -> Result<Option<Key>> {
+    let listing = list(conn, &rows.table, url).await?;
+    Ok(choose(conn.dialect(), &rows.table, &listing, rows.key.as_deref()).ok())
+}
+
+async fn list(conn: &mut Conn, table: &Name, url: &StoreUrl) -> Result<Listing> {
+    let listing = match conn.dialect() {
         Dialect::Postgres => postgres::list(conn, table).await,
         Dialect::MySql => mysql::list(conn, table).await,
         Dialect::Sqlite => sqlite::list(conn, table).await,
     };
-    let listing = listing.map_err(|failure| error::own(&failure, "cannot read the catalogue", url))?;
+    listing.map_err(|failure| error::own(&failure, "cannot read the catalogue", url))
+}
+
+fn choose(dialect: Dialect, table: &Name, listing: &Listing, wanted: Option<&[String]>) -> Result<Key> {
     if !listing.exists {
         let message = format!("there is no table {} that could be gone through", table.name);
         return Err(Error::new(ErrorKind::Statement, message).help("nothing was changed; correct `table`"));
     }
     match wanted {
-        Some(names) => named(dialect, table, &listing, names),
-        None => own(dialect, table, &listing),
+        Some(names) => named(dialect, table, listing, names),
+        None => own(dialect, table, listing),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn list(conn: &mut Conn, table: &Name) -> sqlx::Result<Listing>
         name: String::new(),
         is_primary,
         is_unique: false,
-        columns: vec![Part { name: name.to_owned(), is_nullable: false, form: Ok(Form::Typed) }],
+        columns: vec![Part { name: name.to_owned(), is_nullable: false, form: Ok(Form::Bare) }],
     };
     // A primary key without an index of its own is the rowid under another name.
     if let ([only], true, false) =

@@ -128,10 +128,9 @@ fn passing_by(dialect: Dialect, into: &str, column: &str) -> String {
 }
 
 /// The statements of one chunk as people see them.
-pub(crate) fn preview(op: &Move) -> Vec<String> {
-    let key = op.rows.guess(op.dialect);
+pub(crate) fn preview(op: &Move, key: &Key) -> Vec<String> {
     let end = if op.dialect == Dialect::Postgres { End::Found(&[]) } else { End::At(&[]) };
-    let stretch = Stretch { key: &key, after: Some(&[]), end };
+    let stretch = Stretch { key, after: Some(&[]), end };
     let text = |write: &dyn Fn(&mut Clause)| {
         let mut clause = Clause::shown(op.dialect);
         write(&mut clause);
@@ -141,7 +140,7 @@ pub(crate) fn preview(op: &Move) -> Vec<String> {
         return vec![text(&|clause| stretch.whole(clause, op, 1))];
     }
     vec![
-        text(&|clause| stretch.bound(clause, &op.rows, &key.order(""), 1)),
+        text(&|clause| stretch.bound(clause, &op.rows, &key.read(), 1)),
         text(&|clause| stretch.change(clause, op)),
     ]
 }
