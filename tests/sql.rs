@@ -21,6 +21,7 @@ macro_rules! over {
 }
 
 mod blocked;
+mod changes;
 mod crash;
 mod cut;
 mod damage;

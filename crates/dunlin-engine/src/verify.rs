@@ -1,5 +1,6 @@
 //! Asks whether what migrations promised holds now. Reads only: no lock is taken and nothing is recorded.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -112,10 +113,14 @@ pub async fn verify(
 
 /// What would lose something if the steps of a plan ran. Reads only.
 pub async fn losses(context: &Context, plan: &Plan, report: Report<'_>) -> Result<Option<Vec<Proof>>> {
-    let mut proofs = Vec::new();
+    let (mut proofs, mut asked) = (Vec::new(), BTreeSet::new());
     for item in &plan.items {
+        // A second one in the same store is about a shape that is there only once the first has run.
         let Some(op) = item.op.as_ref().and_then(|op| op.loses()) else { continue };
         let Some(store) = context.stores.get(&item.store) else { continue };
+        if !asked.insert((item.migration.id(), &item.store, item.span)) {
+            continue;
+        }
         let step = Step { span: item.span, ..Step::new(item.phase, item.store.clone(), op) };
         let asked = ask(context, &item.migration, (&step, Place::Store(store)), report).await;
         let asked = asked.map_err(|error| {

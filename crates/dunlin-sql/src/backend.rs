@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use dunlin_core::{
-    AnyOp, AnyStore, Backend, Diagnostic, Field, Native, Phase, Result, Source, Target, async_trait,
+    AnyOp, AnyStore, Backend, Diagnostic, Field, Native, Part, Phase, Result, Source, Target, async_trait,
 };
 
 use crate::dialect::Dialect;
 use crate::store::Store;
-use crate::{moves, none, same};
+use crate::{change, moves, none, same};
 
 /// The backend of one dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,14 @@ impl Backend for Sql {
             "same" => same::decode(self.0, phase, field),
             _ => crate::decode(self.0, phase, field),
         }
+    }
+
+    fn changes(&self) -> &'static [&'static str] {
+        &change::CHANGES
+    }
+
+    fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
+        change::unfold(self.0, change, tag)
     }
 
     fn template(&self) -> &'static str {

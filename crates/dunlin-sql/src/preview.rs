@@ -3,6 +3,7 @@
 use dunlin_core::{Line, Op as CoreOp, Result, StoreUrl};
 
 use crate::conn::Conn;
+use crate::evolve::{self, Evolve};
 use crate::keyset;
 use crate::moves::Move;
 use crate::survey::Survey;
@@ -11,6 +12,9 @@ use crate::survey::Survey;
 pub(crate) async fn lines(conn: &mut Conn, op: &dyn CoreOp, url: &StoreUrl) -> Result<Vec<Line>> {
     if let Some(survey) = Survey::of(op) {
         return survey.looked(conn, url).await;
+    }
+    if let Some(op) = op.kind::<Evolve>() {
+        return evolve::preview(conn, op, url).await;
     }
     let Some(op) = op.kind::<Move>() else { return Ok(op.preview()) };
     let key = keyset::look(conn, &op.rows, url).await?;

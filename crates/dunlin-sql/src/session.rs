@@ -10,6 +10,7 @@ use dunlin_core::{
 use crate::chunk::{self, Walk};
 use crate::conn::Conn;
 use crate::dialect::Dialect;
+use crate::evolve::{self, Evolve};
 use crate::history::{self, Entry};
 use crate::light::{Kept, Light};
 use crate::lock::{self, Heartbeat};
@@ -87,7 +88,7 @@ pub(crate) fn cursor(op: &Op, at: usize) -> Cursor {
     } else {
         Checksum::of(op.statements().take(at).map(Statement::canonical)).to_string()
     };
-    Cursor { at, open: false, before: None, sum }
+    Cursor { at, open: false, before: None, sum, script: op.kept.clone() }
 }
 
 #[async_trait]
@@ -106,8 +107,15 @@ impl CoreSession for Session {
             return chunk::run(self, op, work).await;
         }
         chunk::leave(self).await?;
-        let op: &Op = work.op.own()?;
-        let at = Cursor::of(work.running)?;
+        let drawn;
+        let op: &Op = match work.op.kind::<Evolve>() {
+            Some(evolve) => {
+                drawn = evolve::script(self, evolve, work).await?;
+                &drawn
+            }
+            None => work.op.own()?,
+        };
+        let at = Cursor { script: op.kept.clone(), ..Cursor::of(work.running)? };
         if !at.sum.is_empty() && cursor(op, at.at).sum != at.sum {
             let error = Error::new(ErrorKind::Integrity, "the statements that already ran were edited");
             return Err(error.help("put them back as they were; those after them may be edited freely"));

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use crate::conn::{Conn, Param};
 use crate::connect::{self, history_schema, is_lease, is_memory, is_pooled};
 use crate::dialect::Dialect;
+use crate::evolve::{self, Evolve};
 use crate::lock::{self, Heartbeat};
 use crate::session::Session;
 use crate::tables::Tables;
@@ -297,8 +298,16 @@ impl CoreStore for Store {
         Ok(checked)
     }
 
+    async fn usage(&self, op: &dyn CoreOp) -> Result<Vec<String>> {
+        let Some(op) = op.kind::<Evolve>() else { return Ok(Vec::new()) };
+        let Some(mut conn) = self.take().await? else { return Ok(Vec::new()) };
+        let found = evolve::usage(&mut conn, op, &self.target.url).await?;
+        self.keep(conn).await;
+        Ok(found)
+    }
+
     async fn preview(&self, op: &dyn CoreOp) -> Result<Vec<Line>> {
-        if !op.moves() {
+        if op.kind::<crate::Op>().is_some() {
             return Ok(op.preview());
         }
         let Some(mut conn) = self.take().await? else { return Ok(op.preview()) };

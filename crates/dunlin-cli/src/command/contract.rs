@@ -66,6 +66,8 @@ fn behind(histories: &Histories, migration: &dyn Migration) -> Vec<String> {
             Some(State::Done | State::Expanded) => false,
             // A contract that was interrupted, or is being taken back: it was expanded once.
             Some(State::Applying) => !migration.steps().iter().any(contracts),
+            // Where all it does is to remove, there is nothing to come up to.
+            None => migration.steps().iter().any(|step| step.store == **store && !contracts(step)),
             _ => true,
         }
     };

@@ -29,6 +29,11 @@ impl Expr {
         format!("({}{})", self.text, if ends_in_comment { "\n" } else { "" })
     }
 
+    /// Of a text that is known to be one.
+    pub(crate) fn written(dialect: Dialect, text: &str) -> Self {
+        Self { text: text.into(), canonical: canonical(dialect, text).into(), span: None }
+    }
+
     fn of(dialect: Dialect, node: &Node, text: &str, start: usize) -> Result<Self, Diagnostic> {
         let at = |from: usize, to: usize| node.inside(start + from, start + to);
         let fault = |span: Span, what: &str| {
@@ -102,6 +107,11 @@ fn parts(dialect: Dialect, text: &str) -> Vec<(usize, usize)> {
     }
     found.push((start, text.len()));
     found
+}
+
+/// The expressions of a list with commas.
+pub(crate) fn list(dialect: Dialect, text: &str) -> Vec<&str> {
+    parts(dialect, text).into_iter().map(|(start, end)| text[start..end].trim()).collect()
 }
 
 /// A name as SQL spells it, of a table or of a column.

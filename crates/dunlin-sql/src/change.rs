@@ -1,0 +1,111 @@
+//! `[[change]]`: a whole safe change of a table, unfolded into steps of the four phases.
+
+mod column;
+mod decode;
+mod index;
+mod reshape;
+mod rule;
+mod table;
+
+use std::sync::Arc;
+
+use dunlin_core::{AnyOp, Diagnostic, Field, Part, Phase, Undo};
+
+use crate::dialect::Dialect;
+use crate::evolve::{Draw, Evolve};
+use crate::moves::decode::Reader;
+use crate::op::Name;
+
+/// The changes of SQL stores.
+pub(crate) const CHANGES: [&str; 17] = [
+    "create_table",
+    "drop_table",
+    "rename_table",
+    "add_column",
+    "drop_column",
+    "rename_column",
+    "change_type",
+    "transform",
+    "set_not_null",
+    "drop_not_null",
+    "set_default",
+    "add_index",
+    "drop_index",
+    "add_unique",
+    "add_check",
+    "add_foreign_key",
+    "sql",
+];
+
+/// The steps of a change.
+pub(crate) fn unfold(dialect: Dialect, field: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
+    let mut reader = Reader { dialect, faults: Vec::new() };
+    let parts = match field.name {
+        "sql" => return table::script(dialect, field),
+        "create_table" | "drop_table" | "rename_table" => table::read(&mut reader, field, tag),
+        "set_not_null" | "drop_not_null" | "set_default" => column::read(&mut reader, field, tag),
+        "add_index" | "drop_index" | "add_unique" => index::read(&mut reader, field, tag),
+        "add_check" | "add_foreign_key" => rule::read(&mut reader, field, tag),
+        _ => reshape::read(&mut reader, field, tag),
+    };
+    match parts {
+        Some(parts) if reader.faults.is_empty() => Ok(parts),
+        _ => Err(reader.faults),
+    }
+}
+
+/// What all steps of one change have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) dialect: Dialect,
+    pub(crate) table: Name,
+    /// What begins the names of whatever it makes for itself.
+    pub(crate) tag: Arc<str>,
+    /// The change as it is hashed.
+    pub(crate) canonical: String,
+    /// What it has in hand until its contract.
+    pub(crate) touches: Vec<String>,
+}
+
+impl Frame {
+    /// A step of this change. `stage` tells it from the others when it is hashed.
+    pub(crate) fn evolve(&self, stage: &str, summary: String, draw: impl Draw + 'static) -> Evolve {
+        Evolve {
+            dialect: self.dialect,
+            summary,
+            canonical: format!("{stage} 1 {}", self.canonical),
+            table: self.table.clone(),
+            touches: self.touches.clone(),
+            removes: Vec::new(),
+            loses: None,
+            draw: Arc::new(draw),
+        }
+    }
+}
+
+pub(crate) fn part(phase: Phase, op: impl dunlin_core::Op, undo: Undo) -> Part {
+    Part { phase, op: Arc::new(op), undo }
+}
+
+pub(crate) fn back(op: impl dunlin_core::Op) -> Undo {
+    let op: AnyOp = Arc::new(op);
+    Undo::Op(op)
+}
+
+pub(crate) fn nothing(reason: &str) -> Undo {
+    Undo::Nothing { reason: reason.to_owned() }
+}
+
+/// A name of ours, cut to what every server takes.
+pub(crate) fn own_name(start: &str, rest: &str) -> String {
+    let mut name = format!("{start}_{rest}");
+    while name.len() > 63 {
+        name.pop();
+    }
+    name
+}
+
+/// What a contract keeps of a column or a table until it is purged.
+pub(crate) fn archived(tag: &str, what: &str) -> String {
+    own_name(&format!("dunlin_archive_{tag}"), what)
+}

@@ -1,0 +1,221 @@
+//! What a column must hold: `set_not_null`, `drop_not_null`, `set_default`.
+
+use std::sync::Arc;
+
+use dunlin_core::{Diagnostic, Error, ErrorKind, Field, Part, Phase, Result};
+
+use super::decode::frame;
+use super::reshape::alter::{edit, needed, proven_needed};
+use super::{Frame, back, nothing, part};
+use crate::declared;
+use crate::dialect::Dialect;
+use crate::evolve::{Draw, Site};
+use crate::moves::decode::Reader;
+use crate::moves::{Expr, Move, Rows, Verb};
+use crate::none::Nothing;
+use crate::sync::{self, Half, Sync};
+
+/// A column that is to take no NULL, or may.
+#[derive(Debug, Clone)]
+struct Needed {
+    tag: Arc<str>,
+    column: String,
+    fill: Option<Expr>,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// NULLs of clients that still write them become what `fill` says.
+    Fill,
+    Unfill,
+    Forbid,
+    /// NULL is taken for a while.
+    Allow,
+    /// It is taken again, as before.
+    AllowAgain,
+}
+
+pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<Vec<Part>> {
+    let mut said = frame(reader, field, tag)?;
+    let column = said.column(reader, "column");
+    if field.name == "set_default" {
+        let (default, down) = (said.expr(reader, "default"), said.expr(reader, "down"));
+        if default.is_none() && down.is_none() {
+            let fault = Diagnostic::error("missing-key", "this changes no default");
+            reader.faults.push(
+                fault
+                    .at(field.value.span, "says neither")
+                    .help("`default` is the new one, `down` the one before; leave out the one that is none"),
+            );
+        }
+        let frame = said.finish(reader, &["table", "column", "default", "down"]);
+        return Some(set_default(&frame, &column?, default, down));
+    }
+    let fill = said.expr(reader, "fill");
+    let frame = said.finish(reader, &["table", "column", "fill"]);
+    let column = column?;
+    let step = |what: What, words: &str| {
+        let draw = Needed { tag: frame.tag.clone(), column: column.clone(), fill: fill.clone(), what };
+        frame.evolve(words, format!("{words} {}.{column}", frame.table.name), draw)
+    };
+    let is_null = format!("{} is null", frame.dialect.quote(&column));
+    let none = Nothing { dialect: frame.dialect, rows: rows(&frame, &is_null) };
+    if field.name == "drop_not_null" {
+        let mut allow = step(What::Forbid, "not null again");
+        if fill.is_none() {
+            allow.loses = Some(Arc::new(none));
+        }
+        let mut parts = vec![part(Phase::Expand, step(What::Allow, "null allowed in"), back(allow))];
+        if let Some(fill) = &fill {
+            let stays = frame.evolve("keep", format!("keep {}.{column}", frame.table.name), Stays);
+            parts.push(part(Phase::Backfill, stays, back(filling(&frame, &column, fill, &is_null))));
+        }
+        return Some(parts);
+    }
+    let mut parts = Vec::new();
+    if let Some(fill) = &fill {
+        let unfill = step(What::Unfill, "stop filling");
+        parts.push(part(Phase::Expand, step(What::Fill, "fill"), back(unfill)));
+        let stays = nothing("what was NULL says less than what it became");
+        parts.push(part(Phase::Backfill, filling(&frame, &column, fill, &is_null), stays));
+    }
+    parts.push(part(Phase::Verify, none, nothing("it only looks")));
+    parts.push(part(
+        Phase::Contract,
+        step(What::Forbid, "not null"),
+        back(step(What::AllowAgain, "null allowed again in")),
+    ));
+    Some(parts)
+}
+
+fn rows(frame: &Frame, filter: &str) -> Rows {
+    Rows { table: frame.table.clone(), filter: Some(Expr::written(frame.dialect, filter)), key: None }
+}
+
+fn filling(frame: &Frame, column: &str, fill: &Expr, filter: &str) -> Move {
+    let verb = Verb::Update { set: vec![(column.to_owned(), fill.clone())] };
+    Move { dialect: frame.dialect, verb, rows: rows(frame, filter) }
+}
+
+/// A step whose way back is what counts.
+#[derive(Debug, Clone)]
+struct Stays;
+
+impl Draw for Stays {
+    fn draw(&self, _site: &Site<'_>) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+impl Needed {
+    fn triggers(&self, site: &Site<'_>) -> Result<Vec<String>> {
+        let Some(fill) = &self.fill else { return Ok(Vec::new()) };
+        let table = site.table()?;
+        let kind = site.column(&self.column)?.kind.clone();
+        let half = Half { column: self.column.clone(), kind, expr: fill.text.to_string(), default: None };
+        let sync = Sync {
+            dialect: site.dialect(),
+            table: site.named(),
+            tag: &self.tag,
+            known: &table.names(),
+            key: &table.row_key(site.dialect()),
+            old: &[],
+            new: &[half],
+        };
+        Ok(sync.create())
+    }
+}
+
+impl Draw for Needed {
+    fn draw(&self, site: &Site<'_>) -> Result<Vec<String>> {
+        let (table, column) = (site.table()?, site.column(&self.column)?);
+        let mut made = sync::drop(site.dialect(), &site.named(), &self.tag, &table.triggers);
+        let is_needed = !column.is_nullable;
+        match (self.what, site.dialect()) {
+            (What::Fill, _) => made.extend(self.triggers(site)?),
+            (What::Unfill, _) => {}
+            (What::Forbid, _) if is_needed => {}
+            (What::Forbid, Dialect::Postgres) => {
+                // The triggers fill until nothing more can be missing.
+                let triggers = std::mem::take(&mut made);
+                made.extend(proven_needed(site, &self.tag, &self.column));
+                made.extend(triggers);
+            }
+            (What::Forbid, Dialect::MySql) => made.insert(0, needed(site, column, &self.column, true)),
+            (What::Forbid, Dialect::Sqlite) => {
+                made.extend(edit(site, declared::tightened(&table.text, &self.column))?);
+                made.extend(bump());
+            }
+            (What::Allow | What::AllowAgain, Dialect::Sqlite) => {
+                let text = match self.what {
+                    What::Allow => declared::relaxed(&table.text, &self.column),
+                    _ => declared::nullable(&table.text, &self.column),
+                };
+                made.extend(edit(site, text)?);
+                made.extend(bump());
+                made.extend(self.triggers(site)?);
+            }
+            (What::Allow | What::AllowAgain, _) => {
+                made.extend((is_needed).then(|| needed(site, column, &self.column, false)));
+                made.extend(self.triggers(site)?);
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// Makes every other connection read the schema again (SQLite).
+pub(super) fn bump() -> [String; 2] {
+    ["create view dunlin_bump as select 1".to_owned(), "drop view dunlin_bump".to_owned()]
+}
+
+fn set_default(frame: &Frame, column: &str, default: Option<Expr>, down: Option<Expr>) -> Vec<Part> {
+    let step = |word: &str, default: Option<Expr>, other: Option<Expr>| {
+        let draw = Preset { column: column.to_owned(), default, other };
+        frame.evolve(word, format!("{word} of {}.{column}", frame.table.name), draw)
+    };
+    let there = step("default", default.clone(), down.clone());
+    vec![part(Phase::Expand, there, back(step("default before", down, default)))]
+}
+
+/// Another default.
+#[derive(Debug, Clone)]
+struct Preset {
+    column: String,
+    default: Option<Expr>,
+    /// What it is on the other side.
+    other: Option<Expr>,
+}
+
+impl Draw for Preset {
+    fn draw(&self, site: &Site<'_>) -> Result<Vec<String>> {
+        let column = site.column(&self.column)?;
+        if let (Some(found), None) = (&column.default, &self.other) {
+            let message = format!(
+                "`{}.{}` has the default {found}, and the change does not say so",
+                site.name.name, self.column
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message).help(format!(
+                "write `down = {found:?}`, so that it can be brought back; nothing was changed"
+            )));
+        }
+        let (table, name) = (site.named(), site.quote(&self.column));
+        Ok(match (site.dialect(), &self.default) {
+            (Dialect::Sqlite, default) => {
+                let text = declared::with_default(
+                    &site.table()?.text,
+                    &self.column,
+                    default.as_ref().map(|default| &*default.text),
+                );
+                let mut made = edit(site, text)?;
+                made.extend(bump());
+                made
+            }
+            (_, Some(default)) => {
+                vec![format!("alter table {table} alter column {name} set default {}", default.sql())]
+            }
+            (_, None) => vec![format!("alter table {table} alter column {name} drop default")],
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! `create_table`, `drop_table`, `rename_table`, and `sql` with its own way back.
+
+use std::sync::Arc;
+
+use dunlin_core::{Diagnostic, Error, ErrorKind, Field, Part, Phase, Result, Undo};
+
+use super::decode::frame;
+use super::{archived, back, part};
+use crate::dialect::Dialect;
+use crate::evolve::{Draw, Evolve, Site};
+use crate::inspect::Rule;
+use crate::moves::decode::Reader;
+use crate::op::Name;
+
+/// `sql = { up, down }`: both as the `sql` op takes them.
+pub(super) fn script(dialect: Dialect, field: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
+    let mut table = field.value.table().map_err(|fault| vec![fault])?;
+    let (up, down) = (table.require("up"), table.require("down"));
+    let mut faults = table.finish(&["up", "down"]);
+    let mut read = |node: Result<&dunlin_core::Node, Diagnostic>| {
+        let node = node.map_err(|fault| faults.push(fault)).ok()?;
+        let field = Field { value: node, ..*field };
+        crate::decode(dialect, Phase::Expand, &field).map_err(|more| faults.extend(more)).ok()
+    };
+    match (read(up), read(down)) {
+        (Some(op), Some(down)) if faults.is_empty() => {
+            Ok(vec![Part { phase: Phase::Expand, op, undo: Undo::Op(down) }])
+        }
+        _ => Err(faults),
+    }
+}
+
+pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<Vec<Part>> {
+    let mut said = frame(reader, field, tag)?;
+    said.frame.touches.push(said.frame.table.name.clone());
+    match field.name {
+        "create_table" => {
+            let columns = said.required(reader, "columns");
+            let options = said.expr(reader, "options");
+            let frame = said.finish(reader, &["table", "columns", "options"]);
+            let options = options.map(|options| format!(" {}", options.text)).unwrap_or_default();
+            let make =
+                Whole { what: What::Make(format!("({}){options}", columns?.text)), tag: frame.tag.clone() };
+            let drop = Whole { what: What::Drop, tag: frame.tag.clone() };
+            let name = &frame.table.name;
+            let there = frame.evolve("create table", format!("create table {name}"), make);
+            let undo = frame.evolve("drop table", format!("drop table {name}"), drop);
+            let undo = Evolve { removes: vec![format!("table {name}")], ..undo };
+            Some(vec![part(Phase::Expand, there, back(undo))])
+        }
+        "drop_table" => {
+            let frame = said.finish(reader, &["table"]);
+            let name = &frame.table.name;
+            let aside = Name { name: archived(&frame.tag, name), ..frame.table.clone() };
+            let step = |words: &str, what: What| {
+                frame.evolve(words, format!("{words} {name}"), Whole { what, tag: frame.tag.clone() })
+            };
+            let there = step("set aside table", What::Move { to: aside.clone() });
+            let undo =
+                Evolve { table: aside, ..step("bring back table", What::Move { to: frame.table.clone() }) };
+            Some(vec![part(Phase::Contract, there, back(undo))])
+        }
+        _ => rename(reader, said),
+    }
+}
+
+/// Both names work until contract: the new one is a view first, and the old one is gone after.
+fn rename(reader: &mut Reader, mut said: super::decode::Said<'_>) -> Option<Vec<Part>> {
+    let to = reader.required(&mut said.table, "to").and_then(|node| reader.name(node));
+    if let Some(to) = &to {
+        said.hash("to", &to.name);
+        said.frame.touches.push(to.name.clone());
+    }
+    let (frame, to) = (said.finish(reader, &["table", "to"]), to?);
+    let (from, dialect) = (frame.table.clone(), frame.dialect);
+    let step = |words: &str, what: What, table: &Name| Evolve {
+        table: table.clone(),
+        ..frame.evolve(
+            words,
+            format!("{words} {} to {}", from.name, to.name),
+            Whole { what, tag: frame.tag.clone() },
+        )
+    };
+    if dialect == Dialect::Sqlite {
+        let fault = Diagnostic::error(
+            "no-such-view",
+            "SQLite cannot write through a view, so that both names could not live side by side",
+        );
+        let help = format!(
+            "rename it while nobody writes: `sql = {{ up = 'alter table {} rename to {}', down = 'alter table {} rename to {}' }}`",
+            from.name, to.name, to.name, from.name
+        );
+        reader.faults.push(fault.help(help));
+        return None;
+    }
+    let (view, unview) = (What::View { name: to.clone() }, What::Unview { name: to.clone() });
+    let (take, give) = (What::Take { name: to.clone() }, What::Give { name: from.clone() });
+    Some(vec![
+        part(Phase::Expand, step("view for", view, &from), back(step("no view for", unview, &from))),
+        part(Phase::Contract, step("rename", take, &from), back(step("rename back", give, &to))),
+    ])
+}
+
+/// A step about a whole table.
+#[derive(Debug, Clone)]
+struct Whole {
+    what: What,
+    tag: Arc<str>,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Make(String),
+    Drop,
+    /// Under another name, where nobody looks for it.
+    Move {
+        to: Name,
+    },
+    View {
+        name: Name,
+    },
+    Unview {
+        name: Name,
+    },
+    /// The table takes the name of the view.
+    Take {
+        name: Name,
+    },
+    /// It takes its own name again, and leaves a view behind.
+    Give {
+        name: Name,
+    },
+}
+
+impl Draw for Whole {
+    fn draw(&self, site: &Site<'_>) -> Result<Vec<String>> {
+        let (table, dialect) = (site.named(), site.dialect());
+        Ok(match &self.what {
+            What::Make(body) if !site.has_table() => vec![format!("create table {table} {body}")],
+            What::Drop if site.has_table() => vec![format!("drop table {table}")],
+            What::Make(_) | What::Drop => Vec::new(),
+            What::Move { to } => {
+                let rules = &site.table()?.constraints;
+                if let Some(rule) = rules.iter().find(|rule| rule.rule == Rule::PointedAt) {
+                    let message = format!("`{}` is what {} points at", site.name.name, rule.name);
+                    return Err(Error::new(ErrorKind::Unsupported, message)
+                        .help("drop that foreign key in a migration before this one; nothing was changed"));
+                }
+                vec![renamed(site, to)]
+            }
+            What::View { name } => {
+                site.table()?;
+                vec![format!("create view {} as select * from {table}", name.quoted(dialect))]
+            }
+            What::Unview { name } => vec![format!("drop view {}", name.quoted(dialect))],
+            What::Take { name } => self.take(site, name),
+            What::Give { name } => vec![
+                renamed(site, name),
+                format!("create view {table} as select * from {}", name.quoted(dialect)),
+            ],
+        })
+    }
+
+    fn usage(&self, site: &Site<'_>) -> Result<Vec<String>> {
+        if !matches!(self.what, What::Move { .. }) {
+            return Ok(Vec::new());
+        }
+        let mut readers: Vec<&String> = site.table()?.readers.iter().map(|(_, reader)| reader).collect();
+        readers.sort_unstable();
+        readers.dedup();
+        Ok(readers.into_iter().map(|reader| format!("{reader} reads {}", site.name.name)).collect())
+    }
+}
+
+fn renamed(site: &Site<'_>, to: &Name) -> String {
+    let table = site.named();
+    match site.dialect() {
+        Dialect::MySql => format!("rename table {table} to {}", to.quoted(Dialect::MySql)),
+        dialect => format!("alter table {table} rename to {}", dialect.quote(&to.name)),
+    }
+}
+
+impl Whole {
+    fn take(&self, site: &Site<'_>, name: &Name) -> Vec<String> {
+        let (table, view) = (site.named(), name.quoted(site.dialect()));
+        if site.dialect() != Dialect::MySql {
+            return vec![format!("drop view if exists {view}"), renamed(site, name)];
+        }
+        // One statement for both names: no moment without either.
+        let spare = super::own_name(&format!("dunlin_{}", self.tag), "view");
+        let spare = Name { name: spare, ..name.clone() }.quoted(site.dialect());
+        vec![format!("rename table {view} to {spare}, {table} to {view}"), format!("drop view {spare}")]
+    }
+}

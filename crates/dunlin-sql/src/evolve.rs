@@ -1,0 +1,222 @@
+//! The steps that changes unfold into: what they send hangs on the table as it is when they run.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use dunlin_core::history::damaged;
+use dunlin_core::{
+    AnyOp, Cursor, Error, ErrorKind, EventKind, Line, Op as CoreOp, Result, Session as _, StoreUrl, Work,
+};
+use serde_json::Value;
+
+use crate::conn::Conn;
+use crate::dialect::Dialect;
+use crate::history;
+use crate::inspect::{self, Server, Table};
+use crate::op::{Name, Op};
+use crate::session::Session;
+
+/// A step of a change.
+#[derive(Debug, Clone)]
+pub struct Evolve {
+    pub(crate) dialect: Dialect,
+    /// A few words.
+    pub(crate) summary: String,
+    /// What is hashed.
+    pub(crate) canonical: String,
+    /// The table it looks at.
+    pub(crate) table: Name,
+    /// What the migration has in hand by it.
+    pub(crate) touches: Vec<String>,
+    /// What it takes away with the data in it.
+    pub(crate) removes: Vec<String>,
+    /// What finds the rows that lose something.
+    pub(crate) loses: Option<AnyOp>,
+    pub(crate) draw: Arc<dyn Draw>,
+}
+
+/// How the statements are found.
+pub(crate) trait Draw: Debug + Send + Sync {
+    /// The statements for this server and this table, in order. What is in effect already is left out, so that a step
+    /// that was cut off is drawn anew. `commit` between them ends a transaction.
+    fn draw(&self, site: &Site<'_>) -> Result<Vec<String>>;
+
+    /// What the way back must know of the table as it is before, and will not find there.
+    fn remember(&self, site: &Site<'_>) -> Result<Option<Value>> {
+        let _ = site;
+        Ok(None)
+    }
+
+    /// Who visibly still uses what this takes away.
+    fn usage(&self, site: &Site<'_>) -> Result<Vec<String>> {
+        let _ = site;
+        Ok(Vec::new())
+    }
+}
+
+/// Where statements are drawn for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) server: Server,
+    pub(crate) name: &'a Name,
+    table: Option<&'a Table>,
+    /// On the way back: what was remembered on the way there.
+    was: Option<&'a Value>,
+}
+
+impl<'a> Site<'a> {
+    /// The table, which must be there.
+    pub(crate) fn table(&self) -> Result<&'a Table> {
+        self.table.ok_or_else(|| inspect::missing(self.name))
+    }
+
+    /// What was remembered of a column.
+    pub(crate) fn was(&self, column: &str) -> &'a Value {
+        self.was.map_or(&Value::Null, |was| &was[column])
+    }
+
+    pub(crate) fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.server.dialect
+    }
+
+    /// A column of the table, which must be there.
+    pub(crate) fn column(&self, name: &str) -> Result<&'a inspect::Column> {
+        let found = self.table()?.column(self.dialect(), name);
+        found.ok_or_else(|| {
+            let message = format!("`{}` has no column `{name}`", self.name.name);
+            Error::new(ErrorKind::Statement, message)
+                .help("the change names a column that this table does not have")
+        })
+    }
+
+    /// Whether the table has a column.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.table.is_some_and(|table| table.column(self.dialect(), column).is_some())
+    }
+
+    pub(crate) fn quote(&self, name: &str) -> String {
+        self.dialect().quote(name)
+    }
+
+    /// The table's name as SQL.
+    pub(crate) fn named(&self) -> String {
+        self.name.quoted(self.dialect())
+    }
+}
+
+impl Evolve {
+    fn parse(&self, text: &str) -> Result<Op> {
+        let kept: Arc<str> = text.into();
+        let op = Op::script(self.dialect, text).map_err(|faults| {
+            let why = faults.first().map(|fault| fault.message.clone()).unwrap_or_default();
+            Error::new(ErrorKind::Unexpected, format!("dunlin wrote a script it cannot read: {why}"))
+                .with("script", text)
+        })?;
+        Ok(Op { kept: Some(kept), ..op })
+    }
+}
+
+/// What the store is like where a step is drawn.
+struct Look {
+    server: Server,
+    table: Option<Table>,
+}
+
+impl Look {
+    async fn at(conn: &mut Conn, name: &Name, url: &StoreUrl) -> Result<Self> {
+        Ok(Self { server: inspect::server(conn, url).await?, table: inspect::table(conn, name, url).await? })
+    }
+
+    fn site<'a>(&'a self, name: &'a Name, was: Option<&'a Value>) -> Site<'a> {
+        Site { server: self.server, name, table: self.table.as_ref(), was }
+    }
+}
+
+/// The script of a step that is under way: the one it began with, else one for the table as it is.
+pub(crate) async fn script(session: &mut Session, op: &Evolve, work: &Work<'_>) -> Result<Op> {
+    let at = Cursor::of(work.running)?;
+    // Where none of its statements took effect, another try looks anew.
+    if let Some(text) = at.script.filter(|_| at.at > 0 || at.open) {
+        return op.parse(&text);
+    }
+    let url = session.store.target.url.clone();
+    let look = Look::at(&mut session.conn, &op.table, &url).await?;
+    let mut was = remembered(session, work).await?;
+    if !work.is_undo() && was.is_none() {
+        was = op.draw.remember(&look.site(&op.table, None))?;
+        if let Some(was) = &was {
+            session.note(work.running, EventKind::Begun, &format!("{WAS}{was}")).await?;
+        }
+    }
+    let statements = op.draw.draw(&look.site(&op.table, was.as_ref()))?;
+    op.parse(&statements.join(";\n"))
+}
+
+/// What a journal line of a step begins with that says what the way back must know.
+const WAS: &str = "was ";
+
+/// What was remembered when this step began, unless it was taken back since.
+async fn remembered(session: &mut Session, work: &Work<'_>) -> Result<Option<Value>> {
+    let params = [work.running.id.version.as_str().into(), i64::from(u32::MAX).into()];
+    let rows = session.conn.rows(&session.tables.select_journal(true), &params).await;
+    let rows = rows.map_err(|failure| session.fail(&failure, "cannot read the journal"))?;
+    // Newest first.
+    for row in &rows {
+        let event = history::event(row)?;
+        if event.step == work.step() && event.kind == EventKind::StepUndone {
+            return Ok(None);
+        }
+        let was = event.detail.as_deref().and_then(|detail| detail.strip_prefix(WAS));
+        if let Some(was) = was.filter(|_| event.step == work.step() && event.kind == EventKind::Begun) {
+            return serde_json::from_str(was).map(Some).map_err(|_| damaged("journal line", was));
+        }
+    }
+    Ok(None)
+}
+
+/// What a plan shows: the statements for the table as it is; where an earlier step makes the table, what the step does.
+pub(crate) async fn preview(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Vec<Line>> {
+    let look = Look::at(conn, &op.table, url).await?;
+    match op.draw.draw(&look.site(&op.table, None)) {
+        Ok(statements) => Ok(op.parse(&statements.join(";\n"))?.preview()),
+        Err(error) if error.kind == ErrorKind::Statement => Ok(op.preview()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Who visibly still uses what a step takes away.
+pub(crate) async fn usage(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Vec<String>> {
+    let look = Look::at(conn, &op.table, url).await?;
+    op.draw.usage(&look.site(&op.table, None))
+}
+
+impl CoreOp for Evolve {
+    fn summary(&self) -> String {
+        self.summary.clone()
+    }
+
+    fn preview(&self) -> Vec<Line> {
+        let text = format!("-- {}; the statements hang on the table as it is then", self.summary);
+        vec![Line::new(text)]
+    }
+
+    fn canonical(&self) -> String {
+        self.canonical.clone()
+    }
+
+    fn removes(&self) -> Vec<String> {
+        self.removes.clone()
+    }
+
+    fn touches(&self) -> Vec<String> {
+        self.touches.clone()
+    }
+
+    fn loses(&self) -> Option<AnyOp> {
+        self.loses.clone()
+    }
+}

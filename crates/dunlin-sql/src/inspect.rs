@@ -1,0 +1,167 @@
+//! A table as the catalogue has it: what must be known to change it beside those who use it. Looks only.
+
+mod mysql;
+mod postgres;
+mod sqlite;
+
+use dunlin_core::{Error, ErrorKind, Result, StoreUrl};
+
+use crate::conn::{Cell, Conn};
+use crate::dialect::Dialect;
+use crate::error;
+use crate::op::Name;
+use crate::rewrite;
+
+/// A table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// In their order.
+    pub(crate) columns: Vec<Column>,
+    pub(crate) indexes: Vec<Index>,
+    pub(crate) constraints: Vec<Constraint>,
+    /// What other objects build on its columns: `(column, what)`. A view that reads all of them is named for each.
+    pub(crate) readers: Vec<(String, String)>,
+    /// Its triggers.
+    pub(crate) triggers: Vec<String>,
+    /// The statement that made it (SQLite).
+    pub(crate) text: String,
+    /// Whether its rows have a number of their own (SQLite).
+    pub(crate) has_rowid: bool,
+    /// Whether it is made of parts (PostgreSQL).
+    pub(crate) is_partitioned: bool,
+}
+
+/// A column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    /// Its type, collation included where it is not the type's own, as a new column would be given it.
+    pub(crate) kind: String,
+    pub(crate) default: Option<String>,
+    pub(crate) is_nullable: bool,
+    /// Whether it takes NULL for a while only (SQLite).
+    pub(crate) is_relaxed: bool,
+    /// Whether the server computes or counts it.
+    pub(crate) is_generated: bool,
+    /// What else its declaration says: `on update current_timestamp()` (MySQL).
+    pub(crate) extra: String,
+    /// Its comment (MySQL).
+    pub(crate) comment: String,
+}
+
+/// An index.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Index {
+    pub(crate) name: String,
+    pub(crate) is_unique: bool,
+    pub(crate) is_primary: bool,
+    /// Whether a constraint made it, and goes with it.
+    pub(crate) is_constraint: bool,
+    /// What follows the table's name in the statement that makes it: `using btree (email) where …`.
+    pub(crate) body: String,
+}
+
+/// What a constraint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    Check,
+    Foreign,
+    /// A foreign key of another table that points here.
+    PointedAt,
+}
+
+/// A constraint that is no index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Constraint {
+    pub(crate) name: String,
+    pub(crate) rule: Rule,
+    /// As it is declared: `check (…)`, `foreign key (…) references …`.
+    pub(crate) body: String,
+    /// The columns of this table in it.
+    pub(crate) columns: Vec<String>,
+}
+
+/// Which server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) dialect: Dialect,
+    pub(crate) is_mariadb: bool,
+    /// Its version: `(15, 7)`, `(10, 11)`, `(3, 51)`.
+    pub(crate) version: (u32, u32),
+}
+
+impl Column {
+    /// Whether it is meant to take no NULL.
+    pub(crate) fn is_needed(&self) -> bool {
+        !self.is_nullable || self.is_relaxed
+    }
+
+    /// Its default, if that is the same for every row.
+    pub(crate) fn constant(&self) -> Option<&str> {
+        let default = self.default.as_deref()?;
+        let lower = default.to_lowercase();
+        let is_computed = lower.contains('(') && !lower.starts_with('\'') || lower.starts_with("current_");
+        (!is_computed && lower != "null").then_some(default)
+    }
+}
+
+impl Table {
+    pub(crate) fn column(&self, dialect: Dialect, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| rewrite::is_same(dialect, &column.name, name))
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.name.clone()).collect()
+    }
+
+    /// What finds a row again (SQLite).
+    pub(crate) fn row_key(&self, dialect: Dialect) -> Vec<String> {
+        if self.has_rowid {
+            return vec!["rowid".to_owned()];
+        }
+        let primary = self.indexes.iter().find(|index| index.is_primary);
+        let in_key = |name: &String| primary.is_some_and(|index| rewrite::reads(dialect, &index.body, name));
+        self.names().into_iter().filter(in_key).collect()
+    }
+
+    pub(crate) fn index(&self, name: &str) -> Option<&Index> {
+        self.indexes.iter().find(|index| index.name == name)
+    }
+}
+
+/// The server of a connection.
+pub(crate) async fn server(conn: &mut Conn, url: &StoreUrl) -> Result<Server> {
+    let dialect = conn.dialect();
+    let question = match dialect {
+        Dialect::Postgres => "show server_version",
+        Dialect::MySql => "select version()",
+        Dialect::Sqlite => "select sqlite_version()",
+    };
+    let answer = conn.cell(question, &[]).await;
+    let answer = answer.map_err(|failure| error::own(&failure, "cannot read the server's version", url))?;
+    let text = answer.text().unwrap_or_default();
+    let mut numbers =
+        text.split(|letter: char| !letter.is_ascii_digit()).filter_map(|part| part.parse().ok());
+    let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    Ok(Server { dialect, is_mariadb: text.contains("MariaDB"), version })
+}
+
+/// A table; none where there is no table of that name.
+pub(crate) async fn table(conn: &mut Conn, name: &Name, url: &StoreUrl) -> Result<Option<Table>> {
+    let found = match conn.dialect() {
+        Dialect::Postgres => postgres::table(conn, name).await,
+        Dialect::MySql => mysql::table(conn, name).await,
+        Dialect::Sqlite => sqlite::table(conn, name).await,
+    };
+    found.map_err(|failure| error::own(&failure, "cannot read the catalogue", url))
+}
+
+/// An error for a table that is not there.
+pub(crate) fn missing(name: &Name) -> Error {
+    Error::new(ErrorKind::Statement, format!("there is no table `{}`", name.name))
+        .help("the change names a table that this store does not have")
+}
+
+fn text(cell: &Cell) -> String {
+    cell.text().unwrap_or_default().to_owned()
+}

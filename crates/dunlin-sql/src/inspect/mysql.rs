@@ -1,0 +1,131 @@
+//! The catalogue of MySQL and MariaDB.
+
+use super::{Column, Constraint, Index, Rule, Table, text};
+use crate::conn::{Conn, Param};
+use crate::dialect::Dialect;
+use crate::op::Name;
+
+const COLUMNS: &str = "select c.column_name, concat(c.column_type, if(c.collation_name is null or c.collation_name = t.table_collation, '', \
+    concat(' character set ', c.character_set_name, ' collate ', c.collation_name))), c.column_default, \
+    cast(c.is_nullable = 'YES' as signed), cast(c.extra like '%auto_increment%' or c.extra like '%GENERATED%' \
+    and c.extra not like '%DEFAULT_GENERATED%' as signed), c.extra, c.column_comment \
+    from information_schema.columns c join information_schema.tables t on t.table_schema = c.table_schema and t.table_name = c.table_name \
+    where c.table_schema = coalesce(?, database()) and c.table_name = ? order by c.ordinal_position";
+
+const INDEXES: &str = "select s.index_name, cast(min(s.non_unique) = 0 as signed), concat(if(min(s.index_type) in ('FULLTEXT', 'SPATIAL'), '', \
+    concat('using ', min(s.index_type), ' ')), '(', group_concat(concat('`', replace(s.column_name, '`', '``'), '`', \
+    if(s.sub_part is null, '', concat('(', s.sub_part, ')')), if(s.collation = 'D', ' desc', '')) order by s.seq_in_index separator ', '), ')') \
+    from information_schema.statistics s where s.table_schema = coalesce(?, database()) and s.table_name = ? \
+    group by s.index_name order by s.index_name";
+
+const FOREIGN: &str = "select k.constraint_name, concat('foreign key (', group_concat(concat('`', k.column_name, '`') order by k.ordinal_position separator ', '), \
+    ') references `', k.referenced_table_schema, '`.`', k.referenced_table_name, '` (', group_concat(concat('`', k.referenced_column_name, '`') \
+    order by k.ordinal_position separator ', '), ') on delete ', lower(r.delete_rule), ' on update ', lower(r.update_rule)), \
+    group_concat(k.column_name order by k.ordinal_position separator '\\n') \
+    from information_schema.key_column_usage k join information_schema.referential_constraints r \
+    on r.constraint_schema = k.constraint_schema and r.constraint_name = k.constraint_name and r.table_name = k.table_name \
+    where k.table_schema = coalesce(?, database()) and k.table_name = ? and k.referenced_table_name is not null \
+    group by k.constraint_name, k.referenced_table_schema, k.referenced_table_name, r.delete_rule, r.update_rule order by k.constraint_name";
+
+const POINTED_AT: &str = "select concat(k.constraint_name, ' of ', k.table_name), k.referenced_column_name from information_schema.key_column_usage k \
+    where k.referenced_table_schema = coalesce(?, database()) and k.referenced_table_name = ? and k.table_name <> k.referenced_table_name \
+    order by 1";
+
+const CHECKS: &str = "select c.constraint_name, c.check_clause from information_schema.check_constraints c \
+    join information_schema.table_constraints t on t.constraint_schema = c.constraint_schema and t.constraint_name = c.constraint_name \
+    and t.constraint_type = 'CHECK' where t.table_schema = coalesce(?, database()) and t.table_name = ? order by c.constraint_name";
+
+/// MySQL has no table whose checks have the names of another's; MariaDB has, and says whose they are.
+const CHECKS_OF_MARIADB: &str = "select constraint_name, check_clause from information_schema.check_constraints \
+    where constraint_schema = coalesce(?, database()) and table_name = ? order by constraint_name";
+
+const VIEWS: &str = "select table_name, view_definition from information_schema.views \
+    where view_definition like concat('%`', ?, '`%') order by table_name";
+
+const TRIGGERS: &str = "select trigger_name from information_schema.triggers \
+    where trigger_schema = coalesce(?, database()) and event_object_table = ? order by trigger_name";
+
+pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<Table>> {
+    let params: [Param; 2] = [name.schema.as_deref().into(), name.name.as_str().into()];
+    let kind = "select table_name from information_schema.tables where table_schema = coalesce(?, database()) and table_name = ? \
+                and table_type = 'BASE TABLE'";
+    if conn.cell(kind, &params).await?.text().is_none() {
+        return Ok(None);
+    }
+    let is_mariadb =
+        conn.cell("select version()", &[]).await?.text().is_some_and(|text| text.contains("MariaDB"));
+    let mut table = Table { has_rowid: true, ..Table::default() };
+    for row in conn.rows(COLUMNS, &params).await? {
+        table.columns.push(Column {
+            name: text(&row[0]),
+            kind: text(&row[1]),
+            default: default(row[2].text(), is_mariadb, &text(&row[5]), &text(&row[1])),
+            is_nullable: row[3].int() == Some(1),
+            is_generated: row[4].int() == Some(1),
+            extra: on_update(&text(&row[5])),
+            comment: text(&row[6]),
+            ..Column::default()
+        });
+    }
+    for row in conn.rows(INDEXES, &params).await? {
+        let name = text(&row[0]);
+        let is_primary = name == "PRIMARY";
+        let (is_unique, body) = (row[1].int() == Some(1), text(&row[2]));
+        table.indexes.push(Index { name, is_unique, is_primary, is_constraint: is_primary, body });
+    }
+    rules(conn, &params, is_mariadb, &mut table).await?;
+    for row in conn.rows(VIEWS, &[name.name.as_str().into()]).await? {
+        let (view, query) = (text(&row[0]), text(&row[1]));
+        let reads = |column: &String| query.contains(&format!("`{column}`"));
+        table
+            .readers
+            .extend(table.names().into_iter().filter(reads).map(|column| (column, format!("view {view}"))));
+    }
+    table.triggers = conn.rows(TRIGGERS, &params).await?.iter().map(|row| text(&row[0])).collect();
+    Ok(Some(table))
+}
+
+/// Foreign keys, those that point here, and checks.
+async fn rules(conn: &mut Conn, params: &[Param], is_mariadb: bool, table: &mut Table) -> sqlx::Result<()> {
+    for row in conn.rows(FOREIGN, params).await? {
+        let columns = text(&row[2]).lines().map(str::to_owned).collect();
+        table.constraints.push(Constraint {
+            name: text(&row[0]),
+            rule: Rule::Foreign,
+            body: text(&row[1]),
+            columns,
+        });
+    }
+    for row in conn.rows(POINTED_AT, params).await? {
+        let (name, columns) = (text(&row[0]), vec![text(&row[1])]);
+        table.constraints.push(Constraint { name, rule: Rule::PointedAt, body: String::new(), columns });
+    }
+    let checks = if is_mariadb { CHECKS_OF_MARIADB } else { CHECKS };
+    for row in conn.rows(checks, params).await? {
+        let clause = text(&row[1]);
+        let columns =
+            table.names().into_iter().filter(|column| crate::rewrite::reads(Dialect::MySql, &clause, column));
+        let columns = columns.collect();
+        table.constraints.push(Constraint {
+            name: text(&row[0]),
+            rule: Rule::Check,
+            body: format!("check ({clause})"),
+            columns,
+        });
+    }
+    Ok(())
+}
+
+/// A default as SQL. MySQL says the value, MariaDB the expression.
+fn default(found: Option<&str>, is_mariadb: bool, extra: &str, kind: &str) -> Option<String> {
+    let found = found.filter(|text| !is_mariadb || !text.eq_ignore_ascii_case("null"))?;
+    let is_number = ["int", "decimal", "float", "double", "bit"].iter().any(|word| kind.contains(word));
+    let is_expression = is_mariadb || extra.contains("DEFAULT_GENERATED") || is_number;
+    Some(if is_expression { found.to_owned() } else { format!("'{}'", found.replace('\'', "''")) })
+}
+
+/// What keeps a column's time, as it is declared.
+fn on_update(extra: &str) -> String {
+    let lower = extra.to_lowercase();
+    lower.find("on update").map(|at| lower[at..].to_owned()).unwrap_or_default()
+}

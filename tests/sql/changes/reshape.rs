@@ -1,0 +1,244 @@
+//! Columns that come and leave.
+
+use super::life::{Life, live};
+use dunlin_testkit::Kind;
+
+over!([postgres, mysql, sqlite] rename_column, change_type, transform, add_column, add_column_filled, drop_column, drop_column_filled);
+
+fn users(kind: Kind, columns: &str, rows: &str) -> String {
+    let id = if kind == Kind::Sqlite { "integer" } else { "bigint" };
+    format!("create table users (id {id} primary key, {columns}); {rows}")
+}
+
+async fn rename_column(kind: Kind) {
+    let columns = "email varchar(40) not null, age integer default 3, constraint users_email unique (email)";
+    live(
+        kind,
+        &Life {
+            setup: users(kind, columns, "insert into users (id, email) values (1, 'a'), (2, 'b')"),
+            change: "[[change]]\nstore = 'app'\nrename_column = { table = 'users', from = 'email', to = 'mail' }\n".to_owned(),
+            old: "select id, email, age from users order by id",
+            new: "select id, mail, age from users order by id",
+            first: (&["1 a 3", "2 b 3"], &["1 a 3", "2 b 3"]),
+            beside: (
+                vec![
+                    "insert into users (id, email) values (3, 'old')",
+                    "insert into users (id, mail) values (4, 'new')",
+                    "insert into users (id, email, mail) values (5, 'both', 'both')",
+                    "update users set email = 'A' where id = 1",
+                    "update users set mail = 'B' where id = 2",
+                    "update users set age = 9 where id = 3",
+                ],
+                (
+                    &["1 A 3", "2 B 3", "3 old 9", "4 new 3", "5 both 3"],
+                    &["1 A 3", "2 B 3", "3 old 9", "4 new 3", "5 both 3"],
+                ),
+            ),
+            after: (
+                vec![
+                    "insert into users (id, mail) values (6, 'later')",
+                    "update users set mail = 'AA' where id = 1",
+                    "delete from users where id = 5",
+                ],
+                (
+                    &["1 AA 3", "2 B 3", "3 old 9", "4 new 3", "6 later 3"],
+                    &["1 AA 3", "2 B 3", "3 old 9", "4 new 3", "6 later 3"],
+                ),
+            ),
+            again: None,
+        },
+    )
+    .await;
+}
+
+/// The column keeps its name; a client of the new shape reads numbers where the old one reads texts.
+async fn change_type(kind: Kind) {
+    let (int, text) = if kind == Kind::Mysql { ("signed", "char") } else { ("integer", "varchar(20)") };
+    let change = format!(
+        "[[change]]\nstore = 'app'\nchange_type = {{ table = 'users', column = 'age', type = 'integer', up = 'cast(age as {int})', down = 'cast(age as {text})' }}\n"
+    );
+    live(
+        kind,
+        &Life {
+            setup: users(kind, "age varchar(20) not null", "insert into users values (1, '10'), (2, '20')"),
+            change,
+            old: "select id, age from users order by id",
+            new: "select id, age from users order by id",
+            first: (&["1 10", "2 20"], &["1 10", "2 20"]),
+            beside: (
+                vec![
+                    "insert into users (id, age) values (3, '30')",
+                    "update users set age = '11' where id = 1",
+                ],
+                (&["1 11", "2 20", "3 30"], &["1 11", "2 20", "3 30"]),
+            ),
+            after: (
+                vec![
+                    "insert into users (id, age) values (4, 40)",
+                    "update users set age = age + 1 where id = 2",
+                ],
+                (&["1 11", "2 21", "3 30", "4 40"], &["1 11", "2 21", "3 30", "4 40"]),
+            ),
+            again: None,
+        },
+    )
+    .await;
+}
+
+async fn transform(kind: Kind) {
+    let (join, first, last) = match kind {
+        Kind::Postgres => (
+            "concat(first, ' ', last)",
+            "split_part(name, ' ', 1)",
+            "substr(name, strpos(name || ' ', ' ') + 1)",
+        ),
+        Kind::Mysql => (
+            "concat(first, ' ', last)",
+            "substring_index(name, ' ', 1)",
+            "substr(name, locate(' ', concat(name, ' ')) + 1)",
+        ),
+        _ => (
+            "first || ' ' || last",
+            "substr(name, 1, instr(name || ' ', ' ') - 1)",
+            "substr(name, instr(name || ' ', ' ') + 1)",
+        ),
+    };
+    let change = format!(
+        "[[change]]\nstore = 'app'\n[change.transform]\ntable = 'users'\nup = {{ name = {{ type = 'varchar(90)', as = \"{join}\", not_null = true }} }}\ndown = {{ first = \"{first}\", last = \"{last}\" }}\n"
+    );
+    live(
+        kind,
+        &Life {
+            setup: users(
+                kind,
+                "first varchar(40) not null, last varchar(40) not null",
+                "insert into users values (1, 'Ann', 'Lee'), (2, 'Bo', 'Van Dyk')",
+            ),
+            change,
+            old: "select id, first, last from users order by id",
+            new: "select id, name from users order by id",
+            first: (&["1 Ann Lee", "2 Bo Van Dyk"], &["1 Ann Lee", "2 Bo Van Dyk"]),
+            beside: (
+                vec![
+                    "insert into users (id, first, last) values (3, 'Old', 'Timer')",
+                    "insert into users (id, name) values (4, 'New Comer')",
+                    "update users set last = 'Li' where id = 1",
+                    "update users set name = 'Beau Van Dyk' where id = 2",
+                ],
+                (
+                    &["1 Ann Li", "2 Beau Van Dyk", "3 Old Timer", "4 New Comer"],
+                    &["1 Ann Li", "2 Beau Van Dyk", "3 Old Timer", "4 New Comer"],
+                ),
+            ),
+            after: (
+                vec![
+                    "insert into users (id, name) values (5, 'Late R')",
+                    "update users set name = 'Anna Li' where id = 1",
+                ],
+                (
+                    &["1 Anna Li", "2 Beau Van Dyk", "3 Old Timer", "4 New Comer", "5 Late R"],
+                    &["1 Anna Li", "2 Beau Van Dyk", "3 Old Timer", "4 New Comer", "5 Late R"],
+                ),
+            ),
+            again: None,
+        },
+    )
+    .await;
+}
+
+async fn add_column(kind: Kind) {
+    live(
+        kind,
+        &Life {
+            setup: users(kind, "name varchar(40)", "insert into users values (1, 'a')"),
+            change: "[[change]]\nstore = 'app'\nadd_column = { table = 'users', column = 'role', type = 'varchar(9)', default = \"'none'\", not_null = true }\n".to_owned(),
+            old: "select id, name from users order by id",
+            new: "select id, name, role from users order by id",
+            first: (&["1 a"], &["1 a none"]),
+            beside: (
+                vec!["insert into users (id, name) values (2, 'b')", "insert into users (id, name, role) values (3, 'c', 'boss')"],
+                (&["1 a", "2 b", "3 c"], &["1 a none", "2 b none", "3 c boss"]),
+            ),
+            after: (vec![], (&["1 a", "2 b", "3 c"], &["1 a none", "2 b none", "3 c boss"])),
+            again: Some(&["1 a none", "2 b none", "3 c none"]),
+        },
+    )
+    .await;
+}
+
+async fn add_column_filled(kind: Kind) {
+    live(
+        kind,
+        &Life {
+            setup: users(kind, "name varchar(40)", "insert into users values (1, 'A')"),
+            change: "[[change]]\nstore = 'app'\nadd_column = { table = 'users', column = 'low', type = 'varchar(40)', backfill = 'lower(name)', not_null = true }\n".to_owned(),
+            old: "select id, name from users order by id",
+            new: "select id, name, low from users order by id",
+            first: (&["1 A"], &["1 A a"]),
+            beside: (
+                vec!["insert into users (id, name) values (2, 'B')", "insert into users (id, name, low) values (3, 'C', 'x')"],
+                (&["1 A", "2 B", "3 C"], &["1 A a", "2 B b", "3 C x"]),
+            ),
+            after: (
+                vec!["insert into users (id, name, low) values (4, 'D', 'd')", "update users set low = 'c' where id = 3"],
+                (&["1 A", "2 B", "3 C", "4 D"], &["1 A a", "2 B b", "3 C c", "4 D d"]),
+            ),
+            again: None,
+        },
+    )
+    .await;
+}
+
+async fn drop_column(kind: Kind) {
+    live(
+        kind,
+        &Life {
+            setup: users(
+                kind,
+                "name varchar(40), fax varchar(9) default 'no'",
+                "insert into users values (1, 'a', '11')",
+            ),
+            change: "[[change]]\nstore = 'app'\ndrop_column = { table = 'users', column = 'fax' }\n"
+                .to_owned(),
+            old: "select id, name, fax from users order by id",
+            new: "select id, name from users order by id",
+            first: (&["1 a 11"], &["1 a"]),
+            beside: (
+                vec![
+                    "insert into users (id, name, fax) values (2, 'b', '22')",
+                    "insert into users (id, name) values (3, 'c')",
+                ],
+                (&["1 a 11", "2 b 22", "3 c no"], &["1 a", "2 b", "3 c"]),
+            ),
+            after: (
+                vec!["insert into users (id, name) values (4, 'd')", "delete from users where id = 2"],
+                (&["1 a 11", "3 c no", "4 d no"], &["1 a", "3 c", "4 d"]),
+            ),
+            again: None,
+        },
+    )
+    .await;
+}
+
+async fn drop_column_filled(kind: Kind) {
+    live(
+        kind,
+        &Life {
+            setup: users(kind, "name varchar(40), fax varchar(9) not null", "insert into users values (1, 'a', '11')"),
+            change: "[[change]]\nstore = 'app'\ndrop_column = { table = 'users', column = 'fax', down = \"'none'\" }\n".to_owned(),
+            old: "select id, name, fax from users order by id",
+            new: "select id, name from users order by id",
+            first: (&["1 a 11"], &["1 a"]),
+            beside: (
+                vec!["insert into users (id, name, fax) values (2, 'b', '22')", "insert into users (id, name) values (3, 'c')"],
+                (&["1 a 11", "2 b 22", "3 c none"], &["1 a", "2 b", "3 c"]),
+            ),
+            after: (
+                vec!["insert into users (id, name) values (4, 'd')"],
+                (&["1 a 11", "2 b 22", "3 c none", "4 d none"], &["1 a", "2 b", "3 c", "4 d"]),
+            ),
+            again: None,
+        },
+    )
+    .await;
+}
