@@ -36,6 +36,7 @@ mod preview;
 mod query;
 pub mod read;
 mod rebuild;
+mod rollback;
 pub mod same;
 pub mod script;
 mod send;
