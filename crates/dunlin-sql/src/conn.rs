@@ -141,21 +141,31 @@ impl Conn {
     }
 
     /// Runs texts one after the other in a single request, as they are: one message to PostgreSQL, one hop to the thread
-    /// of SQLite's library. None of them may hold a `;` that ends a statement. The number of rows that each changed.
-    pub(crate) async fn execute_all(&mut self, texts: &[&str]) -> Result<Vec<u64>, Broken> {
-        let joined = texts.join(BETWEEN);
-        let query = sqlx::raw_sql(AssertSqlSafe(joined));
+    /// of SQLite's library. None of them may hold a `;` that ends a statement. Values can be bound in SQLite's alone. The
+    /// number of rows that each changed.
+    pub(crate) async fn execute_all(&mut self, texts: &[&str], params: &[Param]) -> Result<Vec<u64>, Broken> {
+        let joined = AssertSqlSafe(texts.join(BETWEEN));
         let mut changed = Vec::with_capacity(texts.len());
         let failed = match self {
             Self::Postgres(conn) => {
-                count(query.fetch_many(conn), |done| changed.push(done.rows_affected())).await
+                let results = sqlx::raw_sql(joined).fetch_many(conn);
+                count(results, |done| changed.push(done.rows_affected())).await
             }
             Self::MySql(conn) => {
-                count(query.fetch_many(conn), |done| changed.push(done.rows_affected())).await
+                let results = sqlx::raw_sql(joined).fetch_many(conn);
+                count(results, |done| changed.push(done.rows_affected())).await
             }
-            Self::Sqlite(conn) => {
-                count(query.fetch_many(conn), |done| changed.push(done.rows_affected())).await
+            Self::Sqlite(conn) if params.is_empty() => {
+                let results = sqlx::raw_sql(joined).fetch_many(conn);
+                count(results, |done| changed.push(done.rows_affected())).await
             }
+            Self::Sqlite(conn) => match bind::<SqliteArguments>(params) {
+                Ok(values) => {
+                    let query = sqlx::query_with(joined, values).persistent(false);
+                    count(conn.fetch_many(query), |done| changed.push(done.rows_affected())).await
+                }
+                Err(failure) => Err(failure),
+            },
         };
         failed.map_err(|failure| Broken::new(failure, texts, changed.len()))?;
         Ok(changed)

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use dunlin_core::Result;
+use dunlin_core::{Error, Result};
 
 use crate::conn::Param;
 use crate::dialect::Dialect;
 use crate::history::Entry;
+use crate::send::Closing;
 use crate::session::Session;
 use crate::tables::is_without_token;
 use crate::{lock, settings, transaction};
@@ -59,18 +60,31 @@ impl Session {
 
     async fn write_with_commit(&mut self, entry: Entry<'_>) -> Result<()> {
         // The heartbeat has a connection of its own, which may wait long for its turn where this one writes all the time.
-        if self.renewed.elapsed() > self.store.target.lease / 6 {
+        if self.is_renewal_due() {
             self.check_fence().await?;
         }
-        match self.conn.run(&self.tables.write_and_commit(), &self.params(entry)).await {
-            Ok(_) => Ok(()),
-            Err(failure) if is_without_token(&failure) => Err(Self::lost()),
-            Err(failure) => Err(self.fail(&failure, DOING)),
-        }
+        let texts = self.tables.write_and_commit().join("; ");
+        let written = self.conn.run(&texts, &self.params(entry)).await;
+        written.map(drop).map_err(|failure| self.unwritten(&failure))
+    }
+
+    /// The same as the end of a request that began the transaction (SQLite).
+    pub(crate) fn closing(&self, entry: Entry<'_>) -> Closing {
+        Closing { texts: self.tables.write_and_commit().into(), params: self.params(entry) }
+    }
+
+    /// Why a record and its journal row could not be written.
+    pub(crate) fn unwritten(&self, failure: &sqlx::Error) -> Error {
+        if is_without_token(failure) { Self::lost() } else { self.fail(failure, DOING) }
+    }
+
+    /// Whether the lease may run out before the next write renews it.
+    pub(crate) fn is_renewal_due(&self) -> bool {
+        self.renewed.elapsed() > self.store.target.lease / 6
     }
 
     /// The token, the record, and what of the journal row is not in it.
-    fn params(&self, entry: Entry<'_>) -> Vec<Param> {
+    pub(crate) fn params(&self, entry: Entry<'_>) -> Vec<Param> {
         let mut params: Vec<Param> = vec![self.token.into()];
         params.extend(entry.record_params());
         params.extend([entry.kind.word().into(), entry.detail.into(), entry.step_param()]);

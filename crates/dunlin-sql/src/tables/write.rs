@@ -94,14 +94,15 @@ impl Tables {
     /// SQLite: journal, history and commit in one request. Bound as in [`Tables::write_all`]. Fails at a journal row
     /// [without a token](is_without_token) if the token is not the lock's. Every migration changes the schema, so that
     /// all this is compiled anew each time; an upsert that names every column twice takes long for that.
-    pub(crate) fn write_and_commit(&self) -> String {
+    pub(crate) fn write_and_commit(&self) -> [String; 3] {
         let token = format!("(select token from {} where id = 1 and token = $1)", self.lock());
         let began = format!(
             "coalesce((select started from {} where version = $2 and state <> 'undone'), {})",
             self.history(),
             self.now()
         );
-        format!("{}; replace into {}; commit", self.journal_row(&token), self.history_row(&began))
+        let replace = format!("replace into {}", self.history_row(&began));
+        [self.journal_row(&token), replace, "commit".to_owned()]
     }
 
     /// Appends a journal row to the record that is bound from the second place on.
