@@ -3,8 +3,9 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::{Stream, TryStreamExt};
+use futures_util::{FutureExt as _, Stream, TryStreamExt};
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -12,6 +13,7 @@ use sqlx::{
     Arguments, AssertSqlSafe, Column, Database, Decode, Either, Executor, MySqlConnection, PgConnection, Row,
     SqliteConnection, Type, TypeInfo, ValueRef,
 };
+use tokio::sync::Notify;
 
 use crate::dialect::Dialect;
 use crate::error;
@@ -20,7 +22,8 @@ use crate::error;
 pub(crate) enum Conn {
     Postgres(PgConnection),
     MySql(MySqlConnection),
-    Sqlite(SqliteConnection),
+    /// And what is told when a transaction is about to commit.
+    Sqlite(SqliteConnection, Arc<Notify>),
 }
 
 impl fmt::Debug for Conn {
@@ -28,6 +31,9 @@ impl fmt::Debug for Conn {
         write!(f, "Conn({})", self.dialect().name())
     }
 }
+
+/// For so long at most nobody listens to what a request of SQLite came to.
+const DEAF: Duration = Duration::from_millis(2);
 
 /// What stands between two texts of one request. The line ends a comment that the first may end with.
 const BETWEEN: &str = "\n;\n";
@@ -126,7 +132,7 @@ impl Conn {
         match self {
             Self::Postgres(_) => Dialect::Postgres,
             Self::MySql(_) => Dialect::MySql,
-            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Sqlite(..) => Dialect::Sqlite,
         }
     }
 
@@ -136,7 +142,7 @@ impl Conn {
         Ok(match self {
             Self::Postgres(conn) => query.execute(conn).await?.rows_affected(),
             Self::MySql(conn) => query.execute(conn).await?.rows_affected(),
-            Self::Sqlite(conn) => query.execute(conn).await?.rows_affected(),
+            Self::Sqlite(conn, _) => query.execute(conn).await?.rows_affected(),
         })
     }
 
@@ -155,14 +161,15 @@ impl Conn {
                 let results = sqlx::raw_sql(joined).fetch_many(conn);
                 count(results, |done| changed.push(done.rows_affected())).await
             }
-            Self::Sqlite(conn) if params.is_empty() => {
+            Self::Sqlite(conn, _) if params.is_empty() => {
                 let results = sqlx::raw_sql(joined).fetch_many(conn);
                 count(results, |done| changed.push(done.rows_affected())).await
             }
-            Self::Sqlite(conn) => match bind::<SqliteArguments>(params) {
+            Self::Sqlite(conn, committing) => match bind::<SqliteArguments>(params) {
                 Ok(values) => {
                     let query = sqlx::query_with(joined, values).persistent(false);
-                    count(conn.fetch_many(query), |done| changed.push(done.rows_affected())).await
+                    let results = conn.fetch_many(query);
+                    count_late(results, committing, |done| changed.push(done.rows_affected())).await
                 }
                 Err(failure) => Err(failure),
             },
@@ -191,7 +198,7 @@ impl Conn {
             Self::MySql(conn) => {
                 sqlx::query_with(sql, bind::<MySqlArguments>(params)?).execute(conn).await?.rows_affected()
             }
-            Self::Sqlite(conn) => {
+            Self::Sqlite(conn, _) => {
                 sqlx::query_with(sql, bind::<SqliteArguments>(params)?).execute(conn).await?.rows_affected()
             }
         })
@@ -219,7 +226,7 @@ impl Conn {
                 let rows = sqlx::query_with(sql, bind::<MySqlArguments>(params)?).fetch_all(conn).await?;
                 rows.iter().map(cells::<MySqlRow>).collect()
             }
-            Self::Sqlite(conn) => {
+            Self::Sqlite(conn, _) => {
                 let rows = sqlx::query_with(sql, bind::<SqliteArguments>(params)?).fetch_all(conn).await?;
                 rows.iter().map(cells::<SqliteRow>).collect()
             }
@@ -238,7 +245,7 @@ impl Conn {
         match self {
             Self::Postgres(conn) => describe(query.fetch(conn), limit).await,
             Self::MySql(conn) => describe(query.fetch(conn), limit).await,
-            Self::Sqlite(conn) => describe(query.fetch(conn), limit).await,
+            Self::Sqlite(conn, _) => describe(query.fetch(conn), limit).await,
         }
     }
 
@@ -248,7 +255,7 @@ impl Conn {
         match self {
             Self::Postgres(conn) => conn.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.map(drop),
             Self::MySql(conn) => conn.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.map(drop),
-            Self::Sqlite(conn) => conn.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.map(drop),
+            Self::Sqlite(conn, _) => conn.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.map(drop),
         }
     }
 }
@@ -307,6 +314,26 @@ async fn count<Q, R>(
         }
     }
     Ok(())
+}
+
+/// The same for a transaction of SQLite in one request. The thread of its library tells of every statement, and being
+/// woken for each costs both threads more than most statements do: nobody listens between the first and the commit.
+async fn count_late<Q, R>(
+    mut results: impl Stream<Item = sqlx::Result<Either<Q, R>>> + Unpin,
+    committing: &Notify,
+    mut tell: impl FnMut(Q),
+) -> sqlx::Result<()> {
+    // What an earlier transaction told.
+    let _ = committing.notified().now_or_never();
+    if let Some(Either::Left(done)) = results.try_next().await? {
+        tell(done);
+    }
+    tokio::select! {
+        () = committing.notified() => {}
+        // A statement that failed, or that takes long.
+        () = tokio::time::sleep(DEAF) => {}
+    }
+    count(results, tell).await
 }
 
 async fn describe<R, S>(mut rows: S, limit: usize) -> sqlx::Result<Vec<String>>
