@@ -19,23 +19,30 @@ impl Session {
     pub(crate) async fn write_and_commit(&mut self, entry: Entry<'_>) -> Result<()> {
         settings::suspend(self).await?;
         match self.tables.dialect {
-            Dialect::Postgres => self.write_at_once(entry).await?,
-            Dialect::MySql => self.write_in_turn(entry).await?,
-            Dialect::Sqlite => return self.write_with_commit(entry).await,
+            Dialect::Postgres => {
+                self.write_at_once(entry).await?;
+                transaction::commit(self).await
+            }
+            Dialect::MySql => self.write_by_variables(entry, &[]).await,
+            Dialect::Sqlite => self.write_with_commit(entry).await,
         }
-        settings::resume(self).await?;
-        transaction::commit(self).await
     }
 
     /// Writes a record and its journal row in a transaction of their own.
     pub(crate) async fn write_apart(&mut self, entry: Entry<'_>) -> Result<()> {
+        let dialect = self.tables.dialect;
+        if dialect == Dialect::Sqlite {
+            transaction::begin(self).await?;
+            let written = self.write_and_commit(entry).await;
+            return transaction::settle(self, written).await;
+        }
+        settings::suspend(self).await?;
         // One statement is its own transaction.
-        if self.tables.dialect == Dialect::Postgres {
-            settings::suspend(self).await?;
+        if dialect == Dialect::Postgres {
             return self.write_at_once(entry).await;
         }
-        transaction::begin(self).await?;
-        let written = self.write_and_commit(entry).await;
+        let opening = transaction::opening(dialect, &self.store.target);
+        let written = self.write_by_variables(entry, &opening).await;
         transaction::settle(self, written).await
     }
 
@@ -51,11 +58,16 @@ impl Session {
         if written.map_err(|failure| self.fail(&failure, DOING))? == 0 { Err(Self::lost()) } else { Ok(()) }
     }
 
-    async fn write_in_turn(&mut self, entry: Entry<'_>) -> Result<()> {
-        self.check_fence().await?;
-        let written = self.conn.run(&self.tables.upsert(), &entry.record_params()).await;
-        written.map_err(|failure| self.fail(&failure, DOING))?;
-        self.append(entry).await
+    /// Two round trips: one to bind the values, one for the whole transaction.
+    async fn write_by_variables(&mut self, entry: Entry<'_>, opening: &[String]) -> Result<()> {
+        let params = self.params(entry);
+        let set = self.conn.run(&self.tables.set_values(params.len()), &params).await;
+        set.map_err(|failure| self.fail(&failure, DOING))?;
+        let closing = self.tables.write_and_commit();
+        let texts: Vec<&str> = opening.iter().chain(&closing).map(String::as_str).collect();
+        let written = self.conn.execute_all(&texts, &[]).await;
+        written.map_err(|broken| self.unwritten(&broken.failure))?;
+        settings::resume(self).await
     }
 
     async fn write_with_commit(&mut self, entry: Entry<'_>) -> Result<()> {
