@@ -7,6 +7,7 @@ mod fence;
 mod ops;
 mod refusals;
 mod same;
+mod settle;
 mod topology;
 
 use std::sync::atomic::{AtomicU32, Ordering};

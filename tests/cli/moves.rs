@@ -1,6 +1,6 @@
 //! Steps that go through many records: stopped, looked at, continued, proven.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
 use insta::assert_snapshot;
@@ -23,22 +23,53 @@ fn case() -> Case {
     case
 }
 
-#[test]
-fn a_step_that_is_stopped_says_how_far_it_is_and_is_continued() {
-    let case = case();
-    let mut child =
-        case.command("up --json --rate 10000").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+/// Signals a run once it came past some records; how it ended, and what it said.
+fn paused(case: &Case, command: &str, signal: &str) -> (Option<i32>, String) {
+    let mut child = case.command(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let is_under_way = |line: &String| line.contains("\"advanced\"") && !line.contains("\"scanned\":0,");
     assert!(lines.any(|line| is_under_way(&line)), "it got somewhere");
-    kill(&child, "INT");
+    kill(&child, signal);
     let rest: Vec<String> = lines.collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    (child.wait().unwrap().code(), rest.join("\n"))
+}
+
+#[test]
+fn a_step_that_is_stopped_says_how_far_it_is_and_is_continued() {
+    let case = case();
+    let (code, said) = paused(&case, "up --json --rate 10000", "INT");
+    assert_eq!(code, Some(23), "{said}");
+    assert!(said.contains("\"outcome\":\"paused\""), "{said}");
     let status = case.said("status");
     assert!(status.contains("applying") && status.contains(" %"), "{status}");
     let resumed = case.said("up");
     assert!(resumed.contains("goes on where an earlier run stopped"), "{resumed}");
     assert!(resumed.contains("20,000 compared"), "each row was counted once: {resumed}");
+}
+
+#[test]
+fn the_way_back_and_sigterm_pause_among_records_as_well() {
+    let case = case();
+    assert_eq!(paused(&case, "up --json --rate 10000", "TERM").0, Some(23));
+    case.done("up");
+    let (code, said) = paused(&case, "down --json --rate 10000 --allow-data-loss -y", "INT");
+    assert_eq!(code, Some(23), "{said}");
+    let undone = case.said("down --allow-data-loss -y");
+    assert!(undone.starts_with("exit 0\n"), "{undone}");
+    assert!(case.said("up").contains("20,000 compared"), "no row went back twice");
+}
+
+#[test]
+fn a_run_that_is_paused_among_records_says_how_it_goes_on() {
+    let case = case();
+    let mut child = case.command("up --rate 10000").stdout(Stdio::piped()).spawn().unwrap();
+    while !case.said("status").contains(" %") {}
+    kill(&child, "INT");
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(23), "{said}");
+    let says_how = |line: &str| line.starts_with("paused while moving data, after 0 migrations, 0 steps, ");
+    assert!(said.lines().any(says_how) && said.ends_with("; `dunlin up` goes on there\n"), "{said}");
 }
 
 #[test]

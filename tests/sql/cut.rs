@@ -12,6 +12,7 @@ over!([postgres, mysql]
     a_row_change_of_unknown_fate_happens_once,
 );
 over!([mysql] a_statement_nobody_can_look_up_asks_for_a_person);
+over!([postgres] a_concurrent_build_without_a_name_is_settled_by_a_person);
 
 /// A build that lasts until the returned transaction of an application ends.
 async fn building(bench: &Bench) -> dunlin_testkit::scratch::Connection {
@@ -137,4 +138,40 @@ async fn a_statement_nobody_can_look_up_asks_for_a_person(kind: Kind) {
     bench.up();
     assert_eq!(bench.db.number("select count(*) from log").await, 1);
     bench.run("mark 2 statement-done --store app --reason again").expect_code(2);
+}
+
+async fn a_concurrent_build_without_a_name_is_settled_by_a_person(kind: Kind) {
+    for is_done in [true, false] {
+        let bench = Bench::with(kind, "lock_timeout = \"60s\"").await;
+        let mut application = building(&bench).await;
+        // The server chooses the name, so that dunlin does not know what to look for.
+        bench.write("2_i.sql", "create index concurrently on a (n);\ninsert into log values (3);");
+        let runner = bench.start("up");
+        bench.until("a build that waits", waiting(kind)).await;
+        runner.kill();
+        if !is_done {
+            let id = bench.db.number(waiting(kind)).await;
+            bench.db.sql(&format!("select pg_terminate_backend({id})")).await;
+        }
+        application.sql("commit").await.unwrap();
+        for _ in 0..2 {
+            let run = bench.run("up").expect_code(1);
+            says(
+                &run,
+                &["2_i.sql:1:1", "cannot tell whether it took effect", "dunlin mark 2 statement-done"],
+            );
+        }
+        assert_eq!(bench.db.number("select count(*) from log").await, 0);
+        // The person looks: what was killed left an index that nobody can use.
+        let valid = "select count(*) from pg_index where indrelid = 'a'::regclass and indisvalid";
+        assert_eq!(bench.db.number(valid).await, 1 + i64::from(is_done));
+        if !is_done {
+            bench.db.sql("drop index a_n_idx").await;
+        }
+        let state = if is_done { "statement-done" } else { "statement-undone" };
+        bench.run(&format!("mark 2 {state} --reason looked")).expect_code(0);
+        bench.up();
+        is_whole(&bench).await;
+        bench.run(&format!("mark 2 {state} --reason again")).expect_code(2);
+    }
 }

@@ -19,7 +19,10 @@ over!([mysql]
     locked_tables_do_not_keep_the_history_out,
     a_mysqldump_applies_whole,
 );
-over!([sqlite] pragmas_do_not_leak);
+over!([sqlite]
+    pragmas_do_not_leak,
+    the_rollback_journal_is_gone_after_a_run_and_its_mode_is_as_it_was,
+);
 
 async fn a_search_path_does_not_leak(kind: Kind) {
     for set in [
@@ -222,4 +225,35 @@ async fn pragmas_do_not_leak(kind: Kind) {
     let rows: Vec<String> =
         rows.into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(rows, ["fk 1", "like 1", "triggers 0"]);
+}
+
+async fn the_rollback_journal_is_gone_after_a_run_and_its_mode_is_as_it_was(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let file = bench.db.url.expose().trim_start_matches("sqlite://").split('?').next().unwrap().to_owned();
+    let journal = std::path::PathBuf::from(format!("{file}-journal"));
+    let mode = async || bench.db.rows("select journal_mode from pragma_journal_mode").await[0][0].clone();
+    bench.write("1_a.sql", "create table a (id integer primary key, n int);");
+    bench.up();
+    assert!(!journal.exists());
+    // Long enough to be killed in, with the journal on the disk.
+    let rows = "with recursive r(i) as (select 1 union all select i + 1 from r where i < 3000000) select i, i from r";
+    bench.write("2_b.sql", &format!("insert into a {rows};"));
+    let runner = bench.start("up");
+    while std::fs::metadata(&file).unwrap().len() < 1 << 20 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    runner.kill();
+    assert!(std::fs::metadata(&journal).unwrap().len() > 0, "the kill struck in the transaction");
+    bench.write("2_b.sql", "insert into a values (1, 1);");
+    bench.up();
+    assert!(!journal.exists());
+    assert_eq!(bench.db.number("select count(*) from a").await, 1);
+    assert_eq!(mode().await.as_deref(), Some("delete"));
+    // What a script chooses for the file stays.
+    bench.write("3_c.sql", "pragma journal_mode = wal;\ncreate table c (id int);");
+    bench.up();
+    assert_eq!(mode().await.as_deref(), Some("wal"));
+    bench.write("4_d.sql", "create table d (id int);");
+    bench.up();
+    assert_eq!(mode().await.as_deref(), Some("wal"));
 }

@@ -35,11 +35,11 @@ pub enum Exit {
     Locked = 21,
     /// Some stores went on and others did not.
     Partial = 22,
-    /// Stopped at a safe point; `dunlin up` continues.
+    /// Paused at a safe point, by the clock, or by a signal while data moved; the same command goes on there.
     Paused = 23,
-    /// Stopped at a safe point by SIGINT.
+    /// Stopped between statements by SIGINT.
     Interrupted = 130,
-    /// Stopped at a safe point by SIGTERM.
+    /// Stopped between statements by SIGTERM.
     Terminated = 143,
 }
 
@@ -85,9 +85,11 @@ impl Exit {
             Self::Unreachable => "a store cannot be reached, or refuses the login or the right",
             Self::Locked => "the migration lock was not obtained in time, or was taken over",
             Self::Partial => "done in part: some stores went on and others did not",
-            Self::Paused => "stopped at a safe point; `dunlin up` continues",
-            Self::Interrupted => "stopped at a safe point by Ctrl-C (SIGINT)",
-            Self::Terminated => "stopped at a safe point by SIGTERM",
+            Self::Paused => {
+                "paused by `--until`, or by a signal while data moved; the same command goes on there"
+            }
+            Self::Interrupted => "stopped between statements by Ctrl-C (SIGINT)",
+            Self::Terminated => "stopped between statements by SIGTERM",
         }
     }
 

@@ -186,9 +186,10 @@ fn settle(lanes: Vec<Ended>, summary: &mut Summary) -> Result<Outcome, Stop> {
         summary.completed.extend(completed);
         summary.remaining.extend(remaining);
         let Some((item, end)) = stopped else { continue };
+        summary.is_midway |= matches!(end, Ok(End::Paused { is_midway: true }));
         let says_less = match first {
             Ok(Outcome::Complete) => false,
-            Ok(Outcome::Paused) => matches!(end, Ok(End::Paused)),
+            Ok(Outcome::Paused) => matches!(end, Ok(End::Paused { .. })),
             Err(_) => true,
         };
         if says_less {

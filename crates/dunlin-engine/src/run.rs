@@ -66,6 +66,8 @@ pub struct Summary {
     pub completed: Vec<Item>,
     /// The step it stopped in, if it did.
     pub stopped_in: Option<Item>,
+    /// Whether that step goes through records and came past some: where it stopped is kept, and the next run goes on there.
+    pub is_midway: bool,
     /// The steps it did not come to.
     pub remaining: Vec<Item>,
     /// The verify step that found what must not be there, if one did.

@@ -19,7 +19,10 @@ use crate::run::Context;
 pub(crate) enum End {
     Complete,
     /// Stopped at a safe point.
-    Paused,
+    Paused {
+        /// Among records, with the position written down.
+        is_midway: bool,
+    },
     /// A verify step found something.
     Violated {
         violations: Vec<Violation>,
@@ -104,7 +107,8 @@ impl Step<'_> {
             }
             if watch.is_over() {
                 self.withdraw(session).await?;
-                return Ok(End::Paused);
+                let is_midway = self.moves() && Seen::of(&self.records.now).is_some();
+                return Ok(End::Paused { is_midway });
             }
             let (before, began) = (self.scanned(), Instant::now());
             match self.advance(session).await {

@@ -22,11 +22,11 @@ pub(crate) struct Seen {
 }
 
 /// Runs texts as they are, in one request.
-pub(crate) async fn watched(session: &mut Session, texts: &[&str]) -> Seen {
+pub(crate) async fn watched(session: &mut Session, texts: &[&str], params: &[Param]) -> Seen {
     let Session { conn, store, tables, token, .. } = session;
     let patience = store.target.lock_timeout;
     let eye = Eye { target: &store.target, tables, waiting: Waiting::Holder(*token), patience };
-    let (came, blocker) = eye.on(conn.execute_all(texts)).await;
+    let (came, blocker) = eye.on(conn.execute_all(texts, params)).await;
     Seen { came, blocker }
 }
 

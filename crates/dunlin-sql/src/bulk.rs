@@ -35,7 +35,7 @@ impl Conn {
                     row(&cells(&next)?);
                 }
             }
-            Self::Sqlite(conn) => {
+            Self::Sqlite(conn, _) => {
                 // One look at the whole, so that no page tells of a later moment than another.
                 let read = pages(conn, &columns, table, &mut row).await;
                 let ended = sqlx::raw_sql("commit").execute(conn).await;

@@ -1,26 +1,32 @@
 //! One connection to a SQL server: an enum with the few calls everything else is written in. Statements of the user go
 //! by the text protocol exactly as written; dunlin's own are prepared and bind their values.
 
-use std::fmt::{self, Write as _};
+mod request;
+mod sample;
+mod value;
+
+use std::fmt;
 use std::sync::Arc;
 
-use futures_util::{Stream, TryStreamExt};
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{
-    Arguments, AssertSqlSafe, Column, Database, Decode, Either, Executor, MySqlConnection, PgConnection, Row,
-    SqliteConnection, Type, TypeInfo, ValueRef,
-};
+use sqlx::{AssertSqlSafe, Executor, MySqlConnection, PgConnection, SqliteConnection};
+use tokio::sync::Notify;
 
 use crate::dialect::Dialect;
-use crate::error;
+use sample::describe;
+use value::bind;
+
+pub(crate) use request::Broken;
+pub(crate) use value::{Cell, Param, cells};
 
 /// A connection of one of the three drivers.
 pub(crate) enum Conn {
     Postgres(PgConnection),
     MySql(MySqlConnection),
-    Sqlite(SqliteConnection),
+    /// And what is told when a transaction is about to commit.
+    Sqlite(SqliteConnection, Arc<Notify>),
 }
 
 impl fmt::Debug for Conn {
@@ -29,104 +35,12 @@ impl fmt::Debug for Conn {
     }
 }
 
-/// What stands between two texts of one request. The line ends a comment that the first may end with.
-const BETWEEN: &str = "\n;\n";
-
-/// A request of several texts that failed.
-#[derive(Debug)]
-pub(crate) struct Broken {
-    pub(crate) failure: sqlx::Error,
-    /// Which of the texts did.
-    pub(crate) index: usize,
-    /// How many characters of the request come before that text: PostgreSQL counts positions from its start.
-    pub(crate) before: usize,
-}
-
-impl Broken {
-    /// PostgreSQL parses the whole request before it runs any of it: a syntax error says by its position where it
-    /// belongs. Everything else belongs to the text after those that were `done`.
-    fn new(failure: sqlx::Error, texts: &[&str], done: usize) -> Self {
-        let mut before = 0;
-        let starts = texts.iter().map(|text| {
-            let start = before;
-            before += text.chars().count() + BETWEEN.len();
-            start
-        });
-        let starts: Vec<usize> = starts.collect();
-        let index = match error::position(&failure) {
-            Some(position) => starts.partition_point(|start| *start < position).saturating_sub(1),
-            None => done.min(texts.len() - 1),
-        };
-        Self { before: starts[index], failure, index }
-    }
-}
-
-/// A value bound to a statement of ours.
-#[derive(Debug, Clone)]
-pub(crate) enum Param {
-    Null,
-    Int(i64),
-    /// SQLite's keys alone are bound as what they are.
-    Real(f64),
-    Text(Arc<str>),
-    Blob(Arc<[u8]>),
-}
-
-impl From<i64> for Param {
-    fn from(value: i64) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<&str> for Param {
-    fn from(value: &str) -> Self {
-        Self::Text(value.into())
-    }
-}
-
-impl From<String> for Param {
-    fn from(value: String) -> Self {
-        Self::Text(value.into())
-    }
-}
-
-impl From<Option<&str>> for Param {
-    fn from(value: Option<&str>) -> Self {
-        value.map_or(Self::Null, Self::from)
-    }
-}
-
-/// A value read back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Cell {
-    Null,
-    Int(i64),
-    Text(String),
-}
-
-impl Cell {
-    pub(crate) fn int(&self) -> Option<i64> {
-        match self {
-            Self::Int(value) => Some(*value),
-            Self::Text(text) => text.parse().ok(),
-            Self::Null => None,
-        }
-    }
-
-    pub(crate) fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
 impl Conn {
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Postgres(_) => Dialect::Postgres,
             Self::MySql(_) => Dialect::MySql,
-            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Sqlite(..) => Dialect::Sqlite,
         }
     }
 
@@ -136,29 +50,8 @@ impl Conn {
         Ok(match self {
             Self::Postgres(conn) => query.execute(conn).await?.rows_affected(),
             Self::MySql(conn) => query.execute(conn).await?.rows_affected(),
-            Self::Sqlite(conn) => query.execute(conn).await?.rows_affected(),
+            Self::Sqlite(conn, _) => query.execute(conn).await?.rows_affected(),
         })
-    }
-
-    /// Runs texts one after the other in a single request, as they are: one message to PostgreSQL, one hop to the thread
-    /// of SQLite's library. None of them may hold a `;` that ends a statement. The number of rows that each changed.
-    pub(crate) async fn execute_all(&mut self, texts: &[&str]) -> Result<Vec<u64>, Broken> {
-        let joined = texts.join(BETWEEN);
-        let query = sqlx::raw_sql(AssertSqlSafe(joined));
-        let mut changed = Vec::with_capacity(texts.len());
-        let failed = match self {
-            Self::Postgres(conn) => {
-                count(query.fetch_many(conn), |done| changed.push(done.rows_affected())).await
-            }
-            Self::MySql(conn) => {
-                count(query.fetch_many(conn), |done| changed.push(done.rows_affected())).await
-            }
-            Self::Sqlite(conn) => {
-                count(query.fetch_many(conn), |done| changed.push(done.rows_affected())).await
-            }
-        };
-        failed.map_err(|failure| Broken::new(failure, texts, changed.len()))?;
-        Ok(changed)
     }
 
     /// Runs `COPY … FROM stdin` with its data.
@@ -181,7 +74,7 @@ impl Conn {
             Self::MySql(conn) => {
                 sqlx::query_with(sql, bind::<MySqlArguments>(params)?).execute(conn).await?.rows_affected()
             }
-            Self::Sqlite(conn) => {
+            Self::Sqlite(conn, _) => {
                 sqlx::query_with(sql, bind::<SqliteArguments>(params)?).execute(conn).await?.rows_affected()
             }
         })
@@ -209,7 +102,7 @@ impl Conn {
                 let rows = sqlx::query_with(sql, bind::<MySqlArguments>(params)?).fetch_all(conn).await?;
                 rows.iter().map(cells::<MySqlRow>).collect()
             }
-            Self::Sqlite(conn) => {
+            Self::Sqlite(conn, _) => {
                 let rows = sqlx::query_with(sql, bind::<SqliteArguments>(params)?).fetch_all(conn).await?;
                 rows.iter().map(cells::<SqliteRow>).collect()
             }
@@ -228,7 +121,7 @@ impl Conn {
         match self {
             Self::Postgres(conn) => describe(query.fetch(conn), limit).await,
             Self::MySql(conn) => describe(query.fetch(conn), limit).await,
-            Self::Sqlite(conn) => describe(query.fetch(conn), limit).await,
+            Self::Sqlite(conn, _) => describe(query.fetch(conn), limit).await,
         }
     }
 
@@ -238,105 +131,7 @@ impl Conn {
         match self {
             Self::Postgres(conn) => conn.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.map(drop),
             Self::MySql(conn) => conn.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.map(drop),
-            Self::Sqlite(conn) => conn.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.map(drop),
+            Self::Sqlite(conn, _) => conn.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.map(drop),
         }
     }
-}
-
-fn bind<A>(params: &[Param]) -> sqlx::Result<A>
-where
-    A: Arguments + Default,
-    for<'q> i64: sqlx::Encode<'q, A::Database> + Type<A::Database>,
-    for<'q> f64: sqlx::Encode<'q, A::Database> + Type<A::Database>,
-    for<'q> Vec<u8>: sqlx::Encode<'q, A::Database> + Type<A::Database>,
-    for<'q> String: sqlx::Encode<'q, A::Database> + Type<A::Database>,
-    for<'q> Option<String>: sqlx::Encode<'q, A::Database> + Type<A::Database>,
-{
-    let mut arguments = A::default();
-    for param in params {
-        match param {
-            Param::Null => arguments.add(None::<String>),
-            Param::Int(value) => arguments.add(*value),
-            Param::Real(value) => arguments.add(*value),
-            Param::Text(text) => arguments.add(text.to_string()),
-            Param::Blob(bytes) => arguments.add(bytes.to_vec()),
-        }
-        .map_err(sqlx::Error::Encode)?;
-    }
-    Ok(arguments)
-}
-
-pub(crate) fn cells<R>(row: &R) -> sqlx::Result<Vec<Cell>>
-where
-    R: Row,
-    usize: sqlx::ColumnIndex<R>,
-    for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
-    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
-{
-    let cell = |index: usize| {
-        let raw = row.try_get_raw(index)?;
-        if raw.is_null() {
-            return Ok(Cell::Null);
-        }
-        if <i64 as Type<R::Database>>::compatible(&raw.type_info()) {
-            return row.try_get::<i64, _>(index).map(Cell::Int);
-        }
-        row.try_get_unchecked::<String, _>(index).map(Cell::Text)
-    };
-    (0..row.len()).map(cell).collect()
-}
-
-/// Runs a request to its end, and tells of every statement that is complete.
-async fn count<Q, R>(
-    mut results: impl Stream<Item = sqlx::Result<Either<Q, R>>> + Unpin,
-    mut tell: impl FnMut(Q),
-) -> sqlx::Result<()> {
-    while let Some(result) = results.try_next().await? {
-        if let Either::Left(done) = result {
-            tell(done);
-        }
-    }
-    Ok(())
-}
-
-async fn describe<R, S>(mut rows: S, limit: usize) -> sqlx::Result<Vec<String>>
-where
-    R: Row,
-    usize: sqlx::ColumnIndex<R>,
-    for<'r> String: Decode<'r, R::Database>,
-    S: Stream<Item = sqlx::Result<R>> + Unpin,
-{
-    let mut found = Vec::new();
-    while let Some(row) = rows.try_next().await? {
-        if found.len() < limit {
-            found.push(describe_row(&row)?);
-        }
-    }
-    Ok(found)
-}
-
-fn describe_row<R>(row: &R) -> sqlx::Result<String>
-where
-    R: Row,
-    usize: sqlx::ColumnIndex<R>,
-    for<'r> String: Decode<'r, R::Database>,
-{
-    let mut text = String::new();
-    for (index, column) in row.columns().iter().enumerate() {
-        let raw = row.try_get_raw(index)?;
-        let value = if raw.is_null() { "NULL".to_owned() } else { shown::<R::Database>(raw)? };
-        let separator = if index == 0 { "" } else { " " };
-        let _ = write!(text, "{separator}{}={value}", column.name());
-    }
-    Ok(text)
-}
-
-/// A value in the text protocol is its own text; SQLite, which has no such protocol, converts.
-fn shown<'r, D: Database>(raw: D::ValueRef<'r>) -> sqlx::Result<String>
-where
-    String: Decode<'r, D>,
-{
-    let kind = raw.type_info().name().to_owned();
-    let value = <String as Decode<D>>::decode(raw);
-    value.map_err(|source| sqlx::Error::ColumnDecode { index: kind, source })
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_core::{Error, ErrorKind, LockMode, Result, Target};
@@ -9,6 +10,7 @@ use sqlx::ConnectOptions;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
+use tokio::sync::Notify;
 
 use crate::conn::Conn;
 use crate::dialect::Dialect;
@@ -128,5 +130,12 @@ async fn sqlite(target: &Target, may_create: bool) -> sqlx::Result<Option<Conn>>
     if wants_create && !may_create && !is_memory(target) && !Path::new(options.get_filename()).exists() {
         return Ok(None);
     }
-    Ok(Some(Conn::Sqlite(options.connect().await?)))
+    let mut conn = options.connect().await?;
+    let committing = Arc::new(Notify::new());
+    let told = committing.clone();
+    conn.lock_handle().await?.set_commit_hook(move || {
+        told.notify_one();
+        true
+    });
+    Ok(Some(Conn::Sqlite(conn, committing)))
 }

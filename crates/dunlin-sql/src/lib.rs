@@ -41,6 +41,7 @@ mod query;
 pub mod read;
 mod rebuild;
 mod rewrite;
+mod rollback;
 pub mod same;
 pub mod script;
 mod send;

@@ -4,7 +4,7 @@
 use dunlin_core::{Error, Result};
 
 use crate::blocker::{self, Seen};
-use crate::conn::Broken;
+use crate::conn::{Broken, Param};
 use crate::dialect::Dialect;
 use crate::op::Statement;
 use crate::session::Session;
@@ -38,7 +38,8 @@ pub(crate) async fn send_all(
     while at < statements.len() || !opening.is_empty() {
         let parcel = parcel(session, &statements[at..]).await?;
         if parcel > 0 || !opening.is_empty() {
-            let together = together(session, opening, &statements[at..at + parcel]).await;
+            let together =
+                together(session, opening, &statements[at..at + parcel], &Closing::default()).await;
             changed += together.map_err(|failed| failed.behind(at))?;
         } else {
             let sent = send(session, statements[at]).await;
@@ -92,7 +93,10 @@ pub(crate) async fn send(session: &mut Session, statement: &Statement) -> Result
             Ok(changed) => counted(statement, changed),
             Err(failure) => return Err(explain(session, &failure, statement, 0).await),
         },
-        None => together(session, &[], &[statement]).await.map_err(|failed| failed.error)?,
+        None => {
+            let sent = together(session, &[], &[statement], &Closing::default()).await;
+            sent.map_err(|failed| failed.error)?
+        }
     };
     if let Some(lost) = lost {
         lost.refuse(session, statement).await?;
@@ -100,21 +104,52 @@ pub(crate) async fn send(session: &mut Session, statement: &Statement) -> Result
     Ok(changed)
 }
 
+/// What ends a transaction in the request that began it, and the values bound there.
+#[derive(Debug, Default)]
+pub(crate) struct Closing {
+    pub(crate) texts: Vec<String>,
+    pub(crate) params: Vec<Param>,
+}
+
+/// Sends one request that begins a transaction and ends it.
+pub(crate) async fn send_whole(
+    session: &mut Session,
+    opening: &[String],
+    statements: &[&Statement],
+    closing: &Closing,
+) -> Result<(), Failed> {
+    together(session, opening, statements, closing).await.map(drop)
+}
+
+/// Whether the statements can be a request of their own together with their transaction's beginning and end. What is
+/// written at the end is bound and known before anything ran: nothing among the statements may look like a parameter, and
+/// none may count rows.
+pub(crate) async fn is_one_request(session: &mut Session, statements: &[&Statement]) -> Result<bool> {
+    let is_plain =
+        |statement: &&Statement| !statement.text.contains(['?', '$', ':', '@']) && !counts(statement);
+    let can = session.tables.dialect == Dialect::Sqlite
+        && !session.is_renewal_due()
+        && statements.iter().all(is_plain);
+    Ok(can && parcel(session, statements).await? == statements.len())
+}
+
 /// Sends one request.
 async fn together(
     session: &mut Session,
     opening: &[String],
     statements: &[&Statement],
+    closing: &Closing,
 ) -> Result<u64, Failed> {
     let texts = opening.iter().map(String::as_str).chain(statements.iter().map(|statement| &*statement.text));
-    let texts: Vec<&str> = texts.collect();
-    let Seen { came, blocker } = blocker::watched(session, &texts).await;
+    let texts: Vec<&str> = texts.chain(closing.texts.iter().map(String::as_str)).collect();
+    let Seen { came, blocker } = blocker::watched(session, &texts, &closing.params).await;
     match came {
         Ok(changed) => {
             let changed = statements.iter().zip(changed.iter().skip(opening.len()));
             Ok(changed.map(|(statement, changed)| counted(statement, *changed)).sum())
         }
         Err(Broken { failure, index, before }) => match index.checked_sub(opening.len()) {
+            Some(index) if index >= statements.len() => Err(session.unwritten(&failure).into()),
             Some(index) => {
                 let error = explain(session, &failure, statements[index], before).await;
                 Err(Failed { error: blocker::named(error, blocker), index: Some(index) })
@@ -126,8 +161,13 @@ async fn together(
 
 /// The rows of a statement that changes rows: some servers count what others return or define as well.
 fn counted(statement: &Statement, changed: u64) -> u64 {
-    let counts = ["insert", "update", "delete", "replace", "merge", "copy", "with"];
-    if counts.iter().any(|word| statement.canonical().starts_with(word)) { changed } else { 0 }
+    if counts(statement) { changed } else { 0 }
+}
+
+/// Whether a statement changes rows.
+fn counts(statement: &Statement) -> bool {
+    let words = ["insert", "update", "delete", "replace", "merge", "copy", "with"];
+    words.iter().any(|word| statement.canonical().starts_with(word))
 }
 
 /// The failure of a statement, pointing at its place in the file.

@@ -18,7 +18,7 @@ use crate::moves::Move;
 use crate::op::{Op, Statement};
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::{alone, error, settings, strain, transaction, verify};
+use crate::{alone, error, rollback, settings, strain, transaction, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -184,6 +184,8 @@ impl CoreSession for Session {
                 .map_err(|failure| self.fail(&failure, doing))?;
         }
         left.map_err(|failure| self.fail(&failure, doing))?;
+        let discarded = rollback::discard(&mut self.conn).await;
+        discarded.map_err(|failure| self.fail(&failure, "cannot delete the rollback journal"))?;
         let Self { store, conn, .. } = *self;
         store.keep(conn).await;
         Ok(())

@@ -17,7 +17,7 @@ use crate::evolve::{self, Evolve};
 use crate::lock::{self, Heartbeat};
 use crate::session::Session;
 use crate::tables::Tables;
-use crate::{error, history, preview, verify};
+use crate::{error, history, preview, rollback, verify};
 
 /// A connected SQL database.
 #[derive(Debug, Clone)]
@@ -66,6 +66,8 @@ impl Store {
     async fn lock_on(&self, mut conn: Conn, me: &Holder) -> Result<Attempt> {
         let tables = self.prepare(&mut conn).await?;
         if let Some(token) = self.enter(&mut conn, &tables, me).await? {
+            let kept = rollback::keep(&mut conn).await;
+            kept.map_err(|failure| self.fail(&failure, "cannot keep the rollback journal"))?;
             let beats = is_lease(self.dialect, &self.target) && !is_memory(&self.target);
             let heartbeat = beats.then(|| Heartbeat::start(tables.clone(), (*self.target).clone(), token));
             return Ok(Attempt::Taken(Box::new(Session::new(self.clone(), conn, tables, token, heartbeat))));

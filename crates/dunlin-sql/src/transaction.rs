@@ -1,12 +1,12 @@
 //! Statements that succeed or fail together, with the history row that says so in the same transaction.
 
-use dunlin_core::{Advance, Checkpoint, Error, ErrorKind, EventKind, Result, Target, Work};
+use dunlin_core::{Advance, Checkpoint, Error, ErrorKind, EventKind, Record, Result, Target, Work};
 
 use crate::connect::{is_pooled, search_path};
 use crate::dialect::Dialect;
 use crate::history::Entry;
 use crate::look::look;
-use crate::op::{Op, Statement};
+use crate::op::{ForeignKeys, Op, Statement};
 use crate::session::{Session, cursor};
 use crate::{error, keys, send};
 
@@ -113,49 +113,96 @@ async fn attempt(
     (skipped, known): (&[usize], &keys::Broken),
 ) -> Result<Advance, Failed> {
     set_up(session, op, first).await?;
-    let sent = statements(session, &op.units[unit].statements, skipped).await;
+    let kept = Kept::of(&op.units[unit].statements, skipped);
+    if op.foreign_keys == ForeignKeys::On && send::is_one_request(session, &kept.statements).await? {
+        return at_once(session, op, (unit, first), work, &kept).await;
+    }
+    let opening = opening(session.tables.dialect, &session.store.target);
+    let sent =
+        send::send_all(session, &opening, &kept.statements).await.map_err(|failed| kept.placed(failed));
     let index = sent.as_ref().err().and_then(|failed| failed.index);
     let sent = sent.map_err(|failed| with_leftover(failed.error, op, first));
     let checked = if sent.is_ok() { keys::check(session, op, known).await } else { Ok(()) };
     let is_broken = checked.is_err();
     let result = match (sent, checked) {
-        (Ok(changed), Ok(())) => record(session, op, (unit, first), work, changed).await,
+        (Ok(changed), Ok(())) => record(session, End::of(op, (unit, first), work, changed), work).await,
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
     settle(session, result).await.map_err(|error| Failed { error, index, is_broken })
 }
 
-/// Sends the statements of a unit, at the head of a transaction; the rows they changed. A failure knows its statement.
-async fn statements(
-    session: &mut Session,
-    statements: &[Statement],
-    skipped: &[usize],
-) -> Result<u64, send::Failed> {
-    let indexes: Vec<usize> = (0..statements.len()).filter(|index| !skipped.contains(index)).collect();
-    let kept: Vec<&Statement> = indexes.iter().map(|index| &statements[*index]).collect();
-    let opening = opening(session.tables.dialect, &session.store.target);
-    let sent = send::send_all(session, &opening, &kept).await;
-    sent.map_err(|failed| send::Failed { index: failed.index.map(|index| indexes[index]), ..failed })
+/// The statements of a unit that are not left out, and their places in it.
+struct Kept<'a> {
+    statements: Vec<&'a Statement>,
+    indexes: Vec<usize>,
 }
 
-/// Writes down that a unit is complete, and commits both.
-async fn record(
+impl<'a> Kept<'a> {
+    fn of(statements: &'a [Statement], skipped: &[usize]) -> Self {
+        let indexes: Vec<usize> = (0..statements.len()).filter(|index| !skipped.contains(index)).collect();
+        Self { statements: indexes.iter().map(|index| &statements[*index]).collect(), indexes }
+    }
+
+    /// A failure that knows its statement's place in the unit.
+    fn placed(&self, failed: send::Failed) -> send::Failed {
+        send::Failed { index: failed.index.map(|index| self.indexes[index]), ..failed }
+    }
+}
+
+/// Runs the statements of a unit and writes down that it is complete, in one request.
+async fn at_once(
     session: &mut Session,
     op: &Op,
     (unit, first): (usize, usize),
     work: &Work<'_>,
+    kept: &Kept<'_>,
+) -> Result<Advance, Failed> {
+    let opening = opening(session.tables.dialect, &session.store.target);
+    let end = End::of(op, (unit, first), work, 0);
+    let closing = session.closing(end.entry(work));
+    let sent = send::send_whole(session, &opening, &kept.statements, &closing).await;
+    let sent = sent.map_err(|failed| kept.placed(failed));
+    let index = sent.as_ref().err().and_then(|failed| failed.index);
+    let sent = sent.map_err(|failed| with_leftover(failed.error, op, first));
+    let settled = settle(session, sent).await;
+    settled.map(|()| end.advance()).map_err(|error| Failed { error, index, is_broken: false })
+}
+
+/// What is written down at the end of a unit.
+struct End {
+    record: Record,
+    kind: EventKind,
     changed: u64,
-) -> Result<Advance> {
-    let at = first + op.units[unit].statements.len();
-    let is_last = unit + 1 == op.units.len();
-    let record =
-        if is_last { work.complete(changed) } else { work.partly(Checkpoint::of(&cursor(op, at)), changed) };
-    let kind = if is_last { work.ends_as() } else { EventKind::Begun };
-    let detail = record.checkpoint.as_ref().map(|checkpoint| checkpoint.0.clone());
-    let entry =
-        Entry { record: &record, files: work.files, kind, step: work.step(), detail: detail.as_deref() };
-    session.write_and_commit(entry).await?;
-    Ok(if is_last { Advance::complete(record, changed) } else { Advance::partly(record, changed) })
+}
+
+impl End {
+    fn of(op: &Op, (unit, first): (usize, usize), work: &Work<'_>, changed: u64) -> Self {
+        if unit + 1 == op.units.len() {
+            return Self { record: work.complete(changed), kind: work.ends_as(), changed };
+        }
+        let at = cursor(op, first + op.units[unit].statements.len());
+        Self { record: work.partly(Checkpoint::of(&at), changed), kind: EventKind::Begun, changed }
+    }
+
+    fn entry<'a>(&'a self, work: &Work<'a>) -> Entry<'a> {
+        let detail = self.record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0);
+        Entry { record: &self.record, files: work.files, kind: self.kind, step: work.step(), detail }
+    }
+
+    fn advance(self) -> Advance {
+        let Self { record, changed, .. } = self;
+        if record.checkpoint.is_none() {
+            Advance::complete(record, changed)
+        } else {
+            Advance::partly(record, changed)
+        }
+    }
+}
+
+/// Writes down that a unit is complete, and commits both.
+async fn record(session: &mut Session, end: End, work: &Work<'_>) -> Result<Advance> {
+    session.write_and_commit(end.entry(work)).await?;
+    Ok(end.advance())
 }
 
 fn with_leftover(error: Error, op: &Op, first: usize) -> Error {

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use dunlin_core::Result;
+use dunlin_core::{Error, Result};
 
 use crate::conn::Param;
 use crate::dialect::Dialect;
 use crate::history::Entry;
+use crate::send::Closing;
 use crate::session::Session;
 use crate::tables::is_without_token;
 use crate::{lock, settings, transaction};
@@ -18,23 +19,30 @@ impl Session {
     pub(crate) async fn write_and_commit(&mut self, entry: Entry<'_>) -> Result<()> {
         settings::suspend(self).await?;
         match self.tables.dialect {
-            Dialect::Postgres => self.write_at_once(entry).await?,
-            Dialect::MySql => self.write_in_turn(entry).await?,
-            Dialect::Sqlite => return self.write_with_commit(entry).await,
+            Dialect::Postgres => {
+                self.write_at_once(entry).await?;
+                transaction::commit(self).await
+            }
+            Dialect::MySql => self.write_by_variables(entry, &[]).await,
+            Dialect::Sqlite => self.write_with_commit(entry).await,
         }
-        settings::resume(self).await?;
-        transaction::commit(self).await
     }
 
     /// Writes a record and its journal row in a transaction of their own.
     pub(crate) async fn write_apart(&mut self, entry: Entry<'_>) -> Result<()> {
+        let dialect = self.tables.dialect;
+        if dialect == Dialect::Sqlite {
+            transaction::begin(self).await?;
+            let written = self.write_and_commit(entry).await;
+            return transaction::settle(self, written).await;
+        }
+        settings::suspend(self).await?;
         // One statement is its own transaction.
-        if self.tables.dialect == Dialect::Postgres {
-            settings::suspend(self).await?;
+        if dialect == Dialect::Postgres {
             return self.write_at_once(entry).await;
         }
-        transaction::begin(self).await?;
-        let written = self.write_and_commit(entry).await;
+        let opening = transaction::opening(dialect, &self.store.target);
+        let written = self.write_by_variables(entry, &opening).await;
         transaction::settle(self, written).await
     }
 
@@ -50,27 +58,45 @@ impl Session {
         if written.map_err(|failure| self.fail(&failure, DOING))? == 0 { Err(Self::lost()) } else { Ok(()) }
     }
 
-    async fn write_in_turn(&mut self, entry: Entry<'_>) -> Result<()> {
-        self.check_fence().await?;
-        let written = self.conn.run(&self.tables.upsert(), &entry.record_params()).await;
-        written.map_err(|failure| self.fail(&failure, DOING))?;
-        self.append(entry).await
+    /// Two round trips: one to bind the values, one for the whole transaction.
+    async fn write_by_variables(&mut self, entry: Entry<'_>, opening: &[String]) -> Result<()> {
+        let params = self.params(entry);
+        let set = self.conn.run(&self.tables.set_values(params.len()), &params).await;
+        set.map_err(|failure| self.fail(&failure, DOING))?;
+        let closing = self.tables.write_and_commit();
+        let texts: Vec<&str> = opening.iter().chain(&closing).map(String::as_str).collect();
+        let written = self.conn.execute_all(&texts, &[]).await;
+        written.map_err(|broken| self.unwritten(&broken.failure))?;
+        settings::resume(self).await
     }
 
     async fn write_with_commit(&mut self, entry: Entry<'_>) -> Result<()> {
         // The heartbeat has a connection of its own, which may wait long for its turn where this one writes all the time.
-        if self.renewed.elapsed() > self.store.target.lease / 6 {
+        if self.is_renewal_due() {
             self.check_fence().await?;
         }
-        match self.conn.run(&self.tables.write_and_commit(), &self.params(entry)).await {
-            Ok(_) => Ok(()),
-            Err(failure) if is_without_token(&failure) => Err(Self::lost()),
-            Err(failure) => Err(self.fail(&failure, DOING)),
-        }
+        let texts = self.tables.write_and_commit().join("; ");
+        let written = self.conn.run(&texts, &self.params(entry)).await;
+        written.map(drop).map_err(|failure| self.unwritten(&failure))
+    }
+
+    /// The same as the end of a request that began the transaction (SQLite).
+    pub(crate) fn closing(&self, entry: Entry<'_>) -> Closing {
+        Closing { texts: self.tables.write_and_commit().into(), params: self.params(entry) }
+    }
+
+    /// Why a record and its journal row could not be written.
+    pub(crate) fn unwritten(&self, failure: &sqlx::Error) -> Error {
+        if is_without_token(failure) { Self::lost() } else { self.fail(failure, DOING) }
+    }
+
+    /// Whether the lease may run out before the next write renews it.
+    pub(crate) fn is_renewal_due(&self) -> bool {
+        self.renewed.elapsed() > self.store.target.lease / 6
     }
 
     /// The token, the record, and what of the journal row is not in it.
-    fn params(&self, entry: Entry<'_>) -> Vec<Param> {
+    pub(crate) fn params(&self, entry: Entry<'_>) -> Vec<Param> {
         let mut params: Vec<Param> = vec![self.token.into()];
         params.extend(entry.record_params());
         params.extend([entry.kind.word().into(), entry.detail.into(), entry.step_param()]);

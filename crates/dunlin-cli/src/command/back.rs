@@ -78,6 +78,7 @@ impl Back {
         };
         let run = watched(context, &planner, printer).await;
         let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
+        let stopped = if run.summary.is_midway { "paused while moving data," } else { "stopped" };
         let answer = ended(context, run, stage)?;
         let (done, took) = (count(steps, "step"), span(began.elapsed()));
         let text = match (steps, answer.exit) {
@@ -85,7 +86,7 @@ impl Back {
             (0, Exit::Done) => "nothing to undo\n".to_owned(),
             (_, Exit::Done) => format!("{done} undone, {took}\n"),
             _ => format!(
-                "stopped after {done}, {took}; `dunlin down` continues, `dunlin up` goes forth again\n"
+                "{stopped} after {done}, {took}; `dunlin down` continues, `dunlin up` goes forth again\n"
             ),
         };
         Ok(Answer { text, notes: self.notes.clone(), ..answer })

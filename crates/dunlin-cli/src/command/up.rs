@@ -126,6 +126,7 @@ pub(super) async fn apply(
 pub(super) fn told(stage: &Stage, context: &Context, run: Ended, began: Instant) -> Result<Answer, Failure> {
     let (steps, is_cut) = (run.summary.completed.len(), run.result.is_none());
     let done = count(&run.summary, steps);
+    let is_midway = run.summary.is_midway;
     let answer = ended(context, run, stage)?;
     let took = span(began.elapsed());
     let text = match (steps, answer.exit) {
@@ -135,6 +136,9 @@ pub(super) fn told(stage: &Stage, context: &Context, run: Ended, began: Instant)
         (0, Exit::Done) => "nothing to do\n".to_owned(),
         (0, Exit::Pending) => "nothing could be done\n".to_owned(),
         (_, Exit::Done | Exit::Pending) => format!("{done}, {took}\n"),
+        _ if is_midway => {
+            format!("paused while moving data, after {done}, {took}; `dunlin up` goes on there\n")
+        }
         _ => format!("stopped after {done}, {took}; `dunlin up` continues\n"),
     };
     Ok(stage.finish(Answer { text, ..answer }))
@@ -155,6 +159,8 @@ pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answ
         // What waits for a contract is left, and whoever deploys must not take it for done.
         Some(Ok(Outcome::Complete)) if findings::waits(&summary) => ("complete", Exit::Pending),
         Some(Ok(Outcome::Complete)) => ("complete", Exit::Done),
+        // Moving data is meant to be paused; a signal is one more way of saying when.
+        Some(Ok(Outcome::Paused)) if summary.is_midway => ("paused", Exit::Paused),
         Some(Ok(Outcome::Paused)) => ("paused", stopped_by.unwrap_or(Exit::Paused)),
         None => ("cut", stopped_by.unwrap_or(Exit::Paused)),
         Some(Err(stop)) => {

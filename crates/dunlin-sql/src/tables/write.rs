@@ -1,14 +1,18 @@
 //! How our tables are written, as text.
 
-use sqlx::error::DatabaseError;
+use sqlx::mysql::MySqlDatabaseError;
 
 use super::{EVENT, RECORD, Tables};
 use crate::dialect::Dialect;
 
-/// Whether SQLite refused a journal row because the lock's token is not ours.
+/// Whether SQLite or MySQL refused a journal row because the lock's token is not ours.
 pub(crate) fn is_without_token(error: &sqlx::Error) -> bool {
-    let message = error.as_database_error().map(DatabaseError::message).unwrap_or_default();
-    message.ends_with("dunlin_journal.token")
+    let Some(error) = error.as_database_error() else { return false };
+    match error.try_downcast_ref::<MySqlDatabaseError>() {
+        // ER_BAD_NULL_ERROR: nothing else of a row of ours can be null where it must not be.
+        Some(mysql) => mysql.number() == 1048,
+        None => error.message().ends_with("dunlin_journal.token"),
+    }
 }
 
 impl Tables {
@@ -47,22 +51,6 @@ impl Tables {
         )
     }
 
-    /// Inserts or replaces a record. Bound: the record's columns, the rows, whether it is settled.
-    pub(crate) fn upsert(&self) -> String {
-        let names: Vec<&str> =
-            RECORD.into_iter().chain(["started", "rows_changed", "finished", "format"]).collect();
-        format!(
-            "insert into {} ({}) values ({}, {}, {}, {}, 1) {}",
-            self.history(),
-            names.join(", "),
-            self.texts(1, RECORD.len()),
-            self.now(),
-            self.number(RECORD.len() + 1),
-            self.finished(RECORD.len() + 2),
-            self.on_conflict(),
-        )
-    }
-
     /// Appends a journal row. Bound: the event's columns, the step, the token.
     pub(crate) fn append(&self) -> String {
         let count = EVENT.len();
@@ -81,59 +69,94 @@ impl Tables {
     /// own statements and the commit. Bound: the token; the record's columns, the rows, whether it is settled; kind,
     /// detail and step of the journal row. Changes no row if the token is not the lock's.
     pub(crate) fn write_all(&self) -> String {
+        let (journal, event) = self.journal_row("$1::bigint");
+        let (history, record) = self.history_row("now()");
         format!(
-            "with fence as (select token from {} where id = 1 and token = $1::bigint for update), journal as ({} from fence) \
-             insert into {} from fence {}",
+            "with fence as (select token from {} where id = 1 and token = $1::bigint for update), \
+             journal as (insert into {journal} select {event} from fence) \
+             insert into {history} select {record} from fence {}",
             self.lock(),
-            self.journal_row("$1::bigint"),
-            self.history_row("now()"),
             self.on_conflict(),
         )
     }
 
-    /// SQLite: journal, history and commit in one request. Bound as in [`Tables::write_all`]. Fails at a journal row
-    /// [without a token](is_without_token) if the token is not the lock's. Every migration changes the schema, so that
-    /// all this is compiled anew each time; an upsert that names every column twice takes long for that.
-    pub(crate) fn write_and_commit(&self) -> String {
-        let token = format!("(select token from {} where id = 1 and token = $1)", self.lock());
-        let began = format!(
-            "coalesce((select started from {} where version = $2 and state <> 'undone'), {})",
-            self.history(),
-            self.now()
+    /// SQLite and MySQL: journal, history and commit in one request. Bound as in [`Tables::write_all`]; MySQL, whose
+    /// requests of several statements bind nothing, has the values in [variables](Tables::set_values). Fails at a journal
+    /// row [without a token](is_without_token) if the token is not the lock's.
+    pub(crate) fn write_and_commit(&self) -> [String; 3] {
+        let is_mysql = self.dialect == Dialect::MySql;
+        let kept = if is_mysql { " for update" } else { "" };
+        let token = format!(
+            "(select token from {} where id = 1 and token = {}{kept})",
+            self.lock(),
+            self.value(1, "")
         );
-        format!("{}; replace into {}; commit", self.journal_row(&token), self.history_row(&began))
+        let (journal, event) = self.journal_row(&token);
+        // In SQLite every migration changes the schema, so that all this is compiled anew each time; an upsert that names
+        // every column twice takes long for that.
+        let (verb, began, tail) = if is_mysql {
+            ("insert", self.now().to_owned(), format!(" {}", self.on_conflict()))
+        } else {
+            let began = format!(
+                "coalesce((select started from {} where version = $2 and state <> 'undone'), {})",
+                self.history(),
+                self.now()
+            );
+            ("replace", began, String::new())
+        };
+        let (history, record) = self.history_row(&began);
+        [
+            format!("insert into {journal} values ({event})"),
+            format!("{verb} into {history} values ({record}){tail}"),
+            "commit".to_owned(),
+        ]
     }
 
-    /// Appends a journal row to the record that is bound from the second place on.
-    fn journal_row(&self, token: &str) -> String {
+    /// MySQL: puts the values of a write into variables, in the order in which they are bound.
+    pub(crate) fn set_values(&self, count: usize) -> String {
+        let sets: Vec<String> = (1..=count).map(|index| format!("{} = ?", self.value(index, ""))).collect();
+        format!("set {}", sets.join(", "))
+    }
+
+    /// The journal's table and columns, and the row that goes with the record bound from the second place on.
+    fn journal_row(&self, token: &str) -> (String, String) {
         let kind = 2 + RECORD.len() + 2;
         let of = |name: &str| match name {
             "kind" => kind,
             "detail" => kind + 1,
             name => 2 + RECORD.iter().position(|column| *column == name).unwrap_or(0),
         };
-        let values: Vec<String> = EVENT.into_iter().map(|name| self.texts(of(name), 1)).collect();
-        format!(
-            "insert into {} ({}, step, token, at, format) select {}, {}, {token}, {}, 1",
-            self.journal(),
-            EVENT.join(", "),
-            values.join(", "),
-            self.number(kind + 2),
-            self.now(),
+        let values: Vec<String> = EVENT.into_iter().map(|name| self.value(of(name), "::text")).collect();
+        (
+            format!("{} ({}, step, token, at, format)", self.journal(), EVENT.join(", ")),
+            format!(
+                "{}, {}, {token}, {}, 1",
+                values.join(", "),
+                self.value(kind + 2, "::bigint"),
+                self.now()
+            ),
         )
     }
 
-    /// The history's table, and the row of the record that is bound from the second place on.
-    fn history_row(&self, began: &str) -> String {
+    /// The history's table and columns, and the row of the record bound from the second place on.
+    fn history_row(&self, began: &str) -> (String, String) {
         let rows = 2 + RECORD.len();
-        format!(
-            "{} ({}, started, rows_changed, finished, format) select {}, {began}, {}, {}, 1",
-            self.history(),
-            RECORD.join(", "),
-            self.texts(2, RECORD.len()),
-            self.number(rows),
-            self.finished(rows + 1),
+        let values: Vec<String> = (2..rows).map(|index| self.value(index, "::text")).collect();
+        let (changed, settled) = (self.value(rows, "::bigint"), self.value(rows + 1, "::bigint"));
+        let finished = format!("case when {settled} = 1 then {} end", self.now());
+        (
+            format!("{} ({}, started, rows_changed, finished, format)", self.history(), RECORD.join(", ")),
+            format!("{}, {began}, {changed}, {finished}, 1", values.join(", ")),
         )
+    }
+
+    /// A value of a whole write.
+    fn value(&self, index: usize, cast: &str) -> String {
+        match self.dialect {
+            Dialect::Postgres => format!("${index}{cast}"),
+            Dialect::MySql => format!("@dunlin_{index}"),
+            Dialect::Sqlite => format!("${index}"),
+        }
     }
 
     fn on_conflict(&self) -> String {
@@ -177,9 +200,5 @@ impl Tables {
     fn number(&self, index: usize) -> String {
         let cast = if self.dialect == Dialect::Postgres { "::bigint" } else { "" };
         self.dialect.placeholder(index) + cast
-    }
-
-    fn finished(&self, index: usize) -> String {
-        format!("case when {} = 1 then {} end", self.number(index), self.now())
     }
 }
