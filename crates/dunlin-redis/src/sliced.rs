@@ -4,7 +4,7 @@ use dunlin_core::{Error, ErrorKind, Result};
 
 use crate::error;
 use crate::hands::Hands;
-use crate::pairs::{Keys, Verdict, ends, is_torn};
+use crate::pairs::{Keys, Unlike, Verdict, ends, is_torn};
 use crate::wire::Answer;
 
 /// How many elements a slice has.
@@ -35,8 +35,8 @@ pub(crate) async fn compare(pair: Keys<'_>, hands: &mut Hands<'_>) -> Result<Ver
     let other = one(hands, right, &[b"TYPE", right]).await?.text().unwrap_or_default();
     match (kind.as_str(), other.as_str()) {
         ("none", _) => return Ok(Verdict::NoOne),
-        (_, "none") => return Ok(Verdict::NoOther),
-        _ if kind != other => return Ok(Verdict::Differs("type")),
+        (_, "none") => return Ok(Verdict::Unlike(Unlike::Missing)),
+        _ if kind != other => return Ok(Verdict::Unlike(Unlike::In("type"))),
         _ => {}
     }
     let is_same = match kind.as_str() {
@@ -52,7 +52,7 @@ pub(crate) async fn compare(pair: Keys<'_>, hands: &mut Hands<'_>) -> Result<Ver
         }
     };
     if !is_same {
-        return Ok(Verdict::Differs("value"));
+        return Ok(Verdict::Unlike(Unlike::In("value")));
     }
     let left_ends = one(hands, left, &[b"PTTL", left]).await?.int();
     let right_ends = one(hands, right, &[b"PTTL", right]).await?.int();
@@ -154,5 +154,5 @@ pub(crate) async fn drop_same(pair: Keys<'_>, hands: &mut Hands<'_>) -> Result<V
     one(hands, pair.0, &[b"MULTI"]).await?;
     one(hands, pair.0, &[b"UNLINK", pair.0]).await?;
     let done = one(hands, pair.0, &[b"EXEC"]).await?;
-    Ok(if done == Answer::Nil { Verdict::Differs("value") } else { Verdict::Dropped })
+    Ok(if done == Answer::Nil { Verdict::Unlike(Unlike::In("value")) } else { Verdict::Dropped })
 }
