@@ -190,10 +190,7 @@ async fn field_ends(key: &[u8], name: &[u8], items: &[Vec<u8>], hands: &mut Hand
     if fields.is_empty() {
         return Ok(());
     }
-    let count = fields.len().to_string();
-    let asks: Vec<&[u8]> =
-        [&[b"HPEXPIRETIME".as_slice(), key, b"FIELDS", count.as_bytes()], &fields[..]].concat();
-    let ends = one(hands, key, &asks).await?.list();
+    let ends = sliced::field_ends(key, &fields, hands).await?;
     for (field, ends) in fields.iter().zip(ends) {
         if let Some(ends) = ends.int().filter(|ends| *ends > 0) {
             let ends = ends.to_string();

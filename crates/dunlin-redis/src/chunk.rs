@@ -17,9 +17,9 @@ use crate::wire::{Answer, Wire};
 pub(crate) const TARGET: Duration = Duration::from_millis(1);
 /// How many keys a page has: to begin with, and at least.
 const COUNT: (u32, u32) = (200, 20);
-/// And at most. To go on to the next page takes the server the longest of all commands: about 0.6 us a key, for which
-/// everybody else waits. Where something is done with each key the server has work while a page is on its way to us, and
-/// larger ones gain little; where names are only looked at it has none.
+/// And at most. A server reads 16 KiB at once, does all of that, and only then answers: the commands about a page must be
+/// more than that, or it has nothing to do while the next page is on its way to us; and everybody else waits while it
+/// does them. Where names are only looked at it has nothing to do meanwhile in any case.
 const MOST: (u32, u32) = (300, 1000);
 
 /// What is learned of a server from one page to the next.

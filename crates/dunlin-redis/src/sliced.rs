@@ -107,7 +107,11 @@ async fn is_same_bag(
             } else {
                 found.iter().all(|found| *found == Answer::Int(1))
             };
-            if !is_same {
+            let has_ends = scan == b"HSCAN" && hands.map.has_field_ttls;
+            if !is_same
+                || (has_ends
+                    && field_ends(left, &names, hands).await? != field_ends(right, &names, hands).await?)
+            {
                 return Ok(false);
             }
         }
@@ -116,6 +120,13 @@ async fn is_same_bag(
         }
         cursor = next;
     }
+}
+
+/// When fields of a hash end.
+pub(crate) async fn field_ends(key: &[u8], fields: &[&[u8]], hands: &mut Hands<'_>) -> Result<Vec<Answer>> {
+    let count = fields.len().to_string();
+    let words = [&[b"HPEXPIRETIME".as_slice(), key, b"FIELDS", count.as_bytes()], fields].concat();
+    Ok(one(hands, key, &words).await?.list())
 }
 
 /// A page of `HSCAN` and its siblings: where it goes on, and what it holds.

@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_millis(5);
 /// Over how long its songs count: long enough for one in a hundred of them to be more than a single hiccup.
 const WINDOW: Duration = Duration::from_secs(1);
 /// How long a small request may take where nobody says; it may also take so many times what it takes on an idle server.
-const LATENCY: Duration = Duration::from_millis(2);
+const LATENCY: Duration = Duration::from_millis(5);
 const TIMES: u32 = 5;
 
 /// A small client like those of the application, on connections of its own, that measures how long it has to wait.
