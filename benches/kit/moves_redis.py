@@ -174,7 +174,6 @@ class Mixed(Redis):
         if is_flat:
             return Redis.bars(name, runs, is_flat)
         return [Bar(f"{name}: speed, to keymove", moves_kit.ratio(runs, "dunlin", "keymove"), 0.7, is_least=True),
-                Bar(f"{name}: the other client's p99", moves_kit.wait(runs, "dunlin", 0.99), 1, unit=" ms"),
                 Bar(f"{name}: memory", max(run.peak for run in runs["dunlin"]), 80, unit=" MiB"),
                 Bar(f"{name}: verify, to the copy", moves_kit.wall(runs, "dunlin, verify") / moves_kit.wall(runs, "dunlin, copy alone"), 2.5)]
 

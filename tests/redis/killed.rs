@@ -53,7 +53,7 @@ async fn killed_in_a_hash_of_a_million_fields_the_next_run_goes_on_in_it() {
         let began = Instant::now();
         while draft(&scratch).await < share {
             assert!(
-                !running.has_ended() && began.elapsed() < Duration::from_secs(60),
+                !running.has_ended() && began.elapsed() < Duration::from_mins(1),
                 "it never got that far"
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
