@@ -3,11 +3,15 @@
 
 mod bad_days;
 mod cluster;
+mod doors;
 mod fence;
+mod field_ends;
+mod killed;
 mod ops;
 mod refusals;
 mod same;
 mod settle;
+mod strain;
 mod topology;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -105,6 +109,10 @@ async fn down(project: &Project) -> Vec<String> {
 
 /// Fills `user_0` to `user_<count - 1>` with values of all types, a fifth of them with a TTL.
 async fn fill(scratch: &Scratch, count: u32) {
+    send(scratch, &values(count)).await;
+}
+
+fn values(count: u32) -> Pipeline {
     let mut pipe = redis::pipe();
     for number in 0..count {
         let key = format!("user_{number}");
@@ -120,7 +128,7 @@ async fn fill(scratch: &Scratch, count: u32) {
             pipe.cmd("PEXPIRE").arg(&key).arg(86_400_000 + u64::from(number));
         }
     }
-    send(scratch, &pipe).await;
+    pipe
 }
 
 async fn send(scratch: &Scratch, pipe: &Pipeline) {
@@ -147,6 +155,13 @@ async fn count(scratch: &Scratch, glob: &str) -> usize {
         }
         _ => ask(scratch, &["KEYS", glob]).await,
     };
+    keys.len()
+}
+
+/// The same on a server of one's own.
+async fn count_at(url: &StoreUrl, glob: &str) -> usize {
+    let mut connection = dunlin_testkit::scratch::redis_connection(url).await.unwrap();
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg(glob).query_async(&mut connection).await.unwrap();
     keys.len()
 }
 

@@ -95,11 +95,13 @@ def flat(store):
     store.reset()
     command = store.dunlin(1, is_json=True)
     process = subprocess.Popen([str(word) for word in command.argv], cwd=command.directory, stdout=subprocess.PIPE, text=True)
-    seen = []
+    seen, step = [], None
     for line in process.stdout:
         event = json.loads(line)
         scanned = (event.get("seen") or {}).get("scanned")
-        if scanned:
+        # The first step that goes through records; what follows begins to count anew.
+        step = step or (scanned and event["summary"])
+        if scanned and event["summary"] == step:
             seen.append((time.perf_counter(), scanned))
     if process.wait() != 0:
         raise Failure(f"dunlin ended with {process.returncode}")

@@ -92,3 +92,36 @@ async fn fields_are_renamed_in_every_slot() {
         assert_eq!(mail, format!("n{number}"));
     }
 }
+
+#[tokio::test]
+async fn json_becomes_hashes_in_other_slots_and_goes_back() {
+    let scratch = scratch::redis_cluster().await;
+    let mut pipe = redis::pipe();
+    for number in 0..300 {
+        let text = format!("{{\"name\":\"n{number}\",\"age\":{number}}}");
+        let command = pipe.cmd("SET").arg(format!("user_{number}")).arg(text);
+        if number % 5 == 0 {
+            command.arg("PX").arg(80_000_000);
+        }
+    }
+    super::send(&scratch, &pipe).await;
+    let hashes = "string_to_hash = { from = \"user_{id}\", to = \"person:{id}\" }";
+    let there = project(&scratch.url, &[("backfill", hashes)]);
+    let notes = must_up(&there).await;
+    assert!(notes.is_empty(), "{notes:?}");
+    assert_eq!(count(&scratch, "person:*").await, 300);
+    let name: String = ask(&scratch, &["HGET", "person:7", "name"]).await;
+    let left: [i64; 2] =
+        [ask(&scratch, &["PTTL", "person:5"]).await, ask(&scratch, &["PTTL", "person:7"]).await];
+    assert!(name == "n7" && (79_000_000..=80_000_000).contains(&left[0]) && left[1] == -1, "{name} {left:?}");
+    // What somebody changed is not taken back.
+    ask::<()>(&scratch, &["HSET", "person:9", "name", "another"]).await;
+    super::down(&there).await;
+    assert_eq!((count(&scratch, "person:*").await, count(&scratch, "user_*").await), (1, 300));
+    ask::<()>(&scratch, &["DEL", "person:9"]).await;
+    must_up(&project(&scratch.url, &[("backfill", hashes)])).await;
+    let texts = "hash_to_string = { from = \"person:{id}\", to = \"text:{id}\" }";
+    must_up(&project(&scratch.url, &[("backfill", texts)])).await;
+    let text: String = ask(&scratch, &["GET", "text:7"]).await;
+    assert_eq!((count(&scratch, "text:*").await, text.as_str()), (300, "{\"age\":\"7\",\"name\":\"n7\"}"));
+}

@@ -59,7 +59,7 @@ impl Backend for Redis {
     }
 
     fn ops(&self) -> &'static [&'static str] {
-        decode::OPS
+        &decode::OPS
     }
 
     fn read(&self, file: &Source, down: Option<&Source>) -> Native {

@@ -11,7 +11,7 @@ use crate::crew::Crew;
 use crate::hands::Hands;
 use crate::moves::task::{Job, Task};
 use crate::moves::{Existing, What};
-use crate::pairs::Verdict;
+use crate::pairs::{Unlike, Verdict};
 use crate::quote;
 use crate::sliced::{self, BYTES, SLICE, one};
 use crate::survey::Survey;
@@ -103,13 +103,11 @@ async fn step(
         return Ok(());
     }
     let verdict = publish(task, (&key, &entry.name, &name), hands).await?;
-    match verdict {
-        Verdict::Same => tally.same += 1,
-        Verdict::Dropped => tally.done += 1,
-        Verdict::NoOne | Verdict::Torn => tally.gone += 1,
-        Verdict::NoOther => tally.list(&key, "changed while it was copied".to_owned()),
-        Verdict::Differs(_) if is_skip(task) => tally.kept += 1,
-        Verdict::Differs(what) => {
+    match tally.count(verdict) {
+        None => {}
+        Some(Unlike::Missing) => tally.list(&key, "changed while it was copied".to_owned()),
+        Some(Unlike::In(_)) if existing(task).1 == Existing::Skip => tally.kept += 1,
+        Some(Unlike::In(what)) => {
             tally.list(&key, format!("another {what} than {}", quote::quote(&entry.name)));
         }
     }
@@ -124,10 +122,6 @@ fn existing(task: &Task<'_>) -> (bool, Existing) {
         Job::Move(What::Copy { existing, .. }) => (false, *existing),
         _ => (false, Existing::Fail),
     }
-}
-
-fn is_skip(task: &Task<'_>) -> bool {
-    existing(task).1 == Existing::Skip
 }
 
 enum Slice {
@@ -196,10 +190,7 @@ async fn field_ends(key: &[u8], name: &[u8], items: &[Vec<u8>], hands: &mut Hand
     if fields.is_empty() {
         return Ok(());
     }
-    let count = fields.len().to_string();
-    let asks: Vec<&[u8]> =
-        [&[b"HPEXPIRETIME".as_slice(), key, b"FIELDS", count.as_bytes()], &fields[..]].concat();
-    let ends = one(hands, key, &asks).await?.list();
+    let ends = sliced::field_ends(key, &fields, hands).await?;
     for (field, ends) in fields.iter().zip(ends) {
         if let Some(ends) = ends.int().filter(|ends| *ends > 0) {
             let ends = ends.to_string();

@@ -9,17 +9,37 @@ use dunlin_core::{Error, ErrorKind, Pace, Result};
 use crate::error;
 use crate::hands::Hands;
 use crate::moves::task::{Sent, Task};
+use crate::size::{self, Question};
 use crate::tally::Tally;
 use crate::wire::{Answer, Wire};
 
 /// How long a page may take, where nothing else is said.
 pub(crate) const TARGET: Duration = Duration::from_millis(1);
-/// How many keys a page has: to begin with, at least, and at most.
-const COUNT: (u32, u32, u32) = (200, 20, 1000);
+/// How many keys a page has: to begin with, and at least.
+const COUNT: (u32, u32) = (200, 20);
+/// And at most. A server reads 16 KiB at once, does all of that, and only then answers: the commands about a page must be
+/// more than that, or it has nothing to do while the next page is on its way to us; and everybody else waits while it
+/// does them. Where names are only looked at it has nothing to do meanwhile in any case.
+const MOST: (u32, u32) = (300, 1000);
 
-/// The size of pages, when nothing is known yet.
-pub(crate) fn sizer() -> Sizer {
-    Sizer::new(COUNT.0, COUNT.1, COUNT.2)
+/// What is learned of a server from one page to the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Habit {
+    pub(crate) sizer: Sizer,
+    question: Question,
+}
+
+impl Habit {
+    /// When nothing is known yet.
+    pub(crate) fn new(task: &Task<'_>, pace: &Pace) -> Self {
+        let most = if is_fast(pace) || task.is_about_names() { MOST.1 } else { MOST.0 };
+        Self { sizer: Sizer::new(COUNT.0, COUNT.1, most), question: Question::new(task) }
+    }
+}
+
+/// Whoever asks for more at once wants it done fast: pages as large as they may be.
+fn is_fast(pace: &Pace) -> bool {
+    pace.jobs.get() > 1
 }
 
 /// How far a bout may go.
@@ -33,8 +53,7 @@ pub(crate) struct Reach {
 
 impl Reach {
     pub(crate) fn new(pace: &Pace, lanes: usize) -> Self {
-        // Whoever asks for more at once wants it done fast: pages as large as they may be.
-        let usual = if pace.jobs.get() > 1 { TARGET * 20 } else { TARGET };
+        let usual = if is_fast(pace) { TARGET * 20 } else { TARGET };
         let most = pace.most() / u64::try_from(lanes.max(1)).unwrap_or(1);
         Self { until: Instant::now() + pace.bout, most: most.max(1), target: pace.target.unwrap_or(usual) }
     }
@@ -70,7 +89,7 @@ pub(crate) struct Page {
 pub(crate) async fn walk(
     task: &Task<'_>,
     from: String,
-    (reach, sizer): (&Reach, &mut Sizer),
+    (reach, habit): (&Reach, &mut Habit),
     (wire, hands): (&mut Wire, &mut Hands<'_>),
     tally: &mut Tally,
 ) -> Result<Option<String>> {
@@ -83,12 +102,12 @@ pub(crate) async fn walk(
         // The first page is always read, or a bout of no length would get nowhere.
         let asks = at.clone().filter(|_| is_first || (!reach.is_over() && seen < reach.most));
         is_first = false;
-        let count = u64::from(sizer.size()).min(reach.most);
+        let count = u64::from(habit.sizer.size()).min(reach.most);
         if let Some(cursor) = &asks {
             ask_page(wire, cursor, &glob, count, task.kind());
         }
         if let Some(page) = &fresh {
-            page.entries.iter().filter(|entry| task.asks(entry)).for_each(|entry| ask_size(wire, &entry.key));
+            size::ask(page, task, habit.question, wire);
         }
         if let Some(page) = &mut ready {
             task.send(page, wire).await?;
@@ -109,7 +128,7 @@ pub(crate) async fn walk(
         if asks.is_some() {
             let page = read_page(wire.answer().await?, task, wire)?;
             if at.is_some() && page.next.is_some() {
-                sizer.learn(clock.elapsed(), reach.target);
+                habit.sizer.learn(clock.elapsed(), reach.target);
             }
             clock = Instant::now();
             seen += count_of(&page);
@@ -117,9 +136,7 @@ pub(crate) async fn walk(
             next = Some(page);
         }
         if let Some(page) = &mut fresh {
-            for entry in page.entries.iter_mut().filter(|entry| task.asks(entry)) {
-                entry.is_big = wire.answer().await?.int().is_some_and(|size| size > crate::pairs::BIG);
-            }
+            size::read(page, task, &mut habit.question, wire).await?;
         }
         (acting, ready, fresh) = (ready.take(), fresh.take(), next);
         if acting.is_none() && ready.is_none() && fresh.is_none() {
@@ -142,10 +159,6 @@ pub(crate) fn ask_page(wire: &mut Wire, cursor: &str, glob: &[u8], count: u64, k
         wire.word(b"TYPE");
         wire.word(kind.as_bytes());
     }
-}
-
-fn ask_size(wire: &mut Wire, key: &[u8]) {
-    wire.push(&[b"MEMORY", b"USAGE", key]);
 }
 
 fn read_page(answer: Answer, task: &Task<'_>, wire: &Wire) -> Result<Page> {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use dunlin_core::Result;
 use serde_json::value::RawValue;
 
-use crate::chunk::Page;
+use crate::chunk::{Entry, Page};
 use crate::hands::Hands;
 use crate::moves::task::Sent;
 use crate::moves::{Shape, What};
-use crate::pairs::is_torn;
+use crate::pairs::{ask, is_torn};
 use crate::quote;
 use crate::tally::Tally;
 use crate::wire::Answer;
@@ -20,6 +20,21 @@ struct Made {
     index: usize,
     held: Vec<Vec<u8>>,
     words: Vec<Vec<u8>>,
+    /// How long the key still lives, in milliseconds, where only we can tell.
+    left: i64,
+}
+
+impl Made {
+    /// Whether the key, read again, holds what it held: a hash may list it in another order.
+    fn is_held(&self, now: &Answer) -> bool {
+        let pairs = |words: &[Vec<u8>]| -> BTreeMap<Vec<u8>, Vec<u8>> {
+            words.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+        };
+        match now {
+            Answer::Bulk(text) => self.held.as_slice() == std::slice::from_ref(text),
+            now => pairs(&self.held) == pairs(&now.clone().all_bytes()),
+        }
+    }
 }
 
 /// Converts a page, or only says what of it cannot be.
@@ -55,7 +70,7 @@ pub(crate) async fn page(
             continue;
         }
         match if *into == Shape::Hash { fields(&held[0]) } else { object(&held) } {
-            Ok(made) => all.push(Made { index, held, words: made }),
+            Ok(made) => all.push(Made { index, held, words: made, left: -1 }),
             Err(_) if *is_lenient || *is_back => tally.kept += 1,
             Err(why) => tally.list(key, format!("{why}: {}", quote::quote(&held[0]))),
         }
@@ -109,31 +124,27 @@ async fn write(
 ) -> Result<()> {
     let kind: &[u8] = if into == Shape::Hash { b"hash" } else { b"text" };
     let verb: &[u8] = if is_back { b"drop" } else { b"write" };
-    let mut sent = Vec::new();
-    for made in &all {
-        let entry = &page.entries[made.index];
-        if entry.is_crossing {
-            tally.list(&entry.key, format!("{} is in another slot", quote::quote(&entry.name)));
-        } else {
-            hands.of(&entry.key).await?.load(&script::CONVERT).await?;
-            sent.push(made);
-        }
+    let sent = look_again(into, page, all, hands, tally).await?;
+    for made in &sent {
+        hands.of(&page.entries[made.index].name).await?.load(&script::CONVERT).await?;
     }
-    for Made { index, held, words: made } in &sent {
-        let entry = &page.entries[*index];
-        let counts = [held.len().to_string(), made.len().to_string()];
+    for Made { index, held, words: made, left } in &sent {
+        let Entry { key, name, is_crossing, .. } = &page.entries[*index];
+        let (counts, left) = ([held.len().to_string(), made.len().to_string()], left.to_string());
         let mut args = vec![kind, verb, counts[0].as_bytes()];
         args.extend(held.iter().map(Vec::as_slice));
         args.push(counts[1].as_bytes());
         args.extend(made.iter().map(Vec::as_slice));
-        let wire = hands.of(&entry.key).await?;
-        wire.push_script(&script::CONVERT, &[&entry.key, &entry.name], &args);
+        args.push(left.as_bytes());
+        let wire = hands.of(name).await?;
+        let keys: [&[u8]; 2] = [key, name];
+        wire.push_script(&script::CONVERT, &keys[usize::from(*is_crossing)..], &args);
         wire.ease().await?;
     }
     hands.flush().await?;
     for Made { index, .. } in &sent {
         let entry = &page.entries[*index];
-        match hands.of(&entry.key).await?.answer().await? {
+        match hands.of(&entry.name).await?.answer().await? {
             Answer::Int(0 | 4) => tally.done += 1,
             Answer::Int(1 | 5) => tally.same += 1,
             Answer::Int(2) => tally.list(&entry.key, "changed while it was converted".to_owned()),
@@ -149,6 +160,32 @@ async fn write(
         }
     }
     Ok(())
+}
+
+/// Looks once more at keys whose other name lives in another slot, where the script cannot see them: what they hold now, and
+/// when it ends. What is written there later is like any write after a conversion.
+async fn look_again(
+    into: Shape,
+    page: &Page,
+    all: Vec<Made>,
+    hands: &mut Hands<'_>,
+    tally: &mut Tally,
+) -> Result<Vec<Made>> {
+    let (crossing, mut sent): (Vec<Made>, Vec<Made>) =
+        all.into_iter().partition(|made| page.entries[made.index].is_crossing);
+    let keys: Vec<&[u8]> = crossing.iter().map(|made| page.entries[made.index].key.as_slice()).collect();
+    let read: &[u8] = if into == Shape::Hash { b"GET" } else { b"HGETALL" };
+    for (made, answers) in crossing.into_iter().zip(ask(&keys, &[&[read], &[b"PTTL"]], hands).await?) {
+        let key = &page.entries[made.index].key;
+        let [now, left] = <[Answer; 2]>::try_from(answers).expect("two were asked for");
+        match (now, left) {
+            (Answer::Error(said), _) | (_, Answer::Error(said)) if is_torn(&said) => tally.is_torn = true,
+            (_, Answer::Int(-2)) => tally.gone += 1,
+            (now, Answer::Int(left)) if made.is_held(&now) => sent.push(Made { left, ..made }),
+            _ => tally.list(key, "changed while it was converted".to_owned()),
+        }
+    }
+    Ok(sent)
 }
 
 #[cfg(test)]

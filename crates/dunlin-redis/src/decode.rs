@@ -1,6 +1,6 @@
 //! The op of a `.toml` step: `redis = "SET a 1"`, a text of several lines, a list of lines, or a list of lists of words.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use dunlin_core::node::Value;
 use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase, Span, suggest};
@@ -8,20 +8,11 @@ use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase, Span, suggest};
 use crate::directive::{self, Word};
 use crate::lines::Lines;
 use crate::moves;
+use crate::moves::decode::{LOOKS, MOVES};
 
 /// The ops there are.
-pub(crate) const OPS: &[&str] = &[
-    "redis",
-    "rename_keys",
-    "copy_keys",
-    "delete_keys",
-    "expire_keys",
-    "string_to_hash",
-    "hash_to_string",
-    "rename_hash_field",
-    "none",
-    "same",
-];
+pub(crate) static OPS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| ["redis"].into_iter().chain(MOVES).chain(LOOKS).collect());
 
 /// Reads an op.
 pub(crate) fn decode(phase: Phase, field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>> {

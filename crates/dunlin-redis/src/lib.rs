@@ -41,6 +41,7 @@ mod room;
 mod script;
 mod session;
 mod show;
+mod size;
 mod sliced;
 mod slot;
 mod spread;

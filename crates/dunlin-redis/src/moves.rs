@@ -5,6 +5,7 @@ pub(crate) mod decode;
 pub(crate) mod look;
 mod render;
 pub(crate) mod run;
+mod settle;
 pub(crate) mod task;
 
 use dunlin_core::Span;

@@ -20,14 +20,21 @@ pub(crate) enum Verdict {
     Same,
     /// The one is not there.
     NoOne,
-    /// The other is not there.
-    NoOther,
-    /// They differ in this.
-    Differs(&'static str),
     /// They were the same, and the one was deleted.
     Dropped,
     /// Slots are on the move: nothing can be said.
     Torn,
+    /// They are not the same.
+    Unlike(Unlike),
+}
+
+/// Why two keys are not the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unlike {
+    /// The other is not there.
+    Missing,
+    /// They differ in this.
+    In(&'static str),
 }
 
 /// Two keys.
@@ -92,10 +99,10 @@ fn verdict(answer: &Answer) -> Option<Verdict> {
     Some(match answer.int()? {
         0 => Verdict::Same,
         1 => Verdict::NoOne,
-        2 => Verdict::NoOther,
-        3 => Verdict::Differs("type"),
-        4 => Verdict::Differs("value"),
-        5 => Verdict::Differs("TTL"),
+        2 => Verdict::Unlike(Unlike::Missing),
+        3 => Verdict::Unlike(Unlike::In("type")),
+        4 => Verdict::Unlike(Unlike::In("value")),
+        5 => Verdict::Unlike(Unlike::In("TTL")),
         7 => Verdict::Dropped,
         _ => return None,
     })
@@ -142,7 +149,7 @@ async fn apart(
         } else if one.size < 0 {
             Verdict::NoOne
         } else if other.size < 0 {
-            Verdict::NoOther
+            Verdict::Unlike(Unlike::Missing)
         } else if one.dump.is_some() && one.dump == other.dump {
             ends(one.ends, other.ends)
         } else {
@@ -166,14 +173,16 @@ async fn drop_one(pair: Keys<'_>, read: &Read, hands: &mut Hands<'_>) -> Result<
     match wire.answer().await? {
         Answer::Error(said) if is_torn(&said) => Ok(Verdict::Torn),
         Answer::Error(said) => Err(error::said(&said, "cannot delete a key that was copied", wire.url())),
-        answer => Ok(if answer.int() == Some(1) { Verdict::Dropped } else { Verdict::Differs("value") }),
+        answer => {
+            Ok(if answer.int() == Some(1) { Verdict::Dropped } else { Verdict::Unlike(Unlike::In("value")) })
+        }
     }
 }
 
 /// Whether two ends are about the same; both in milliseconds, below zero for keys that stay.
 pub(crate) fn ends(one: i64, other: i64) -> Verdict {
     let is_same = (one < 0) == (other < 0) && one.abs_diff(other) <= SLACK.unsigned_abs();
-    if is_same { Verdict::Same } else { Verdict::Differs("TTL") }
+    if is_same { Verdict::Same } else { Verdict::Unlike(Unlike::In("TTL")) }
 }
 
 /// Sends these commands for each key, to whoever owns it, and gathers the answers.

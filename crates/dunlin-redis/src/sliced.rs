@@ -4,7 +4,7 @@ use dunlin_core::{Error, ErrorKind, Result};
 
 use crate::error;
 use crate::hands::Hands;
-use crate::pairs::{Keys, Verdict, ends, is_torn};
+use crate::pairs::{Keys, Unlike, Verdict, ends, is_torn};
 use crate::wire::Answer;
 
 /// How many elements a slice has.
@@ -35,8 +35,8 @@ pub(crate) async fn compare(pair: Keys<'_>, hands: &mut Hands<'_>) -> Result<Ver
     let other = one(hands, right, &[b"TYPE", right]).await?.text().unwrap_or_default();
     match (kind.as_str(), other.as_str()) {
         ("none", _) => return Ok(Verdict::NoOne),
-        (_, "none") => return Ok(Verdict::NoOther),
-        _ if kind != other => return Ok(Verdict::Differs("type")),
+        (_, "none") => return Ok(Verdict::Unlike(Unlike::Missing)),
+        _ if kind != other => return Ok(Verdict::Unlike(Unlike::In("type"))),
         _ => {}
     }
     let is_same = match kind.as_str() {
@@ -52,7 +52,7 @@ pub(crate) async fn compare(pair: Keys<'_>, hands: &mut Hands<'_>) -> Result<Ver
         }
     };
     if !is_same {
-        return Ok(Verdict::Differs("value"));
+        return Ok(Verdict::Unlike(Unlike::In("value")));
     }
     let left_ends = one(hands, left, &[b"PTTL", left]).await?.int();
     let right_ends = one(hands, right, &[b"PTTL", right]).await?.int();
@@ -107,7 +107,11 @@ async fn is_same_bag(
             } else {
                 found.iter().all(|found| *found == Answer::Int(1))
             };
-            if !is_same {
+            let has_ends = scan == b"HSCAN" && hands.map.has_field_ttls;
+            if !is_same
+                || (has_ends
+                    && field_ends(left, &names, hands).await? != field_ends(right, &names, hands).await?)
+            {
                 return Ok(false);
             }
         }
@@ -116,6 +120,13 @@ async fn is_same_bag(
         }
         cursor = next;
     }
+}
+
+/// When fields of a hash end.
+pub(crate) async fn field_ends(key: &[u8], fields: &[&[u8]], hands: &mut Hands<'_>) -> Result<Vec<Answer>> {
+    let count = fields.len().to_string();
+    let words = [&[b"HPEXPIRETIME".as_slice(), key, b"FIELDS", count.as_bytes()], fields].concat();
+    Ok(one(hands, key, &words).await?.list())
 }
 
 /// A page of `HSCAN` and its siblings: where it goes on, and what it holds.
@@ -154,5 +165,5 @@ pub(crate) async fn drop_same(pair: Keys<'_>, hands: &mut Hands<'_>) -> Result<V
     one(hands, pair.0, &[b"MULTI"]).await?;
     one(hands, pair.0, &[b"UNLINK", pair.0]).await?;
     let done = one(hands, pair.0, &[b"EXEC"]).await?;
-    Ok(if done == Answer::Nil { Verdict::Differs("value") } else { Verdict::Dropped })
+    Ok(if done == Answer::Nil { Verdict::Unlike(Unlike::In("value")) } else { Verdict::Dropped })
 }

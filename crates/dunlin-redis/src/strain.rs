@@ -1,32 +1,45 @@
 //! Why moving keys should wait: other clients are kept waiting, or a replica falls behind.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dunlin_core::{Pace, Result};
+use dunlin_core::{Error, Pace, Result};
 use redis::cmd;
 use tokio::task::JoinHandle;
 
+use crate::error;
 use crate::net::Net;
 use crate::store::Store;
 use crate::survey::ask;
 
+const DOING: &str = "cannot measure how long a small request takes";
+
 /// How often the canary sings.
-const EVERY: Duration = Duration::from_millis(10);
-/// Over how long its songs count.
+const EVERY: Duration = Duration::from_millis(5);
+/// Over how long its songs count: long enough for one in a hundred of them to be more than a single hiccup.
 const WINDOW: Duration = Duration::from_secs(1);
 /// How long a small request may take where nobody says; it may also take so many times what it takes on an idle server.
-const LATENCY: Duration = Duration::from_millis(2);
+const LATENCY: Duration = Duration::from_millis(5);
 const TIMES: u32 = 5;
 
 /// A small client like those of the application, on connections of its own, that measures how long it has to wait.
 #[derive(Debug)]
 pub(crate) struct Canary {
     task: JoinHandle<()>,
-    heard: Arc<Mutex<VecDeque<(Instant, Duration)>>>,
+    songs: Arc<Mutex<Songs>>,
     /// What is long without anybody saying so.
     usual: Duration,
+}
+
+/// What was measured within the last second.
+#[derive(Debug, Default)]
+struct Songs {
+    heard: VecDeque<(Instant, Duration)>,
+    /// Since when an answer has been awaited.
+    waiting: Option<Instant>,
+    /// Why the last one could not be measured.
+    failure: Option<Error>,
 }
 
 impl Drop for Canary {
@@ -39,45 +52,64 @@ impl Canary {
     /// Measures the servers while nothing is moved yet, and goes on in the background.
     pub(crate) async fn start(net: &Net) -> Result<Self> {
         let net = net.again().await;
-        let heard = Arc::new(Mutex::new(VecDeque::new()));
+        let songs = Arc::new(Mutex::new(Songs::default()));
         for _ in 0..20 {
-            sing(&net, &heard).await;
+            sing(&net, &songs).await;
         }
-        let usual = LATENCY.max(longest_but_few(&heard) * TIMES);
+        let usual = LATENCY.max(lock(&songs).longest_but_few()? * TIMES);
         let task = tokio::spawn({
-            let heard = heard.clone();
+            let songs = songs.clone();
             async move {
                 loop {
-                    sing(&net, &heard).await;
+                    sing(&net, &songs).await;
                     tokio::time::sleep(EVERY).await;
                 }
             }
         });
-        Ok(Self { task, heard, usual })
+        Ok(Self { task, songs, usual })
     }
 }
 
-async fn sing(net: &Net, heard: &Mutex<VecDeque<(Instant, Duration)>>) {
+fn lock(songs: &Mutex<Songs>) -> MutexGuard<'_, Songs> {
+    songs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn sing(net: &Net, songs: &Mutex<Songs>) {
     for place in net.primaries().await {
         let began = Instant::now();
-        // One that is away is for the mover to find out.
-        if let Ok(Ok(_)) = net.call_at(&place, &cmd("PING")).await {
-            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            heard.push_back((began, began.elapsed()));
-            while heard.front().is_some_and(|(at, _)| at.elapsed() > WINDOW) {
-                heard.pop_front();
-            }
+        lock(songs).waiting = Some(began);
+        let outcome = net.call_at(&place, &cmd("PING")).await;
+        let outcome =
+            outcome.and_then(|reply| reply.map_err(|failure| error::own(&failure, DOING, &net.door().url)));
+        let mut songs = lock(songs);
+        songs.waiting = None;
+        songs.failure = outcome.err();
+        if songs.failure.is_some() {
+            return;
         }
+        songs.heard.push_back((began, began.elapsed()));
+        songs.forget();
     }
 }
 
-/// What all but one in a hundred took no longer than, within the last second.
-fn longest_but_few(heard: &Mutex<VecDeque<(Instant, Duration)>>) -> Duration {
-    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut all: Vec<Duration> =
-        heard.iter().filter(|(at, _)| at.elapsed() <= WINDOW).map(|(_, took)| *took).collect();
-    all.sort_unstable();
-    all.get(all.len().saturating_sub(1).min(all.len() * 99 / 100)).copied().unwrap_or_default()
+impl Songs {
+    fn forget(&mut self) {
+        while self.heard.front().is_some_and(|(at, _)| at.elapsed() > WINDOW) {
+            self.heard.pop_front();
+        }
+    }
+
+    /// What all but one in a hundred took no longer than, within the last second. Whoever is still waiting counts.
+    fn longest_but_few(&mut self) -> Result<Duration> {
+        self.forget();
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let mut all: Vec<Duration> = self.heard.iter().map(|(_, took)| *took).collect();
+        all.extend(self.waiting.map(|since| since.elapsed()));
+        all.sort_unstable();
+        Ok(all.iter().rev().nth(all.len() / 100).copied().unwrap_or_default())
+    }
 }
 
 /// Where replicas stood when they were asked last.
@@ -107,9 +139,16 @@ impl Watch {
         }
         let canary = match &mut self.canary {
             Some(canary) => canary,
-            none => none.insert(Canary::start(&store.net).await?),
+            none => match Canary::start(&store.net).await {
+                Err(_) if pace.max_latency.is_none() => return Ok(Strain::None),
+                canary => none.insert(canary?),
+            },
         };
-        let took = longest_but_few(&canary.heard);
+        let took = match lock(&canary.songs).longest_but_few() {
+            // One that is away is for the mover to find out, unless somebody counts on being told.
+            Err(_) if pace.max_latency.is_none() => return Ok(Strain::None),
+            took => took?,
+        };
         Ok(match pace.max_latency {
             Some(limit) if took > limit => Strain::Wait(format!(
                 "one in a hundred small requests takes {took:.1?}, more than `max_latency` {limit:?}"

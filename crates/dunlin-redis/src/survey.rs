@@ -35,8 +35,7 @@ impl Survey {
             let info = ask(store, &place, cmd("INFO").arg("server")).await?;
             let fact = |name: &str| info.lines().find_map(|line| line.trim_end().strip_prefix(name));
             let run = fact("run_id:").unwrap_or_default().to_owned();
-            // Valkey says under its own name which version it is, and under Redis's which one it is like.
-            is_new &= fact("redis_version:").is_some_and(is_from_7_4) && fact("valkey_version:").is_none();
+            is_new &= has_field_ttls(fact("redis_version:"), fact("valkey_version:"));
             facts.push(format!("{} {run}", shown(&place)));
             if net.is_cluster() {
                 let nodes = ask(store, &place, cmd("CLUSTER").arg("NODES")).await?;
@@ -53,9 +52,17 @@ impl Survey {
     }
 }
 
-fn is_from_7_4(version: &str) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
-    (parts.next(), parts.next()) >= (Some(7), Some(4))
+/// Whether fields of hashes may have TTLs: from Redis 7.4 and Valkey 9 on. Valkey says under its own name which version it
+/// is, and under Redis's which one it is like.
+fn has_field_ttls(redis: Option<&str>, valkey: Option<&str>) -> bool {
+    let parts = |version: &str| {
+        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+    };
+    match valkey {
+        Some(version) => parts(version) >= (9, 0),
+        None => redis.is_some_and(|version| parts(version) >= (7, 4)),
+    }
 }
 
 /// A text that a server answers.
@@ -71,4 +78,22 @@ pub(crate) async fn ask(store: &Store, place: &Place, request: &redis::Cmd) -> R
         if failure.kind() == redis::ErrorKind::Io { error.temporary() } else { error }
     })?;
     Ok(text(&reply).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_have_ttls_from_a_version_on() {
+        for (redis, valkey, wanted) in [
+            ("7.0.15", None, false),
+            ("7.2.4", Some("8.1.3"), false),
+            ("7.2.4", Some("9.0.0"), true),
+            ("7.4.0", None, true),
+            ("8.2.3", None, true),
+        ] {
+            assert_eq!(has_field_ttls(Some(redis), valkey), wanted, "{redis} {valkey:?}");
+        }
+    }
 }

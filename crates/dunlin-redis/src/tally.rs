@@ -3,6 +3,7 @@
 use dunlin_core::Violation;
 use serde::{Deserialize, Serialize};
 
+use crate::pairs::{Unlike, Verdict};
 use crate::quote;
 
 /// How many keys are listed.
@@ -44,6 +45,18 @@ impl Tally {
         } else {
             self.unlisted += 1;
         }
+    }
+
+    /// Counts what came of a comparison; two keys that are not the same are for whoever knows what that means.
+    pub(crate) fn count(&mut self, verdict: Verdict) -> Option<Unlike> {
+        match verdict {
+            Verdict::Same => self.same += 1,
+            Verdict::Dropped => self.done += 1,
+            Verdict::NoOne => self.gone += 1,
+            Verdict::Torn => self.is_torn = true,
+            Verdict::Unlike(unlike) => return Some(unlike),
+        }
+        None
     }
 
     /// How many are listed or would be.

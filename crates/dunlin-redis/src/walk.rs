@@ -4,13 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_core::pace::Sizer;
 use dunlin_core::{Error, ErrorKind, Pace, Result};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use crate::chunk::{self, Reach};
+use crate::chunk::{self, Habit, Reach};
 use crate::crew::Crew;
 use crate::hands::Hands;
 use crate::moves::task::Task;
@@ -72,10 +71,12 @@ impl Walk {
         &mut self,
         task: &Task<'_>,
         (survey, pace): (&Survey, &Pace),
-        (crew, sizers): (&mut Crew, &mut BTreeMap<String, Sizer>),
+        (crew, habits): (&mut Crew, &mut BTreeMap<String, Habit>),
         tally: &mut Tally,
     ) -> Result<bool> {
         self.meet(survey);
+        // Slots may have moved while big keys were copied.
+        self.is_torn |= std::mem::take(&mut tally.is_torn);
         let open = self.lanes.values().filter(|lane| lane.cursor.is_some()).count();
         let reach = Reach::new(pace, open);
         let url = crew.store().target.url.clone();
@@ -83,27 +84,27 @@ impl Walk {
         let lanes = self.lanes.iter_mut().filter_map(|(name, lane)| {
             let (server, _) = survey.servers.get(name)?;
             let cursor = lane.cursor.clone()?;
-            let mut sizer = sizers.get(name).copied().unwrap_or_else(chunk::sizer);
+            let mut habit = habits.get(name).copied().unwrap_or_else(|| Habit::new(task, pace));
             let (shared, reach, url) = (&shared, &reach, &url);
             Some(async move {
                 let mut tally = Tally::default();
                 let mut hands = Hands::new(shared, &survey.map, url);
                 let mut wire = shared.lock().await.wire(server).await?;
                 let ends =
-                    chunk::walk(task, cursor, (reach, &mut sizer), (&mut wire, &mut hands), &mut tally)
+                    chunk::walk(task, cursor, (reach, &mut habit), (&mut wire, &mut hands), &mut tally)
                         .await?;
                 hands.rest().await;
                 shared.lock().await.give(server, wire);
                 lane.cursor = ends;
-                Ok::<_, Error>((name.clone(), sizer, tally))
+                Ok::<_, Error>((name.clone(), habit, tally))
             })
         });
         // All of them come to their end, so that nothing is under way where another one fails.
         let ended = join_all(lanes).await;
         *crew = shared.into_inner();
         for lane in ended {
-            let (name, sizer, found) = lane.inspect_err(|_| crew.lose())?;
-            sizers.insert(name, sizer);
+            let (name, habit, found) = lane.inspect_err(|_| crew.lose())?;
+            habits.insert(name, habit);
             self.is_torn |= found.is_torn;
             tally.add(Tally { is_torn: false, ..found });
         }

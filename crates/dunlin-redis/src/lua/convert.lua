@@ -1,6 +1,7 @@
--- Writes what was made of a key under another name, if the key still is what it was made of. KEYS: the key, the other.
+-- Writes what was made of a key under another name, if the key still is what it was made of. KEYS: the key, the other; only
+-- the other where the key lives in another slot, and was looked at there.
 -- ARGV: 'hash' or 'text', the verb, then what the key held and what was made of it, each as a count and so many words: one
--- for a string, field by field and value by value for a hash. Verbs: 'write', 'look', or 'drop' to delete what was made.
+-- for a string, field by field and value by value for a hash; then the TTL, where the key is elsewhere. Verbs: 'write', 'look', or 'drop' to delete what was made.
 -- Answers: 0 written, 1 there already, 2 the key changed, 3 the name is taken by something else, 4 deleted, 5 not there.
 local function words(at)
   local taken, count = {}, tonumber(ARGV[at])
@@ -20,21 +21,23 @@ local function holds(key, kind, wanted)
 end
 local is_hash = ARGV[1] == 'hash'
 local source, at = words(3)
-local made = words(at)
-if not holds(KEYS[1], is_hash and 'string' or 'hash', source) then return 2 end
-local is_there = redis.call('EXISTS', KEYS[2]) == 1
+local made, after = words(at)
+local key, other = KEYS[1], KEYS[2]
+if not other then key, other = nil, KEYS[1] end
+if key and not holds(key, is_hash and 'string' or 'hash', source) then return 2 end
+local is_there = redis.call('EXISTS', other) == 1
 if is_there then
-  if not holds(KEYS[2], is_hash and 'hash' or 'string', made) then return 3 end
+  if not holds(other, is_hash and 'hash' or 'string', made) then return 3 end
   if ARGV[2] ~= 'drop' then return 1 end
-  redis.call('UNLINK', KEYS[2])
+  redis.call('UNLINK', other)
   return 4
 end
 if ARGV[2] ~= 'write' then return 5 end
 if is_hash then
-  for i = 1, #made, 2 do redis.call('HSET', KEYS[2], made[i], made[i + 1]) end
+  for i = 1, #made, 2 do redis.call('HSET', other, made[i], made[i + 1]) end
 else
-  redis.call('SET', KEYS[2], made[1])
+  redis.call('SET', other, made[1])
 end
-local left = redis.call('PTTL', KEYS[1])
-if left > 0 then redis.call('PEXPIRE', KEYS[2], left) end
+local left = key and redis.call('PTTL', key) or tonumber(ARGV[after])
+if left > 0 then redis.call('PEXPIRE', other, left) end
 return 0

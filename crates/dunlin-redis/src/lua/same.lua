@@ -23,13 +23,16 @@ local function is_same_map(one, other, step)
   return true
 end
 local function ends(key, fields)
-  local names = {}
-  for i = 1, #fields, 2 do names[#names + 1] = fields[i] end
-  local ends = redis.call('HPEXPIRETIME', key, 'FIELDS', #names, unpack(names))
   local flat = {}
-  for i, name in ipairs(names) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = ends[i]
+  -- A script may not hand over more than some thousand words at once.
+  for start = 1, #fields, 2000 do
+    local names = {}
+    for i = start, math.min(start + 1998, #fields), 2 do names[#names + 1] = fields[i] end
+    local ends = redis.call('HPEXPIRETIME', key, 'FIELDS', #names, unpack(names))
+    for i, name in ipairs(names) do
+      flat[#flat + 1] = name
+      flat[#flat + 1] = ends[i]
+    end
   end
   return flat
 end

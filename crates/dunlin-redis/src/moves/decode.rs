@@ -9,7 +9,7 @@ use super::{Existing, Look, Move, Pair, Shape, What};
 use crate::pattern::{Fault, Pattern, Template, inverts, may_overlap};
 
 /// The ops that change keys.
-pub(crate) const MOVES: &[&str] = &[
+pub(crate) const MOVES: [&str; 7] = [
     "rename_keys",
     "copy_keys",
     "delete_keys",
@@ -19,7 +19,7 @@ pub(crate) const MOVES: &[&str] = &[
     "rename_hash_field",
 ];
 /// The ops that look at them.
-pub(crate) const LOOKS: &[&str] = &["none", "same"];
+pub(crate) const LOOKS: [&str; 2] = ["none", "same"];
 
 /// Reads an op, if it is one of these.
 pub(crate) fn decode(phase: Phase, field: &Field<'_>) -> Option<Result<AnyOp, Vec<Diagnostic>>> {

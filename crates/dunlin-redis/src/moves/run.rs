@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_core::pace::Sizer;
 use dunlin_core::position::{Start, sum_of};
 use dunlin_core::{Advance, Error, ErrorKind, Position, Result, Work};
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::task::{Job, Task};
 use super::{Existing, Move, What};
 use crate::big::{self, Draft};
-use crate::chunk::TARGET;
+use crate::chunk::{Habit, TARGET};
 use crate::commit::Entry;
 use crate::room;
 use crate::session::Session;
@@ -36,7 +35,7 @@ pub(crate) struct Place {
 #[derive(Debug, Default)]
 pub(crate) struct Going {
     sum: String,
-    pub(crate) sizers: BTreeMap<String, Sizer>,
+    pub(crate) habits: BTreeMap<String, Habit>,
     /// Whether others wait for so long that it should do less.
     pub(crate) rests: bool,
 }
@@ -62,20 +61,20 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     };
     let place: &mut Place = &mut position.place;
     if session.going.sum != position.sum {
-        (session.going.sum, session.going.sizers) = (position.sum.clone(), BTreeMap::new());
+        (session.going.sum, session.going.habits) = (position.sum.clone(), BTreeMap::new());
     }
     let job = if place.is_looking { look_first(&op.what) } else { None };
     let task = Task::new(job.unwrap_or(Job::Move(&op.what)), op.span, &survey.map, &session.store.keys)?;
     let (before, began) = (place.tally.done, std::time::Instant::now());
     let is_over = if place.tally.big.is_empty() {
-        let with = (&mut session.crew, &mut session.going.sizers);
+        let with = (&mut session.crew, &mut session.going.habits);
         place.walk.bout(&task, (&survey, work.pace), with, &mut place.tally).await?
     } else {
         big::bout(&task, (&survey, work.pace), &mut session.crew, &mut place.draft, &mut place.tally).await?;
         false
     };
     if session.going.rests {
-        session.going.sizers.values_mut().for_each(|sizer| sizer.learn(TARGET * 2, TARGET));
+        session.going.habits.values_mut().for_each(|habit| habit.sizer.learn(TARGET * 2, TARGET));
         tokio::time::sleep(began.elapsed()).await;
     }
     let changed = place.tally.done - before;

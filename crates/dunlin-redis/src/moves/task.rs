@@ -6,11 +6,10 @@ use super::{Existing, Look, Shape, What};
 use crate::chunk::{Entry, Page};
 use crate::hands::{Hands, Map};
 use crate::keys::Keys;
-use crate::pairs::{self, Verdict, compare, is_torn};
 use crate::pattern::{Pattern, Template};
 use crate::tally::Tally;
 use crate::wire::{Answer, Wire};
-use crate::{across, convert, error, fields, quote};
+use crate::{convert, fields};
 
 /// What is done with the keys.
 #[derive(Debug, Clone, Copy)]
@@ -40,19 +39,24 @@ pub(crate) struct Task<'a> {
     one_in: u64,
 }
 
-/// What was sent for one key.
+/// How many keys one command deletes: what other commands wait for, and what a command costs besides its keys.
+const MANY: usize = 50;
+
+/// What was sent for one key, or some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// One command for the entry with this index.
     One(usize),
     /// Its value and its end.
     Dump(usize),
+    /// One command for so many entries from this one on.
+    Run(usize, usize),
 }
 
 impl Sent {
     pub(crate) fn replies(self) -> usize {
         match self {
-            Self::One(_) => 1,
+            Self::One(_) | Self::Run(..) => 1,
             Self::Dump(_) => 2,
         }
     }
@@ -109,6 +113,11 @@ impl<'a> Task<'a> {
         Some(Entry { key, name, is_crossing, is_big: false })
     }
 
+    /// Whether mostly nothing is done with the keys but to see whether they are there.
+    pub(crate) fn is_about_names(&self) -> bool {
+        matches!(self.job, Job::Collide(_) | Job::Look(Look::None { .. }))
+    }
+
     /// Whether it matters how big the value of a key is.
     pub(crate) fn asks(&self, entry: &Entry) -> bool {
         match self.job {
@@ -121,6 +130,9 @@ impl<'a> Task<'a> {
 
     /// Sends what is to be done with a page, as far as one command a key does it.
     pub(crate) async fn send(&self, page: &mut Page, wire: &mut Wire) -> Result<()> {
+        if let Job::Move(What::Delete { if_same_as: None, .. }) = self.job {
+            return self.unlink(page, wire).await;
+        }
         for (index, Entry { key, name, is_crossing, is_big }) in page.entries.iter().enumerate() {
             let mut sent = Sent::One(index);
             match self.job {
@@ -138,7 +150,6 @@ impl<'a> Task<'a> {
                     wire.push(&[b"RENAME", key, name]);
                 }
                 Job::Move(What::Rename { .. }) => wire.push(&[b"RENAMENX", key, name]),
-                Job::Move(What::Delete { if_same_as: None, .. }) => wire.push(&[b"UNLINK", key]),
                 Job::Move(What::Expire { ttl: None, .. }) => wire.push(&[b"PERSIST", key]),
                 Job::Move(What::Expire { ttl: Some(ttl), is_only_missing, .. }) => {
                     let ttl = ttl.to_string();
@@ -155,6 +166,24 @@ impl<'a> Task<'a> {
             }
             page.sent.push(sent);
             wire.ease().await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a page, many keys to a command where they share a slot.
+    async fn unlink(&self, page: &mut Page, wire: &mut Wire) -> Result<()> {
+        let mut start = 0;
+        for run in page.entries.chunk_by(|one, next| self.map.slot(&one.key) == self.map.slot(&next.key)) {
+            for keys in run.chunks(MANY) {
+                wire.head(1 + keys.len());
+                wire.word(b"UNLINK");
+                for entry in keys {
+                    wire.word(&entry.key);
+                }
+                page.sent.push(Sent::Run(start, keys.len()));
+                start += keys.len();
+                wire.ease().await?;
+            }
         }
         Ok(())
     }
@@ -180,126 +209,6 @@ impl<'a> Task<'a> {
             }
             _ => self.settle(page, answers, hands, tally).await,
         }
-    }
-
-    async fn compare(&self, page: &Page, hands: &mut Hands<'_>, tally: &mut Tally) -> Result<()> {
-        if let Job::Look(Look::None { .. }) = self.job {
-            page.entries.iter().for_each(|entry| tally.list(&entry.key, None));
-            return Ok(());
-        }
-        let is_collide = matches!(self.job, Job::Collide(_));
-        let is_drop = matches!(self.job, Job::Move(_));
-        // A name that is taken is the other of its key.
-        let pairs = page.entries.iter().map(|Entry { key, name, .. }| {
-            if is_collide { (name.as_slice(), key.as_slice()) } else { (key.as_slice(), name.as_slice()) }
-        });
-        let pairs: Vec<pairs::Keys<'_>> = pairs.collect();
-        let verdicts = compare(&pairs, is_drop, self.has_scripts, hands).await?;
-        for ((one, other), verdict) in pairs.into_iter().zip(verdicts) {
-            match verdict {
-                Verdict::Same => tally.same += 1,
-                Verdict::Dropped => tally.done += 1,
-                Verdict::NoOne => tally.gone += 1,
-                Verdict::Torn => tally.is_torn = true,
-                Verdict::NoOther => tally.list(one, format!("{} is missing", quote::quote(other))),
-                Verdict::Differs(what) => {
-                    let shown = crate::show::both((one, other), what, hands).await?;
-                    tally.list(if is_collide { other } else { one }, shown);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes in what one command a key was answered.
-    async fn settle(
-        &self,
-        page: Page,
-        answers: Vec<Answer>,
-        hands: &mut Hands<'_>,
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let mut answers = answers.into_iter();
-        let (mut unsure, mut crossing) = (Vec::new(), Vec::new());
-        for sent in &page.sent {
-            match *sent {
-                Sent::One(index) => match answers.next() {
-                    Some(Answer::Int(1) | Answer::Status(_)) => tally.done += 1,
-                    Some(Answer::Error(said)) if is_torn(&said) => tally.is_torn = true,
-                    Some(Answer::Error(said)) if said.contains("no such key") => tally.gone += 1,
-                    Some(Answer::Error(said)) => {
-                        return Err(self.refused(&said, &page.entries[index], hands));
-                    }
-                    _ => unsure.push(index),
-                },
-                Sent::Dump(index) => {
-                    if let (Some(dump), Some(ends)) = (answers.next(), answers.next()) {
-                        crossing.push((index, dump, ends));
-                    }
-                }
-            }
-        }
-        let big = page.entries.iter().filter(|entry| entry.is_big);
-        tally.big.extend(big.map(|entry| quote::quote(&entry.key)));
-        match self.job {
-            Job::Move(What::Rename { existing, .. } | What::Copy { existing, .. }) => {
-                let is_rename = matches!(self.job, Job::Move(What::Rename { .. }));
-                let more = across::carry(&page, crossing, (is_rename, *existing), hands, tally).await?;
-                unsure.extend(more);
-                self.look_again((&page, unsure), (is_rename, *existing), hands, tally).await
-            }
-            // Whoever had no key to delete, and no end to change, was there first.
-            Job::Move(What::Expire { .. }) => {
-                tally.kept += u64::try_from(unsure.len()).unwrap_or(u64::MAX);
-                Ok(())
-            }
-            _ => {
-                tally.gone += u64::try_from(unsure.len()).unwrap_or(u64::MAX);
-                Ok(())
-            }
-        }
-    }
-
-    /// Names that were taken, or keys that were gone: the answer does not tell.
-    async fn look_again(
-        &self,
-        (page, unsure): (&Page, Vec<usize>),
-        (is_rename, existing): (bool, Existing),
-        hands: &mut Hands<'_>,
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let entries: Vec<&Entry> = unsure.iter().map(|index| &page.entries[*index]).collect();
-        let pairs: Vec<pairs::Keys<'_>> = entries.iter().map(|entry| (&*entry.key, &*entry.name)).collect();
-        // An earlier run that was cut off between copying and deleting leaves both names with the same value.
-        let verdicts = compare(&pairs, is_rename, self.has_scripts, hands).await?;
-        for ((one, other), verdict) in pairs.into_iter().zip(verdicts) {
-            match verdict {
-                Verdict::Same => tally.same += 1,
-                Verdict::Dropped => tally.done += 1,
-                Verdict::NoOne => tally.gone += 1,
-                Verdict::Torn => tally.is_torn = true,
-                Verdict::NoOther => {
-                    tally.list(one, format!("{} was there a moment ago", quote::quote(other)));
-                }
-                Verdict::Differs(_) if existing == Existing::Skip => tally.kept += 1,
-                Verdict::Differs(what) => {
-                    tally.list(one, crate::show::both((one, other), what, hands).await?);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn refused(&self, said: &str, entry: &Entry, hands: &Hands<'_>) -> Error {
-        let what = match self.job {
-            Job::Move(What::Copy { .. }) => "COPY",
-            Job::Move(What::Rename { .. }) => "RENAME",
-            Job::Move(What::Expire { .. }) => "PEXPIRE",
-            _ => "UNLINK",
-        };
-        let text = format!("{what} {} {}", quote::quote(&entry.key), quote::quote(&entry.name));
-        let error = error::refused(said, text.trim_end_matches(" \"\""), self.span, &hands.url());
-        error.with("done so far", "keys before this one; the rest is as it was, and the next run goes on")
     }
 }
 
