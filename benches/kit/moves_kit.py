@@ -99,7 +99,7 @@ def flat(store):
     for line in process.stdout:
         event = json.loads(line)
         scanned = (event.get("seen") or {}).get("scanned")
-        if scanned:
+        if scanned is not None:
             seen.append((time.perf_counter(), scanned))
     if process.wait() != 0:
         raise Failure(f"dunlin ended with {process.returncode}")
@@ -109,8 +109,15 @@ def flat(store):
 def rate(seen, start, end):
     """Records a second between two shares of the whole."""
     total = seen[-1][1]
-    part = [(when, scanned) for when, scanned in seen if total * start <= scanned <= total * end]
-    return (part[-1][1] - part[0][1]) / (part[-1][0] - part[0][0])
+    return total * (end - start) / (moment(seen, total * end) - moment(seen, total * start))
+
+
+def moment(seen, wanted):
+    """When so many records were done: between two reports, in proportion."""
+    for (began, before), (ended, after) in zip(seen, seen[1:]):
+        if after >= wanted and after > before:
+            return began + (ended - began) * max(wanted - before, 0) / (after - before)
+    return seen[-1][0]
 
 
 def wall(runs, name):
