@@ -91,12 +91,13 @@ def once(store, way):
 
 
 def flat(store):
-    """The rates of the first and of the last tenth, records a second."""
+    """The rates of the first and of the last tenth, records a second, and the peak of memory."""
     store.reset()
     command = store.dunlin(1, is_json=True)
     process = subprocess.Popen([str(word) for word in command.argv], cwd=command.directory, stdout=subprocess.PIPE, text=True)
-    seen, step = [], None
+    seen, step, peak = [], None, 0.0
     for line in process.stdout:
+        peak = max(peak, resident(process.pid))
         event = json.loads(line)
         scanned = (event.get("seen") or {}).get("scanned")
         # The first step that goes through records; what follows begins to count anew.
@@ -105,14 +106,30 @@ def flat(store):
             seen.append((time.perf_counter(), scanned))
     if process.wait() != 0:
         raise Failure(f"dunlin ended with {process.returncode}")
-    return {"rates": (rate(seen, 0.0, 0.1), rate(seen, 0.9, 1.0))}
+    return {"rates": (rate(seen, 0.0, 0.1), rate(seen, 0.9, 1.0)), "peak": peak}
+
+
+def resident(pid):
+    """MiB that a process had in memory at most so far; nothing of one that has ended."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            return sum(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:"))
+    except OSError:
+        return 0.0
 
 
 def rate(seen, start, end):
     """Records a second between two shares of the whole."""
     total = seen[-1][1]
-    part = [(when, scanned) for when, scanned in seen if total * start <= scanned <= total * end]
-    return (part[-1][1] - part[0][1]) / (part[-1][0] - part[0][0])
+    return total * (end - start) / (moment(seen, total * end) - moment(seen, total * start))
+
+
+def moment(seen, wanted):
+    """When so many records were done: between two reports, in proportion."""
+    for (began, before), (ended, after) in zip(seen, seen[1:]):
+        if after >= wanted and after > before:
+            return began + (ended - began) * max(wanted - before, 0) / (after - before)
+    return seen[-1][0]
 
 
 def wall(runs, name):
@@ -149,7 +166,7 @@ def text(found, bars, absent):
     for store, runs in found.items():
         if "rates" in runs:
             first, last = runs["rates"]
-            lines.append(f"\n{store}: {first:,.0f} records/s in the first tenth, {last:,.0f} in the last")
+            lines.append(f"\n{store}: {first:,.0f} records/s in the first tenth, {last:,.0f} in the last, {runs['peak']:.0f} MiB")
             continue
         base = next(iter(runs))
         lines += [f"\n## {store}\n", f"| way | s | speed to {base} | other client p50 / p99 / max ms | log MB | peak MiB |",

@@ -105,7 +105,8 @@ class Mongo:
         """What dunlin is held to."""
         if is_flat:
             first, last = runs["rates"]
-            return [Bar(f"{name}: last tenth to the first", last / first, 0.9, is_least=True)]
+            return [Bar(f"{name}: last tenth to the first", last / first, 0.9, is_least=True),
+                    Bar(f"{name}: memory", runs["peak"], 80, unit=" MiB")]
         speed = lambda base: moves_kit.ratio(runs, OURS, base)  # noqa: E731
         waits = moves_kit.wait(runs, OURS, 0.99)
         share = moves_kit.wall(runs, "dunlin, verify") / moves_kit.wall(runs, OURS)

@@ -135,7 +135,8 @@ class Redis:
         """What dunlin is held to."""
         if is_flat:
             first, last = runs["rates"]
-            return [Bar(f"{name}: last tenth to the first", last / first, 0.9, is_least=True)]
+            return [Bar(f"{name}: last tenth to the first", last / first, 0.9, is_least=True),
+                    Bar(f"{name}: memory", runs["peak"], 80, unit=" MiB")]
         found = [Bar("redis: speed, to redis-py pipelines", moves_kit.ratio(runs, "dunlin", "redis-py pipelines"), 2.2, is_least=True),
                  Bar("redis: speed, to keymove", moves_kit.ratio(runs, "dunlin", "keymove"), 0.85, is_least=True),
                  Bar("redis: speed when fast, to keymove", moves_kit.ratio(runs, "dunlin, fast", "keymove"), 0.85, is_least=True),

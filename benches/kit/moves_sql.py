@@ -143,7 +143,8 @@ class Sql:
         """What dunlin is held to."""
         if is_flat:
             first, last = runs["rates"]
-            return [Bar(f"{name}: last tenth to the first", last / first, 0.9, is_least=True)]
+            return [Bar(f"{name}: last tenth to the first", last / first, 0.9, is_least=True),
+                    Bar(f"{name}: memory", runs["peak"], 80, unit=" MiB")]
         speed = lambda way, base="one UPDATE": moves_kit.ratio(runs, way, base)  # noqa: E731
         one = "dunlin, 1 worker"
         found = [Bar(f"{name}: memory", max(run.peak for run in runs[one]), 80, unit=" MiB")]

@@ -5,6 +5,7 @@ mod keys;
 mod kills;
 mod live;
 mod ops;
+mod strain;
 mod verify;
 
 use std::process::Command;

@@ -66,10 +66,20 @@ impl Conn {
 
     /// Runs a statement of ours; the number of rows it changed.
     pub(crate) async fn run(&mut self, sql: &str, params: &[Param]) -> sqlx::Result<u64> {
+        self.change(sql, params, true).await
+    }
+
+    /// The same, planned for these very values.
+    pub(crate) async fn run_planned(&mut self, sql: &str, params: &[Param]) -> sqlx::Result<u64> {
+        self.change(sql, params, false).await
+    }
+
+    async fn change(&mut self, sql: &str, params: &[Param], is_kept: bool) -> sqlx::Result<u64> {
         let sql = AssertSqlSafe(sql.to_owned());
         Ok(match self {
             Self::Postgres(conn) => {
-                sqlx::query_with(sql, bind::<PgArguments>(params)?).execute(conn).await?.rows_affected()
+                let query = sqlx::query_with(sql, bind::<PgArguments>(params)?).persistent(is_kept);
+                query.execute(conn).await?.rows_affected()
             }
             Self::MySql(conn) => {
                 sqlx::query_with(sql, bind::<MySqlArguments>(params)?).execute(conn).await?.rows_affected()
@@ -134,4 +144,10 @@ impl Conn {
             Self::Sqlite(conn, _) => conn.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.map(drop),
         }
     }
+}
+
+/// The number that a query yielded, where it was to count.
+pub(crate) fn number(rows: &[Vec<Cell>]) -> u64 {
+    let cell = rows.first().and_then(|row| row.first());
+    cell.and_then(Cell::int).and_then(|number| u64::try_from(number).ok()).unwrap_or_default()
 }

@@ -102,9 +102,13 @@ impl Column {
 
     /// The expressions that read it.
     fn read(&self, dialect: Dialect) -> String {
-        let name = self.quoted(dialect);
+        self.read_of(dialect, &self.quoted(dialect))
+    }
+
+    /// The expressions that read a value of its type.
+    fn read_of(&self, dialect: Dialect, name: &str) -> String {
         match &self.form {
-            Form::Bare => name,
+            Form::Bare => name.to_owned(),
             Form::Typed => format!(
                 "typeof({name}), case typeof({name}) when 'blob' then hex({name}) when 'real' then printf('%!.17g', {name}) else {name} end"
             ),
@@ -172,6 +176,22 @@ impl Key {
         Self { dialect, columns, index: None }
     }
 
+    /// Makes the keys of two tables that are matched take each other's values. Says so if they cannot.
+    pub(crate) fn meet(&mut self, other: &mut Self) -> bool {
+        for (one, other) in self.columns.iter_mut().zip(&mut other.columns) {
+            let (Form::Cast(left), Form::Cast(right)) = (&one.form, &other.form) else { continue };
+            let are = |kinds: &[&str]| kinds.contains(&left.as_str()) && kinds.contains(&right.as_str());
+            let wide = match self.dialect {
+                _ if left == right => continue,
+                Dialect::Postgres if are(&["smallint", "integer", "bigint"]) => "bigint",
+                Dialect::MySql if are(&["signed", "unsigned"]) => "decimal(20, 0)",
+                _ => continue,
+            };
+            (one.form, other.form) = (Form::Cast(wide.to_owned()), Form::Cast(wide.to_owned()));
+        }
+        self.columns.len() == other.columns.len()
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }
@@ -187,7 +207,13 @@ impl Key {
 
     /// The expressions that read it; [`Key::values`] takes their cells.
     pub(crate) fn read(&self) -> String {
-        self.columns.iter().map(|column| column.read(self.dialect)).collect::<Vec<_>>().join(", ")
+        self.read_of(str::to_owned)
+    }
+
+    /// The same of something made of each column.
+    pub(crate) fn read_of(&self, made: impl Fn(&str) -> String) -> String {
+        let read = |column: &Column| column.read_of(self.dialect, &made(&column.quoted(self.dialect)));
+        self.columns.iter().map(read).collect::<Vec<_>>().join(", ")
     }
 
     /// Expressions that read it for people, one for each column, called `t0`, `t1` and so on.

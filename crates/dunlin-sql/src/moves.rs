@@ -6,6 +6,7 @@ pub(crate) mod render;
 
 use dunlin_core::{Line, Op as CoreOp};
 
+use crate::chunk::target;
 use crate::dialect::Dialect;
 use crate::keyset::Key;
 use crate::op::Name;
@@ -98,7 +99,8 @@ impl Rows {
             .as_ref()
             .map_or_else(|| format!("the key of {table}"), |key| format!("{table}.{}", key.join(", ")));
         let pause = if dialect == Dialect::Sqlite { ", shorter while others write" } else { "" };
-        format!("in chunks over {key}, about 30 ms each{pause}")
+        let time = target(dialect).as_millis();
+        format!("in chunks over {key}, about {time} ms each{pause}")
     }
 
     /// The key as far as it is known without asking the catalogue.

@@ -161,7 +161,7 @@ impl Same {
                 // Those missing on the one side, on the other, and those that differ.
                 clause.push(&format!(
                     " select cast((select count(*) from one) + (select count(*) from other) - 2 * count(*) \
-                     + coalesce(sum(case when {} then 1 else 0 end), 0) as {integer}) from one join other on {}",
+                     + coalesce(sum(case when {} then 1 else 0 end), 0) as {integer}), (select count(*) from one) from one join other on {}",
                     self.differ("one.v", "other.v"),
                     matching(part.key),
                 ));

@@ -6,15 +6,16 @@ mod part;
 use std::time::Instant;
 
 use dunlin_core::position::{Position, sum_of};
-use dunlin_core::{Check, Checked, Line, Op as CoreOp, Result, Sizer, StoreUrl, Violation};
+use dunlin_core::{Check, Checked, Error, ErrorKind, Line, Op as CoreOp, Result, Sizer, StoreUrl, Violation};
 use serde::{Deserialize, Serialize};
 
-use crate::chunk::TARGET;
-use crate::chunk::start::{estimate, last};
+use crate::chunk::start::estimate;
+use crate::chunk::target;
 use crate::clause::Clause;
-use crate::conn::{Cell, Conn};
+use crate::conn::{Cell, Conn, number};
+use crate::dialect::Dialect;
 use crate::error;
-use crate::keyset::{self, Key, Value, Values};
+use crate::keyset::{self, Key, Values};
 use crate::moves::{Expr, Rows};
 use crate::none::Nothing;
 use crate::same::Same;
@@ -74,9 +75,11 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Where it looks at one table alone, the condition under which a row of it is wrong.
-    fn wrong(self) -> Option<String> {
+    /// The condition under which a row is wrong, where one pass over its table tells. After a move PostgreSQL's index
+    /// leads to old versions, too, so that finding the bound first costs more than it saves.
+    fn wrong(self, dialect: Dialect) -> Option<String> {
         match self {
+            _ if dialect != Dialect::Postgres || self.is_sample() => None,
             Self::Nothing(op) => op.rows.filter.as_ref().map(Expr::sql),
             Self::Same(op) => op.wrong(),
         }
@@ -88,11 +91,16 @@ impl<'a> Survey<'a> {
             check.from.map(|checkpoint| Position::resume(checkpoint, check.op)).transpose()?;
         let rows = self.rows();
         let wanted = from.as_ref().map(|position| position.place.key.as_slice()).or(rows.key.as_deref());
-        let key = keyset::find(conn, &rows.table, wanted, url).await?;
-        let other = match self.others() {
+        let mut key = keyset::find(conn, &rows.table, wanted, url).await?;
+        let mut other = match self.others() {
             Some(rows) => Some(keyset::find(conn, &rows.table, rows.key.as_deref(), url).await?),
             None => None,
         };
+        if let (Some(others), Some(other)) = (self.others(), &mut other)
+            && !key.meet(other)
+        {
+            return Err(unmatched((rows, &key), (others, other)));
+        }
         let view = View { survey: self, key: &key, other: other.as_ref() };
         let went = view.bout(conn, check, from).await;
         went.map_err(|failure| error::of_parts(&failure, &self.texts(), url))
@@ -101,18 +109,17 @@ impl<'a> Survey<'a> {
     /// The statements of one chunk that goes by these keys, as people see them.
     pub(crate) fn shown(self, key: &Key, other: Option<&Key>) -> Vec<Line> {
         let (rows, dialect) = (self.rows(), key.dialect);
-        let part = Part { key, other, after: Some(&[]), until: Some(&[]), only: self.is_sample() };
+        let part = Part { key, other, after: Some(&[]), until: &[], only: self.is_sample() };
         let text = |write: &dyn Fn(&mut Clause)| {
             let mut clause = Clause::shown(dialect);
             write(&mut clause);
             clause.text
         };
-        let statements = match self.wrong().filter(|_| !self.is_sample()) {
+        let statements = match self.wrong(dialect) {
             Some(wrong) => vec![text(&|clause| part.pass(clause, rows, &wrong, 1))],
-            None => vec![
-                text(&|clause| Part { only: false, ..part }.bound(clause, rows, 1)),
-                text(&|clause| self.count(clause, &part)),
-            ],
+            None => {
+                vec![text(&|clause| self.bound(clause, &part, 1)), text(&|clause| self.count(clause, &part))]
+            }
         };
         rows.lines(dialect, statements)
     }
@@ -121,11 +128,14 @@ impl<'a> Survey<'a> {
     pub(crate) async fn looked(self, conn: &mut Conn, url: &StoreUrl) -> Result<Vec<Line>> {
         let dialect = conn.dialect();
         let (rows, others) = (self.rows(), self.others());
-        let key = keyset::look(conn, rows, url).await?.unwrap_or_else(|| rows.guess(dialect));
-        let other = match others {
+        let mut key = keyset::look(conn, rows, url).await?.unwrap_or_else(|| rows.guess(dialect));
+        let mut other = match others {
             Some(rows) => Some(keyset::look(conn, rows, url).await?.unwrap_or_else(|| rows.guess(dialect))),
             None => None,
         };
+        if let Some(other) = &mut other {
+            key.meet(other);
+        }
         Ok(self.shown(&key, other.as_ref()))
     }
 
@@ -133,7 +143,13 @@ impl<'a> Survey<'a> {
         matches!(self, Self::Same(Same { sample: Some(_), .. }))
     }
 
-    /// Counts what is wrong in a part.
+    /// Finds where a part of `size` rows ends. A sample is one of the rows that are looked at first.
+    fn bound(self, clause: &mut Clause, part: &Part<'_>, size: u32) {
+        let others = self.others().filter(|_| !self.is_sample());
+        Part { only: false, ..*part }.bound(clause, self.rows(), others, size);
+    }
+
+    /// Counts what is wrong in a part; after that, where two tables are compared, the rows of the first.
     fn count(self, clause: &mut Clause, part: &Part<'_>) {
         match self {
             Self::Nothing(op) => op.count(clause, part),
@@ -173,6 +189,7 @@ impl View<'_> {
         };
         let stride = self.stride(conn, &position).await?;
         let mut sizer = Sizer::new(position.place.size, SIZES.1, SIZES.2);
+        let target = check.pace.target.unwrap_or_else(|| target(self.key.dialect));
         let began = Instant::now();
         let mut left = check.pace.most();
         loop {
@@ -187,7 +204,7 @@ impl View<'_> {
                 return Ok(Checked::Wholly { violations: found, unlisted, scanned: position.scanned });
             }
             if size == sizer.size() {
-                sizer.learn(chunk.elapsed(), check.pace.target.unwrap_or(TARGET));
+                sizer.learn(chunk.elapsed(), target);
             }
             if began.elapsed() >= check.pace.bout || left == 0 {
                 position.place.size = sizer.size();
@@ -201,7 +218,10 @@ impl View<'_> {
     async fn fresh(&self, conn: &mut Conn, check: &Check<'_>) -> sqlx::Result<Position<Place>> {
         let table = &self.survey.rows().table;
         let total = estimate(conn, table, self.key).await?;
-        let to = last(conn, table, self.key).await?;
+        let rows = self.survey.rows();
+        let mut clause = Clause::new(self.key.dialect);
+        part::last(&mut clause, (self.key, rows), self.other.zip(self.survey.others()));
+        let to = conn.planned(&clause.text, &[]).await?.first().and_then(|row| self.key.values(row));
         let place =
             Place { key: self.key.names(), at: None, to, size: SIZES.0, found: Vec::new(), unlisted: 0 };
         Ok(Position { scanned: 0, total, sum: sum_of(check.op), is_undo: false, near: String::new(), place })
@@ -233,41 +253,33 @@ impl View<'_> {
         size: u32,
         is_sample: bool,
     ) -> sqlx::Result<(bool, u64)> {
-        if let (Some(wrong), false, Some(to)) = (self.survey.wrong(), is_sample, &place.to) {
-            let (rows, found, last) = self.pass(conn, (place.at.as_deref(), to), size, &wrong).await?;
-            let end = last.as_ref().or(place.to.as_ref()).map(Vec::as_slice);
-            let part =
-                Part { key: self.key, other: None, after: place.at.as_deref(), until: end, only: false };
+        let Some(to) = &place.to else { return Ok((true, 0)) };
+        let whole =
+            Part { key: self.key, other: self.other, after: place.at.as_deref(), until: to, only: false };
+        if let Some(wrong) = self.survey.wrong(self.key.dialect) {
+            let (rows, found, last) = self.pass(conn, &whole, size, &wrong).await?;
+            let part = Part { until: last.as_ref().unwrap_or(to), ..whole };
             let listed = self.listed(conn, &part, found, place.found.len()).await?;
             place.note(found, listed);
             place.at = last.or(place.at.take());
             return Ok((rows < u64::from(size), rows));
         }
-        let bound = match &place.to {
-            Some(to) => self.bound(conn, place.at.as_deref(), to, size).await?,
-            None => None,
-        };
+        let mut clause = Clause::new(self.key.dialect);
+        self.survey.bound(&mut clause, &whole, size);
+        let found = conn.planned(&clause.text, &clause.params).await?;
+        let bound = found.first().and_then(|row| self.key.values(row));
         let is_over = bound.is_none();
-        // Where two tables are compared, the last part has no end: the other one may go on.
-        let end = if self.other.is_some() && is_over { None } else { bound.as_ref().or(place.to.as_ref()) };
-        let part = Part {
-            key: self.key,
-            other: self.other,
-            after: place.at.as_deref(),
-            until: end.map(Vec::as_slice),
-            only: is_sample && end.is_some(),
-        };
-        if part.until.is_none() && self.other.is_none() || is_sample && is_over {
+        if is_sample && is_over {
             return Ok((true, 0));
         }
-        let scanned = if is_over {
-            self.rows_in(conn, &part).await?
-        } else if is_sample {
-            1
-        } else {
-            u64::from(size)
+        let part = Part { until: bound.as_ref().unwrap_or(to), only: is_sample, ..whole };
+        let (wrong, rows) = self.count(conn, &part).await?;
+        let scanned = match rows {
+            _ if is_sample => 1,
+            Some(rows) => rows,
+            None if is_over => self.rows_in(conn, &part).await?,
+            None => u64::from(size),
         };
-        let wrong = self.count(conn, &part).await?;
         let listed = self.listed(conn, &part, wrong, place.found.len()).await?;
         place.note(wrong, listed);
         place.at = bound;
@@ -290,12 +302,11 @@ impl View<'_> {
     async fn pass(
         &self,
         conn: &mut Conn,
-        (after, to): (Option<&[Value]>, &[Value]),
+        part: &Part<'_>,
         size: u32,
         wrong: &str,
     ) -> sqlx::Result<(u64, u64, Option<Values>)> {
         let mut clause = Clause::new(self.key.dialect);
-        let part = Part { key: self.key, other: None, after, until: Some(to), only: false };
         part.pass(&mut clause, self.survey.rows(), wrong, size);
         let rows = conn.planned(&clause.text, &clause.params).await?;
         let Some(row) = rows.first() else { return Ok((0, 0, None)) };
@@ -303,31 +314,20 @@ impl View<'_> {
         Ok((count(&row[0]), count(&row[1]), self.key.values(&row[2..])))
     }
 
-    async fn bound(
-        &self,
-        conn: &mut Conn,
-        after: Option<&[Value]>,
-        to: &[Value],
-        size: u32,
-    ) -> sqlx::Result<Option<Values>> {
-        let mut clause = Clause::new(self.key.dialect);
-        let part = Part { key: self.key, other: None, after, until: Some(to), only: false };
-        part.bound(&mut clause, self.survey.rows(), size);
-        Ok(conn.planned(&clause.text, &clause.params).await?.first().and_then(|row| self.key.values(row)))
-    }
-
     async fn rows_in(&self, conn: &mut Conn, part: &Part<'_>) -> sqlx::Result<u64> {
         let mut clause = Clause::new(self.key.dialect);
         let table = self.survey.rows().table.quoted(self.key.dialect);
         clause.push(&format!("select count(*) from {table}{} where ", self.key.hint()));
-        self.key.range(&mut clause, part.after, part.until);
+        self.key.range(&mut clause, part.after, Some(part.until));
         Ok(number(&conn.planned(&clause.text, &clause.params).await?))
     }
 
-    async fn count(&self, conn: &mut Conn, part: &Part<'_>) -> sqlx::Result<u64> {
+    async fn count(&self, conn: &mut Conn, part: &Part<'_>) -> sqlx::Result<(u64, Option<u64>)> {
         let mut clause = Clause::new(self.key.dialect);
         self.survey.count(&mut clause, part);
-        Ok(number(&conn.planned(&clause.text, &clause.params).await?))
+        let found = conn.planned(&clause.text, &clause.params).await?;
+        let rows = found.first().and_then(|row| row.get(1)).and_then(Cell::int);
+        Ok((number(&found), rows.and_then(|rows| u64::try_from(rows).ok())))
     }
 
     async fn list(&self, conn: &mut Conn, part: &Part<'_>, limit: usize) -> sqlx::Result<Vec<Violation>> {
@@ -352,9 +352,12 @@ impl View<'_> {
     }
 }
 
-fn number(rows: &[Vec<Cell>]) -> u64 {
-    let cell = rows.first().and_then(|row| row.first());
-    cell.and_then(Cell::int).and_then(|number| u64::try_from(number).ok()).unwrap_or_default()
+/// Two tables whose rows cannot be matched.
+fn unmatched((rows, key): (&Rows, &Key), (others, other): (&Rows, &Key)) -> Error {
+    let side = |rows: &Rows, key: &Key| format!("{} by {}", rows.table.name, key.names().join(", "));
+    let message = format!("{} cannot be matched with {}", side(rows, key), side(others, other));
+    Error::new(ErrorKind::Unsupported, message)
+        .help("nothing was changed; name keys of as many columns with `key`")
 }
 
 fn shown(cell: &Cell) -> String {

@@ -2,6 +2,7 @@
 //! loopback ports with their data in a temporary folder, and die with the value, or with the test's process.
 
 mod mongo;
+mod mysql;
 mod postgres;
 mod redis;
 
@@ -19,7 +20,8 @@ use crate::process::signal;
 use crate::server;
 
 pub use mongo::{ReplicaSet, fail_command, mongod, replica_set};
-pub use postgres::postgres;
+pub use mysql::{mariadb, mariadb_replica_of};
+pub use postgres::{postgres, postgres_replica_of};
 pub use redis::{RedisCluster, redis, redis_cluster, redis_replica_of};
 
 /// Longer than any server takes to start.
@@ -70,6 +72,7 @@ impl Private {
     async fn answers(&mut self) {
         let url = &self.url;
         let ask = async || match url.scheme().as_str() {
+            "mysql" => mysql::ping(url).await.map_err(|error| error.to_string()),
             "postgres" => postgres::ping(url).await.map_err(|error| error.to_string()),
             "mongodb" => mongo::ping(url).await.map_err(|error| error.to_string()),
             _ => redis::ping(url).await.map_err(|error| error.to_string()),
@@ -182,6 +185,30 @@ fn spawn(folder: &Path, command: &[OsString]) -> Child {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("the listener's address").port()
+}
+
+/// What runs a command as a server's own user where we are root, which PostgreSQL refuses to be.
+fn unprivileged(user: &str) -> Vec<OsString> {
+    let id = Command::new("id").arg("-u").output().expect("there is an id command");
+    if id.stdout.trim_ascii() != b"0" {
+        return Vec::new();
+    }
+    let (user, group) = (format!("--reuid={user}"), format!("--regid={user}"));
+    ["setpriv", &user, &group, "--init-groups", "--pdeathsig", "KILL"].map(Into::into).into()
+}
+
+/// Gives a folder to the user as whom commands are run.
+fn own(folder: &Path, user: &str) {
+    if !unprivileged(user).is_empty() {
+        let owned = Command::new("chown").args(["-R", user]).arg(folder).status();
+        assert!(owned.is_ok_and(|status| status.success()), "cannot give {} to {user}", folder.display());
+    }
+}
+
+/// Runs a command to its end in a folder.
+fn finish(command: &[OsString], folder: &Path) {
+    let made = Command::new(&command[0]).args(&command[1..]).current_dir(folder).output().expect("it starts");
+    assert!(made.status.success(), "{command:?} fails: {}", String::from_utf8_lossy(&made.stderr));
 }
 
 fn folder() -> TempDir {

@@ -10,6 +10,8 @@ over!([postgres, mysql, sqlite]
     what_a_writer_left_out_is_listed_and_repaired_by_a_second_pass,
     rows_that_differ_are_listed_with_both_values,
     two_tables_are_compared_key_by_key,
+    tables_of_which_one_goes_further_are_compared_in_small_parts,
+    tables_whose_keys_do_not_match_are_refused,
     a_sample_sees_what_is_wrong_everywhere,
     a_verify_that_is_killed_goes_on_and_finds_the_same,
     steps_that_look_are_for_verify_alone,
@@ -101,6 +103,48 @@ async fn two_tables_are_compared_key_by_key(kind: Kind) {
         .sql("delete from people where person in (0, 7001, 5001); update people set name = 'f6000' where person = 6000; insert into people values (77, 'f77')")
         .await;
     bench.up();
+}
+
+async fn tables_of_which_one_goes_further_are_compared_in_small_parts(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let wide = if kind == Kind::Mysql { "bigint unsigned" } else { "bigint" };
+    let big = 5_000_000_000_i64;
+    // One has three rows, the other one thousands after each of the last two.
+    bench
+        .db
+        .sql(&format!(
+            "create table few (id integer primary key, n integer); create table many (id {wide} not null primary key, n integer); \
+             insert into few values (1, 1), (6000, 1), (2000000000, 1); insert into many values (1, 1), (6000, 1), (2000000000, 1); \
+             insert into many select i + 6000, 1 from {}; insert into many select i + {big}, 1 from {}",
+            series(kind, 4000),
+            series(kind, 9000),
+        ))
+        .await;
+    let same = "[[verify]]\nstore = \"app\"\nsame = { table = \"few\", expr = \"n\", with = { table = \"many\", expr = \"n\" } }\n";
+    bench.write("1_check.toml", same);
+    let found = bench.run("up --json").expect_code(14);
+    says(&found, &["id = 6001", "\"violations_unlisted\":12980"]);
+    bench.db.sql(&format!("delete from many where id > {big} or id between 6001 and 10000")).await;
+    bench.up();
+    // Nothing on one side at all.
+    bench.db.sql("delete from few").await;
+    bench.write("2_check.toml", same);
+    says(&bench.run("up").expect_code(14), &["id = 6000", "(no such row)"]);
+}
+
+async fn tables_whose_keys_do_not_match_are_refused(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench
+        .db
+        .sql("create table a (id integer primary key, n integer); create table b (x integer not null, y integer not null, n integer, primary key (x, y))")
+        .await;
+    bench.write(
+        "1_check.toml",
+        "[[verify]]\nstore = \"app\"\nsame = { table = \"a\", expr = \"n\", with = { table = \"b\", expr = \"n\", key = [\"x\", \"y\"] } }\n"
+    );
+    let run = bench.run("up");
+    says(&run, &["a by id", "b by x, y", "`key`"]);
+    assert_ne!(run.code, Some(0));
 }
 
 async fn a_sample_sees_what_is_wrong_everywhere(kind: Kind) {

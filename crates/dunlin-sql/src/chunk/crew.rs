@@ -6,16 +6,16 @@ use dunlin_core::{Error, ErrorKind, Position, Result, Sizer, Work};
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
-use super::{Lane, Place, TARGET, Walk, fault};
+use super::{Lane, Place, Walk, fault, target};
 use crate::blocker::{self, Eye, Waiting};
 use crate::clause::Clause;
-use crate::conn::{Conn, Param};
+use crate::conn::{Conn, Param, number};
 use crate::courtesy::Courtesy;
 use crate::dialect::Dialect;
 use crate::keyset::{Key, Value, Values};
 use crate::light::{Kept, Light};
 use crate::moves::Move;
-use crate::moves::render::{End, Stretch};
+use crate::moves::render::Stretch;
 use crate::session::Session;
 use crate::store::Store;
 use crate::tables::Tables;
@@ -144,7 +144,7 @@ impl Crew<'_> {
             }
         };
         let took = began.elapsed();
-        let target = self.work.pace.target.unwrap_or(TARGET);
+        let target = self.work.pace.target.unwrap_or_else(|| target(self.key.dialect));
         let is_chosen = is_full && *size == hand.sizer.size();
         let Some(courtesy) = hand.courtesy.as_deref_mut().filter(|_| self.key.dialect == Dialect::Sqlite)
         else {
@@ -210,32 +210,19 @@ impl Crew<'_> {
     }
 
     async fn change(&self, conn: &mut Conn, lane: &Lane, size: u32) -> sqlx::Result<Chunk> {
-        let (key, op) = (self.key, self.op);
-        let count = |cell: &crate::conn::Cell| {
-            cell.int().and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
-        };
-        let stretch = Stretch { key, after: lane.at.as_deref(), end: End::Found(&lane.to) };
-        let mut clause = Clause::new(key.dialect);
-        if key.dialect == Dialect::Postgres {
-            stretch.whole(&mut clause, op, size);
-            let rows = conn.planned(&clause.text, &clause.params).await?;
-            let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-            let (changed, bound) = (count(&row[0]), key.values(&row[2..]));
-            let scanned = if bound.is_some() { u64::from(size) } else { count(&row[1]) };
-            return Ok(Chunk { bound, scanned, changed });
-        }
         let bound = self.bound(conn, lane, size).await?;
-        let end: &[Value] = bound.as_deref().unwrap_or(&lane.to);
-        let stretch = Stretch { end: End::At(end), ..stretch };
+        let until: &[Value] = bound.as_deref().unwrap_or(&lane.to);
+        let stretch = Stretch { key: self.key, after: lane.at.as_deref(), until };
         let scanned = if bound.is_some() {
             u64::from(size)
         } else {
-            stretch.count(&mut clause, &op.rows);
-            count(&conn.cell(&clause.text, &clause.params).await?)
+            let mut clause = Clause::new(self.key.dialect);
+            stretch.count(&mut clause, &self.op.rows);
+            number(&conn.planned(&clause.text, &clause.params).await?)
         };
-        let mut clause = Clause::new(key.dialect);
-        stretch.change(&mut clause, op);
-        let changed = conn.run(&clause.text, &clause.params).await?;
+        let mut clause = Clause::new(self.key.dialect);
+        stretch.change(&mut clause, self.op);
+        let changed = conn.run_planned(&clause.text, &clause.params).await?;
         Ok(Chunk { bound, scanned, changed })
     }
 
@@ -246,9 +233,9 @@ impl Crew<'_> {
         lane: &Lane,
         size: u32,
     ) -> sqlx::Result<Option<Values>> {
-        let stretch = Stretch { key: self.key, after: lane.at.as_deref(), end: End::At(&lane.to) };
+        let stretch = Stretch { key: self.key, after: lane.at.as_deref(), until: &lane.to };
         let mut clause = Clause::new(self.key.dialect);
-        stretch.bound(&mut clause, &self.op.rows, &self.key.read(), size);
+        stretch.bound(&mut clause, &self.op.rows, size);
         Ok(conn.planned(&clause.text, &clause.params).await?.first().and_then(|row| self.key.values(row)))
     }
 

@@ -1,7 +1,6 @@
 //! Part of a table that a verify op looks at, and the statements about it.
 
 use crate::clause::Clause;
-use crate::dialect::Dialect;
 use crate::keyset::{Key, Value};
 use crate::moves::Rows;
 
@@ -12,8 +11,7 @@ pub(crate) struct Part<'a> {
     /// The key of the other table, if there is one.
     pub(crate) other: Option<&'a Key>,
     pub(crate) after: Option<&'a [Value]>,
-    /// To the end of the table if it is not said.
-    pub(crate) until: Option<&'a [Value]>,
+    pub(crate) until: &'a [Value],
     /// This one row alone.
     pub(crate) only: bool,
 }
@@ -21,36 +19,73 @@ pub(crate) struct Part<'a> {
 impl Part<'_> {
     /// The condition, on either side.
     pub(crate) fn condition(&self, clause: &mut Clause, key: &Key) {
-        match self.until {
-            Some(values) if self.only => key.equal(clause, values),
-            until => key.range(clause, self.after, until),
+        if self.only {
+            key.equal(clause, self.until);
+        } else {
+            key.range(clause, self.after, Some(self.until));
         }
     }
 
-    /// Reads the rows of one table once, `size` of them: how many there are, how many of them are wrong, and the last key.
+    /// Reads the rows of one table once, `size` of them: how many there are, how many of them are wrong, and the last key
+    /// (PostgreSQL).
     pub(super) fn pass(&self, clause: &mut Clause, rows: &Rows, wrong: &str, size: u32) {
+        let last = self.key.read_of(|name| format!("(array_agg({name}))[count(*)]"));
         let (table, names) = (rows.table.quoted(clause.dialect), self.key.order(""));
-        let hint = self.key.hint();
         clause.push(&format!(
-            "with part as (select {names}, case when {wrong} then 1 else 0 end as dunlin_wrong from {table}{hint} where "
+            "select count(*), count(*) filter (where dunlin_wrong), {last} \
+             from (select {names}, ({wrong}) as dunlin_wrong from {table} where "
         ));
         self.condition(clause, self.key);
         let limit = clause.mark("rows", i64::from(size).into());
-        let integer = if clause.dialect == Dialect::MySql { "signed" } else { "bigint" };
-        clause.push(&format!(
-            " order by {names} limit {limit}) select (select count(*) from part), \
-             (select cast(coalesce(sum(dunlin_wrong), 0) as {integer}) from part), {} from part order by {} limit 1",
-            self.key.read(),
-            self.key.order(" desc"),
-        ));
+        clause.push(&format!(" order by {names} limit {limit}) part"));
     }
 
-    /// Finds the key of the row with the number `size`; no row if fewer are left.
-    pub(super) fn bound(&self, clause: &mut Clause, rows: &Rows, size: u32) {
-        let table = rows.table.quoted(clause.dialect);
-        clause.push(&format!("select {} from {table}{} where ", self.key.read(), self.key.hint()));
-        self.condition(clause, self.key);
-        let offset = clause.mark("rows_less_one", i64::from(size.max(1) - 1).into());
-        clause.push(&format!(" order by {} limit 1 offset {offset}", self.key.order("")));
+    /// Finds the key of the row with the number `size`, in that table of the two that comes to it first, so that neither
+    /// has more in a part. No row if both have fewer left.
+    pub(super) fn bound(&self, clause: &mut Clause, rows: &Rows, others: Option<&Rows>, size: u32) {
+        let nth = |clause: &mut Clause, key: &Key, rows: &Rows| {
+            select(clause, key, rows);
+            clause.push(" where ");
+            self.condition(clause, key);
+            let offset = clause.mark("rows_less_one", i64::from(size.max(1) - 1).into());
+            clause.push(&format!(" order by {} limit 1 offset {offset}", key.order("")));
+        };
+        first(clause, (self.key, rows), self.other.zip(others), "", nth);
     }
+}
+
+/// Finds the last key, of that table of the two that goes further.
+pub(super) fn last(clause: &mut Clause, one: (&Key, &Rows), other: Option<(&Key, &Rows)>) {
+    let end = |clause: &mut Clause, key: &Key, rows: &Rows| {
+        select(clause, key, rows);
+        clause.push(&format!(" order by {} limit 1", key.order(" desc")));
+    };
+    first(clause, one, other, " desc", end);
+}
+
+fn select(clause: &mut Clause, key: &Key, rows: &Rows) {
+    let table = rows.table.quoted(clause.dialect);
+    clause.push(&format!("select {} from {table}{}", key.order(""), key.hint()));
+}
+
+/// Reads the key that `find` finds; in two tables, the one that comes first in this direction.
+fn first(
+    clause: &mut Clause,
+    one: (&Key, &Rows),
+    other: Option<(&Key, &Rows)>,
+    direction: &str,
+    find: impl Fn(&mut Clause, &Key, &Rows),
+) {
+    let key = one.0;
+    clause.push(&format!("select {} from (", key.read()));
+    if let Some(other) = other {
+        clause.push("select * from (");
+        find(clause, one.0, one.1);
+        clause.push(") one union all select * from (");
+        find(clause, other.0, other.1);
+        clause.push(") other");
+    } else {
+        find(clause, one.0, one.1);
+    }
+    clause.push(&format!(") found order by {} limit 1", key.order(direction)));
 }

@@ -1,27 +1,48 @@
-//! A PostgreSQL of one's own.
+//! A PostgreSQL of one's own, and a replica of one.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use dunlin_core::StoreUrl;
+use tempfile::TempDir;
 
-use super::{Private, Process, folder, words};
+use super::{Private, Process, finish, folder, own, unprivileged, words};
 use crate::scratch::Connection;
 use crate::server::{self, Kind};
+
+/// As whom it runs where we are root.
+const USER: &str = "postgres";
 
 /// A PostgreSQL with these settings: `[("max_connections", "5")]`. Its superuser and password are those of the shared
 /// server, `postgres` and `dunlin`; it knows one database, `postgres`.
 pub async fn postgres(settings: &[(&str, &str)]) -> Private {
-    let bin = server::program(Kind::Postgres);
-    let folder = folder();
+    let (bin, folder) = (server::program(Kind::Postgres), folder());
     initialise(&bin, folder.path());
+    start(&bin, folder, settings).await
+}
+
+/// A hot standby that streams from another one. It is `replica` to its primary.
+pub async fn postgres_replica_of(primary: &Private) -> Private {
+    let (bin, folder) = (server::program(Kind::Postgres), folder());
+    own(folder.path(), USER);
+    let from = format!(
+        "host=127.0.0.1 port={} user=postgres password=dunlin application_name=replica",
+        primary.port()
+    );
+    let mut command = unprivileged(USER);
+    let fixed =
+        ["--pgdata=data", "--wal-method=stream", "--checkpoint=fast", "--write-recovery-conf", "--no-sync"];
+    command.extend(words(&bin.join("pg_basebackup"), &[&["-d", &from], &fixed[..]].concat()));
+    finish(&command, folder.path());
+    start(&bin, folder, &[("hot_standby", "on"), ("wal_receiver_status_interval", "1s")]).await
+}
+
+async fn start(bin: &Path, folder: TempDir, settings: &[(&str, &str)]) -> Private {
     let process = Process::start(folder, |folder, port| {
         let data = folder.join("data").display().to_string();
         let (port, sockets) =
             (format!("port={port}"), format!("unix_socket_directories={}", folder.display()));
-        let mut command = unprivileged();
+        let mut command = unprivileged(USER);
         command.extend(words(&bin.join("postgres"), &["-D", &data]));
         let fixed =
             [&*port, &*sockets, "listen_addresses=127.0.0.1", "shared_buffers=16MB"].map(ToOwned::to_owned);
@@ -39,27 +60,10 @@ pub(super) async fn ping(url: &StoreUrl) -> sqlx::Result<()> {
 
 fn initialise(bin: &Path, folder: &Path) {
     fs::write(folder.join("password"), "dunlin").expect("a password file");
-    let mut command = unprivileged();
-    if !command.is_empty() {
-        let owned = Command::new("chown").args(["-R", "postgres"]).arg(folder).status();
-        assert!(owned.is_ok_and(|status| status.success()), "cannot give {} to postgres", folder.display());
-    }
+    own(folder, USER);
+    let mut command = unprivileged(USER);
     let fixed = ["--pgdata=data", "--pwfile=password", "--username=postgres", "--auth=scram-sha-256"];
     let text = ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"];
     command.extend(words(&bin.join("initdb"), &[&fixed[..], &text].concat()));
-    let made =
-        Command::new(&command[0]).args(&command[1..]).current_dir(folder).output().expect("initdb starts");
-    assert!(made.status.success(), "initdb fails: {}", String::from_utf8_lossy(&made.stderr));
-}
-
-/// What runs a command as PostgreSQL's own user where we are root, which PostgreSQL refuses to be.
-fn unprivileged() -> Vec<OsString> {
-    let id = Command::new("id").arg("-u").output().expect("there is an id command");
-    if id.stdout.trim_ascii() == b"0" {
-        ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--pdeathsig", "KILL"]
-            .map(Into::into)
-            .into()
-    } else {
-        Vec::new()
-    }
+    finish(&command, folder);
 }
