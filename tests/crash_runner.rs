@@ -1,4 +1,4 @@
-//! `crash-runner up|down URL DIRECTORY`: runs over one store, `app`, that ends this process before or after its k-th
+//! `crash-runner up|contract|down URL DIRECTORY`: runs over one store, `app`, that ends this process before or after its k-th
 //! call, as the environment says. For the tests of crashes alone.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "what a test reads")]
 
@@ -20,7 +20,7 @@ const PACE: &str = "DUNLIN_TEST_PACE";
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [direction, url, directory] = &arguments[..] else {
-        eprintln!("usage: crash-runner up|down URL DIRECTORY");
+        eprintln!("usage: crash-runner up|contract|down URL DIRECTORY");
         return ExitCode::from(2);
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
                 project.pace(|pace| pace.clone_from(&wanted));
             }
             let project = project.directory(Path::new(directory)).map_err(|error| error.to_string())?;
-            go(&project, direction == "up").await
+            go(&project, direction).await
         })
     });
     match done {
@@ -60,13 +60,14 @@ fn pace() -> Option<Pace> {
     })
 }
 
-async fn go(project: &Project, is_up: bool) -> Result<usize, String> {
+async fn go(project: &Project, direction: &str) -> Result<usize, String> {
     let fuse = Fuse::from_env();
     let stores = project.connect(&[]).await.map_err(|error| error.to_string())?;
     let stores = stores.into_iter().map(|(name, store)| (name, fuse.around(store))).collect();
     let context = project.context(stores);
-    if is_up {
-        let (loaded, goal) = (project.load(), Goal::default());
+    if direction != "down" {
+        let goal = Goal { contract: direction == "contract", ..Goal::default() };
+        let loaded = project.load();
         let planner = run::forward(&loaded.migrations, project.policy, &goal);
         let (_, result) = run::run(&context, &planner, &mut |_| {}).await;
         result.map_err(|stop| stop.to_string())?;

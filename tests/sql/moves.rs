@@ -44,7 +44,7 @@ fn command(bench: &Bench, direction: &str, pace: &str, fault: Option<(usize, Whe
     command
 }
 
-fn run(bench: &Bench, direction: &str, pace: &str, fault: Option<(usize, When)>) -> Run {
+pub(super) fn run(bench: &Bench, direction: &str, pace: &str, fault: Option<(usize, When)>) -> Run {
     process::run(&mut command(bench, direction, pace, fault))
 }
 

@@ -131,10 +131,6 @@ pub struct Cursor {
     /// What the store looked like just before, in the backend's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<serde_json::Value>,
-    /// The statements themselves, where they were written when the step began rather than by the author: what they say
-    /// hung on what was there then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub script: Option<Arc<str>>,
     /// The sum of the complete statements: what comes after them may be edited and continued. Empty where it is not
     /// known, since a person said how far it got.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -119,7 +119,7 @@ fn cursor(op: &Op, at: usize, seed: Option<&Seed>, look: Option<serde_json::Valu
     let before = Before { seed: seed.cloned(), look };
     let before = (before != Before::default())
         .then(|| serde_json::to_value(before).expect("a seed and a look are plain values"));
-    Cursor { at, open, before, sum, script: None }
+    Cursor { at, open, before, sum }
 }
 
 /// The commands that run next as one.

@@ -32,7 +32,7 @@ pub(crate) fn start(op: &Op, at: usize) -> Cursor {
 /// at every command.
 pub(crate) fn after(cursor: &Cursor, command: &Command) -> Cursor {
     let sum = Checksum::of([&cursor.sum, &command.canonical()]).to_string();
-    Cursor { at: cursor.at + 1, open: false, before: cursor.before.clone(), sum, script: None }
+    Cursor { at: cursor.at + 1, open: false, before: cursor.before.clone(), sum }
 }
 
 /// The same position, announcing what is about to run there as its place demands.

@@ -188,12 +188,13 @@ fn is_repeatable(canonical: &str) -> bool {
         || contains[..2].iter().any(|part| canonical.contains(part))
 }
 
-/// Whether there is a comma outside of parentheses.
+/// Whether there is a comma outside of parentheses that does not lead to how MySQL is to go about it.
 fn has_several_actions(canonical: &str) -> bool {
     let mut depth = 0_i32;
-    canonical.chars().any(|letter| {
+    canonical.char_indices().any(|(at, letter)| {
         depth += i32::from(letter == '(') - i32::from(letter == ')');
-        letter == ',' && depth == 0
+        let next = canonical[at..].trim_start_matches([',', ' ']);
+        letter == ',' && depth == 0 && !next.starts_with("algorithm") && !next.starts_with("lock")
     })
 }
 

@@ -75,6 +75,7 @@ impl Frame {
             summary,
             canonical: format!("{stage} 1 {}", self.canonical),
             table: self.table.clone(),
+            other: None,
             touches: self.touches.clone(),
             removes: Vec::new(),
             loses: None,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dunlin_core::history::damaged;
 use dunlin_core::{
-    AnyOp, Cursor, Error, ErrorKind, EventKind, Line, Op as CoreOp, Result, Session as _, StoreUrl, Work,
+    Advance, AnyOp, Cursor, Error, ErrorKind, EventKind, Line, Op as CoreOp, Result, Session as _, StoreUrl,
+    Work,
 };
 use serde_json::Value;
 
@@ -26,6 +27,8 @@ pub struct Evolve {
     pub(crate) canonical: String,
     /// The table it looks at.
     pub(crate) table: Name,
+    /// The name that it gives that table.
+    pub(crate) other: Option<Name>,
     /// What the migration has in hand by it.
     pub(crate) touches: Vec<String>,
     /// What it takes away with the data in it.
@@ -60,6 +63,8 @@ pub(crate) struct Site<'a> {
     pub(crate) server: Server,
     pub(crate) name: &'a Name,
     table: Option<&'a Table>,
+    /// Whether the table has the name that it is to have.
+    pub(crate) has_other: bool,
     /// On the way back: what was remembered on the way there.
     was: Option<&'a Value>,
 }
@@ -109,14 +114,13 @@ impl<'a> Site<'a> {
 }
 
 impl Evolve {
-    fn parse(&self, text: &str) -> Result<Op> {
-        let kept: Arc<str> = text.into();
-        let op = Op::script(self.dialect, text).map_err(|faults| {
+    fn parse(&self, statements: &[String]) -> Result<Op> {
+        let text = statements.join(";\n");
+        Op::script(self.dialect, &text).map_err(|faults| {
             let why = faults.first().map(|fault| fault.message.clone()).unwrap_or_default();
             Error::new(ErrorKind::Unexpected, format!("dunlin wrote a script it cannot read: {why}"))
                 .with("script", text)
-        })?;
-        Ok(Op { kept: Some(kept), ..op })
+        })
     }
 }
 
@@ -124,27 +128,42 @@ impl Evolve {
 struct Look {
     server: Server,
     table: Option<Table>,
+    /// Whether a table has the other name.
+    has_other: bool,
 }
 
 impl Look {
-    async fn at(conn: &mut Conn, name: &Name, url: &StoreUrl) -> Result<Self> {
-        Ok(Self { server: inspect::server(conn, url).await?, table: inspect::table(conn, name, url).await? })
+    async fn at(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Self> {
+        let (server, table) =
+            (inspect::server(conn, url).await?, inspect::table(conn, &op.table, url).await?);
+        let has_other = match &op.other {
+            Some(name) => inspect::table(conn, name, url).await?.is_some(),
+            None => false,
+        };
+        Ok(Self { server, table, has_other })
     }
 
     fn site<'a>(&'a self, name: &'a Name, was: Option<&'a Value>) -> Site<'a> {
-        Site { server: self.server, name, table: self.table.as_ref(), was }
+        Site { server: self.server, name, table: self.table.as_ref(), has_other: self.has_other, was }
     }
 }
 
-/// The script of a step that is under way: the one it began with, else one for the table as it is.
-pub(crate) async fn script(session: &mut Session, op: &Evolve, work: &Work<'_>) -> Result<Op> {
-    let at = Cursor::of(work.running)?;
-    // Where none of its statements took effect, another try looks anew.
-    if let Some(text) = at.script.filter(|_| at.at > 0 || at.open) {
-        return op.parse(&text);
-    }
+/// Runs a step on by one unit. A session that did not begin it draws it for the table as it is now, in which some of it
+/// may be in effect: nobody has to know how far another one came.
+pub(crate) async fn run(session: &mut Session, op: &Evolve, work: &Work<'_>) -> Result<Advance> {
+    let begun = session.drawn.take().filter(|(at, _)| Some(at) == work.running.checkpoint.as_ref());
+    let (at, script) = match begun {
+        Some((at, script)) => (at.read()?, script),
+        None => (Cursor::default(), script(session, op, work).await?),
+    };
+    let advance = session.run_script(&script, &at, work).await?;
+    session.drawn = advance.record.checkpoint.clone().map(|at| (at, script));
+    Ok(advance)
+}
+
+async fn script(session: &mut Session, op: &Evolve, work: &Work<'_>) -> Result<Op> {
     let url = session.store.target.url.clone();
-    let look = Look::at(&mut session.conn, &op.table, &url).await?;
+    let look = Look::at(&mut session.conn, op, &url).await?;
     let mut was = remembered(session, work).await?;
     if !work.is_undo() && was.is_none() {
         was = op.draw.remember(&look.site(&op.table, None))?;
@@ -152,8 +171,7 @@ pub(crate) async fn script(session: &mut Session, op: &Evolve, work: &Work<'_>) 
             session.note(work.running, EventKind::Begun, &format!("{WAS}{was}")).await?;
         }
     }
-    let statements = op.draw.draw(&look.site(&op.table, was.as_ref()))?;
-    op.parse(&statements.join(";\n"))
+    op.parse(&op.draw.draw(&look.site(&op.table, was.as_ref()))?)
 }
 
 /// What a journal line of a step begins with that says what the way back must know.
@@ -180,9 +198,9 @@ async fn remembered(session: &mut Session, work: &Work<'_>) -> Result<Option<Val
 
 /// What a plan shows: the statements for the table as it is; where an earlier step makes the table, what the step does.
 pub(crate) async fn preview(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Vec<Line>> {
-    let look = Look::at(conn, &op.table, url).await?;
+    let look = Look::at(conn, op, url).await?;
     match op.draw.draw(&look.site(&op.table, None)) {
-        Ok(statements) => Ok(op.parse(&statements.join(";\n"))?.preview()),
+        Ok(statements) => Ok(op.parse(&statements)?.preview()),
         Err(error) if error.kind == ErrorKind::Statement => Ok(op.preview()),
         Err(error) => Err(error),
     }
@@ -190,7 +208,7 @@ pub(crate) async fn preview(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Res
 
 /// Who visibly still uses what a step takes away.
 pub(crate) async fn usage(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Vec<String>> {
-    let look = Look::at(conn, &op.table, url).await?;
+    let look = Look::at(conn, op, url).await?;
     op.draw.usage(&look.site(&op.table, None))
 }
 

@@ -54,16 +54,29 @@ pub(crate) struct Column {
 pub(crate) struct Index {
     pub(crate) name: String,
     pub(crate) is_unique: bool,
-    pub(crate) is_primary: bool,
-    /// Whether a constraint made it, and goes with it.
-    pub(crate) is_constraint: bool,
+    pub(crate) role: Role,
+    /// Whether its build did not come to its end (PostgreSQL).
+    pub(crate) is_invalid: bool,
     /// What follows the table's name in the statement that makes it: `using btree (email) where …`.
     pub(crate) body: String,
 }
 
+/// What an index is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Itself.
+    #[default]
+    Plain,
+    /// A constraint, and it goes with that.
+    Constraint,
+    /// The primary key.
+    Primary,
+}
+
 /// What a constraint is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Rule {
+    #[default]
     Check,
     Foreign,
     /// A foreign key of another table that points here.
@@ -71,7 +84,7 @@ pub(crate) enum Rule {
 }
 
 /// A constraint that is no index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Constraint {
     pub(crate) name: String,
     pub(crate) rule: Rule,
@@ -79,6 +92,8 @@ pub(crate) struct Constraint {
     pub(crate) body: String,
     /// The columns of this table in it.
     pub(crate) columns: Vec<String>,
+    /// Whether the rows were not checked yet (PostgreSQL).
+    pub(crate) is_unchecked: bool,
 }
 
 /// Which server it is.
@@ -119,7 +134,7 @@ impl Table {
         if self.has_rowid {
             return vec!["rowid".to_owned()];
         }
-        let primary = self.indexes.iter().find(|index| index.is_primary);
+        let primary = self.indexes.iter().find(|index| index.role == Role::Primary);
         let in_key = |name: &String| primary.is_some_and(|index| rewrite::reads(dialect, &index.body, name));
         self.names().into_iter().filter(in_key).collect()
     }

@@ -18,8 +18,6 @@ pub struct Op {
     pub units: Vec<Unit>,
     /// How SQLite's foreign keys are treated meanwhile.
     pub foreign_keys: ForeignKeys,
-    /// The whole text, where no file has it and positions in it must keep it.
-    pub(crate) kept: Option<Arc<str>>,
 }
 
 /// Statements that succeed or fail together.

@@ -32,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) renewed: Instant,
     /// The statement whose intent this very session has just recorded: it was not sent by anybody yet.
     pub(crate) announced: Option<Checkpoint>,
+    /// The script of a change's step that this very session began, and how far it came.
+    pub(crate) drawn: Option<(Checkpoint, Op)>,
     /// Whether the statements before the current one that set the connection up were sent on this connection.
     pub(crate) is_set_up: bool,
     /// What scripts set on the connection.
@@ -60,6 +62,7 @@ impl Session {
             heartbeat,
             renewed: Instant::now(),
             announced: None,
+            drawn: None,
             is_set_up: false,
             changes: settings::Changes::default(),
             has_keys: None,
@@ -88,7 +91,7 @@ pub(crate) fn cursor(op: &Op, at: usize) -> Cursor {
     } else {
         Checksum::of(op.statements().take(at).map(Statement::canonical)).to_string()
     };
-    Cursor { at, open: false, before: None, sum, script: op.kept.clone() }
+    Cursor { at, open: false, before: None, sum }
 }
 
 #[async_trait]
@@ -107,39 +110,16 @@ impl CoreSession for Session {
             return chunk::run(self, op, work).await;
         }
         chunk::leave(self).await?;
-        let drawn;
-        let op: &Op = match work.op.kind::<Evolve>() {
-            Some(evolve) => {
-                drawn = evolve::script(self, evolve, work).await?;
-                &drawn
-            }
-            None => work.op.own()?,
-        };
-        let at = Cursor { script: op.kept.clone(), ..Cursor::of(work.running)? };
+        if let Some(op) = work.op.kind::<Evolve>() {
+            return evolve::run(self, op, work).await;
+        }
+        let op: &Op = work.op.own()?;
+        let at = Cursor::of(work.running)?;
         if !at.sum.is_empty() && cursor(op, at.at).sum != at.sum {
             let error = Error::new(ErrorKind::Integrity, "the statements that already ran were edited");
             return Err(error.help("put them back as they were; those after them may be edited freely"));
         }
-        let Some((unit, first)) = unit_at(op, at.at) else { return self.finish_empty(work).await };
-        let advance = match &op.units[unit].alone {
-            None => transaction::run(self, op, unit, first, work).await,
-            Some(_) => alone::run(self, op, first, &at, work).await,
-        };
-        match &advance {
-            Ok(advance) if !advance.is_done => {}
-            Ok(_) => self.leave_step().await?,
-            Err(_) => {
-                // On a connection that broke these fail as well; the first failure is the one to tell.
-                drop(self.leave_step().await);
-                let is_lost = self.heartbeat.is_some()
-                    && self.check_fence().await.is_err_and(|error| error.kind == ErrorKind::LeaseLost);
-                if is_lost {
-                    // Another run's rows are in the way of ours, or it dropped what we were about to.
-                    return Err(Self::lost());
-                }
-            }
-        }
-        advance
+        self.run_script(op, &at, work).await
     }
 
     async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
@@ -209,6 +189,30 @@ fn unit_at(op: &Op, at: usize) -> Option<(usize, usize)> {
 }
 
 impl Session {
+    /// Runs the unit of a script that a position leads to.
+    pub(crate) async fn run_script(&mut self, op: &Op, at: &Cursor, work: &Work<'_>) -> Result<Advance> {
+        let Some((unit, first)) = unit_at(op, at.at) else { return self.finish_empty(work).await };
+        let advance = match &op.units[unit].alone {
+            None => transaction::run(self, op, unit, first, work).await,
+            Some(_) => alone::run(self, op, first, at, work).await,
+        };
+        match &advance {
+            Ok(advance) if !advance.is_done => {}
+            Ok(_) => self.leave_step().await?,
+            Err(_) => {
+                // On a connection that broke these fail as well; the first failure is the one to tell.
+                drop(self.leave_step().await);
+                let is_lost = self.heartbeat.is_some()
+                    && self.check_fence().await.is_err_and(|error| error.kind == ErrorKind::LeaseLost);
+                if is_lost {
+                    // Another run's rows are in the way of ours, or it dropped what we were about to.
+                    return Err(Self::lost());
+                }
+            }
+        }
+        advance
+    }
+
     async fn save_lightly(&mut self, light: &Light) -> Result<Kept> {
         // One statement is its own transaction.
         if self.tables.dialect == Dialect::Postgres {

@@ -46,7 +46,7 @@ pub(crate) fn group(
     }
     grouping.flush();
     grouping.units.shrink_to_fit();
-    Op { dialect, units: grouping.units, foreign_keys, kept: None }
+    Op { dialect, units: grouping.units, foreign_keys }
 }
 
 /// The statements among the pieces of a text.

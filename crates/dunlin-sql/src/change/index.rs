@@ -8,6 +8,7 @@ use super::reshape::alter::ONLINE;
 use super::{back, nothing, own_name, part};
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Site};
+use crate::inspect::{self, Role};
 use crate::moves::decode::Reader;
 use crate::moves::expr::{self, Expr};
 use crate::op::Op;
@@ -118,7 +119,7 @@ impl Draw for Step {
     fn draw(&self, site: &Site<'_>) -> Result<Vec<String>> {
         let found = site.table()?.index(&self.index.name);
         Ok(match (self.what, found) {
-            (What::Make, None) => self.make(site),
+            (What::Make, found) => self.make(site, found),
             (What::Drop, Some(_)) => self.drop(site),
             (What::Hide | What::Show, Some(_)) => self.visibility(site),
             _ => Vec::new(),
@@ -127,22 +128,27 @@ impl Draw for Step {
 }
 
 impl Step {
-    fn make(&self, site: &Site<'_>) -> Vec<String> {
+    fn make(&self, site: &Site<'_>, found: Option<&inspect::Index>) -> Vec<String> {
         let Index { name, columns, is_unique, filter, is_constraint } = &self.index;
         let (table, name, columns) = (site.named(), site.quote(name), &columns.text);
         let unique = if *is_unique { "unique " } else { "" };
         let filter = filter.as_ref().map(|filter| format!(" where {}", filter.sql())).unwrap_or_default();
         match site.dialect() {
+            Dialect::MySql | Dialect::Sqlite if found.is_some() => Vec::new(),
             Dialect::MySql => {
                 vec![format!("alter table {table} add {unique}index {name} ({columns}){ONLINE}")]
             }
             Dialect::Sqlite => vec![format!("create {unique}index {name} on {table} ({columns}){filter}")],
             Dialect::Postgres => {
-                let concurrently =
-                    if site.table().is_ok_and(|table| table.is_partitioned) { "" } else { "concurrently " };
-                let mut made =
-                    vec![format!("create {unique}index {concurrently}{name} on {table} ({columns}){filter}")];
-                if *is_constraint {
+                let is_whole = site.table().is_ok_and(|table| !table.is_partitioned);
+                let concurrently = if is_whole { "concurrently " } else { "" };
+                let mut made = Vec::new();
+                if found.is_none_or(|found| found.is_invalid) {
+                    made.push(format!(
+                        "create {unique}index {concurrently}{name} on {table} ({columns}){filter}"
+                    ));
+                }
+                if *is_constraint && !found.is_some_and(|found| found.role != Role::Plain) {
                     made.push(format!("alter table {table} add constraint {name} unique using index {name}"));
                 }
                 made
@@ -154,7 +160,7 @@ impl Step {
         let (table, name) = (site.named(), site.quote(&self.index.name));
         let is_constraint = site
             .table()
-            .is_ok_and(|table| table.index(&self.index.name).is_some_and(|index| index.is_constraint));
+            .is_ok_and(|table| table.index(&self.index.name).is_some_and(|index| index.role != Role::Plain));
         match site.dialect() {
             Dialect::MySql => vec![format!("alter table {table} drop index {name}{ONLINE}")],
             Dialect::Sqlite => vec![format!("drop index {name}")],

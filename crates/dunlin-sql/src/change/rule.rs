@@ -3,7 +3,7 @@
 use dunlin_core::{Field, Part, Phase, Result};
 
 use super::decode::frame;
-use super::reshape::alter::{ONLINE, edit};
+use super::reshape::alter::{ONLINE, checked, edit};
 use super::{back, nothing, own_name, part};
 use crate::change::column::bump;
 use crate::declared;
@@ -86,7 +86,8 @@ impl Draw for Rule {
         let (name, body) = (site.quote(&self.name), &self.body);
         let is_there = found.constraints.iter().any(|rule| rule.name == self.name)
             || declared::without_constraint(&found.text, &self.name).is_some();
-        if is_there == self.comes {
+        let is_unchecked = found.constraints.iter().any(|rule| rule.name == self.name && rule.is_unchecked);
+        if is_there == self.comes && !is_unchecked {
             return Ok(Vec::new());
         }
         Ok(match (site.dialect(), self.comes) {
@@ -97,11 +98,7 @@ impl Draw for Rule {
             (Dialect::Sqlite, false) => {
                 [edit(site, declared::without_constraint(&found.text, &self.name))?, bump().to_vec()].concat()
             }
-            (Dialect::Postgres, true) => vec![
-                format!("alter table {table} add constraint {name} {body} not valid"),
-                "commit".to_owned(),
-                format!("alter table {table} validate constraint {name}"),
-            ],
+            (Dialect::Postgres, true) => checked(site, &self.name, body),
             // Checked row by row a moment ago; the server would copy the table to do it again.
             (Dialect::MySql, true) if self.is_foreign => vec![
                 "set foreign_key_checks = 0".to_owned(),

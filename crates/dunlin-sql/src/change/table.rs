@@ -75,6 +75,7 @@ fn rename(reader: &mut Reader, mut said: super::decode::Said<'_>) -> Option<Vec<
     let (from, dialect) = (frame.table.clone(), frame.dialect);
     let step = |words: &str, what: What, table: &Name| Evolve {
         table: table.clone(),
+        other: Some(if table.name == from.name { to.clone() } else { from.clone() }),
         ..frame.evolve(
             words,
             format!("{words} {} to {}", from.name, to.name),
@@ -139,6 +140,7 @@ impl Draw for Whole {
             What::Make(body) if !site.has_table() => vec![format!("create table {table} {body}")],
             What::Drop if site.has_table() => vec![format!("drop table {table}")],
             What::Make(_) | What::Drop => Vec::new(),
+            What::Move { .. } if !site.has_table() && site.has_other => Vec::new(),
             What::Move { to } => {
                 let rules = &site.table()?.constraints;
                 if let Some(rule) = rules.iter().find(|rule| rule.rule == Rule::PointedAt) {
@@ -150,14 +152,16 @@ impl Draw for Whole {
             }
             What::View { name } => {
                 site.table()?;
-                vec![format!("create view {} as select * from {table}", name.quoted(dialect))]
+                vec![format!("create or replace view {} as select * from {table}", name.quoted(dialect))]
             }
-            What::Unview { name } => vec![format!("drop view {}", name.quoted(dialect))],
+            What::Unview { name } => vec![format!("drop view if exists {}", name.quoted(dialect))],
             What::Take { name } => self.take(site, name),
-            What::Give { name } => vec![
-                renamed(site, name),
-                format!("create view {table} as select * from {}", name.quoted(dialect)),
-            ],
+            What::Give { name } => {
+                let view =
+                    format!("create or replace view {table} as select * from {}", name.quoted(dialect));
+                let is_done = !site.has_table() && site.has_other;
+                (!is_done).then(|| renamed(site, name)).into_iter().chain([view]).collect()
+            }
         })
     }
 
@@ -183,12 +187,15 @@ fn renamed(site: &Site<'_>, to: &Name) -> String {
 impl Whole {
     fn take(&self, site: &Site<'_>, name: &Name) -> Vec<String> {
         let (table, view) = (site.named(), name.quoted(site.dialect()));
+        let spare = super::own_name(&format!("dunlin_{}", self.tag), "view");
+        let spare = Name { name: spare, ..name.clone() }.quoted(site.dialect());
+        if !site.has_table() && site.has_other {
+            return vec![format!("drop view if exists {spare}")];
+        }
         if site.dialect() != Dialect::MySql {
             return vec![format!("drop view if exists {view}"), renamed(site, name)];
         }
         // One statement for both names: no moment without either.
-        let spare = super::own_name(&format!("dunlin_{}", self.tag), "view");
-        let spare = Name { name: spare, ..name.clone() }.quoted(site.dialect());
         vec![format!("rename table {view} to {spare}, {table} to {view}"), format!("drop view {spare}")]
     }
 }

@@ -1,6 +1,6 @@
 //! The catalogue of MySQL and MariaDB.
 
-use super::{Column, Constraint, Index, Rule, Table, text};
+use super::{Column, Constraint, Index, Role, Rule, Table, text};
 use crate::conn::{Conn, Param};
 use crate::dialect::Dialect;
 use crate::op::Name;
@@ -18,9 +18,11 @@ const INDEXES: &str = "select s.index_name, cast(min(s.non_unique) = 0 as signed
     from information_schema.statistics s where s.table_schema = coalesce(?, database()) and s.table_name = ? \
     group by s.index_name order by s.index_name";
 
+/// To `InnoDB` two of the actions are one, which is what a foreign key has that says none.
 const FOREIGN: &str = "select k.constraint_name, concat('foreign key (', group_concat(concat('`', k.column_name, '`') order by k.ordinal_position separator ', '), \
     ') references `', k.referenced_table_schema, '`.`', k.referenced_table_name, '` (', group_concat(concat('`', k.referenced_column_name, '`') \
-    order by k.ordinal_position separator ', '), ') on delete ', lower(r.delete_rule), ' on update ', lower(r.update_rule)), \
+    order by k.ordinal_position separator ', '), ')', if(r.delete_rule in ('RESTRICT', 'NO ACTION'), '', concat(' on delete ', lower(r.delete_rule))), \
+    if(r.update_rule in ('RESTRICT', 'NO ACTION'), '', concat(' on update ', lower(r.update_rule)))), \
     group_concat(k.column_name order by k.ordinal_position separator '\\n') \
     from information_schema.key_column_usage k join information_schema.referential_constraints r \
     on r.constraint_schema = k.constraint_schema and r.constraint_name = k.constraint_name and r.table_name = k.table_name \
@@ -69,9 +71,9 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
     }
     for row in conn.rows(INDEXES, &params).await? {
         let name = text(&row[0]);
-        let is_primary = name == "PRIMARY";
+        let role = if name == "PRIMARY" { Role::Primary } else { Role::Plain };
         let (is_unique, body) = (row[1].int() == Some(1), text(&row[2]));
-        table.indexes.push(Index { name, is_unique, is_primary, is_constraint: is_primary, body });
+        table.indexes.push(Index { name, is_unique, role, body, ..Index::default() });
     }
     rules(conn, &params, is_mariadb, &mut table).await?;
     for row in conn.rows(VIEWS, &[name.name.as_str().into()]).await? {
@@ -94,11 +96,18 @@ async fn rules(conn: &mut Conn, params: &[Param], is_mariadb: bool, table: &mut 
             rule: Rule::Foreign,
             body: text(&row[1]),
             columns,
+            ..Constraint::default()
         });
     }
     for row in conn.rows(POINTED_AT, params).await? {
         let (name, columns) = (text(&row[0]), vec![text(&row[1])]);
-        table.constraints.push(Constraint { name, rule: Rule::PointedAt, body: String::new(), columns });
+        table.constraints.push(Constraint {
+            name,
+            rule: Rule::PointedAt,
+            body: String::new(),
+            columns,
+            ..Constraint::default()
+        });
     }
     let checks = if is_mariadb { CHECKS_OF_MARIADB } else { CHECKS };
     for row in conn.rows(checks, params).await? {
@@ -111,6 +120,7 @@ async fn rules(conn: &mut Conn, params: &[Param], is_mariadb: bool, table: &mut 
             rule: Rule::Check,
             body: format!("check ({clause})"),
             columns,
+            ..Constraint::default()
         });
     }
     Ok(())

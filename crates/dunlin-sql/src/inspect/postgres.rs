@@ -1,6 +1,6 @@
 //! PostgreSQL's catalogue.
 
-use super::{Column, Constraint, Index, Rule, Table, text};
+use super::{Column, Constraint, Index, Role, Rule, Table, text};
 use crate::conn::Conn;
 use crate::dialect::Dialect;
 use crate::op::Name;
@@ -13,13 +13,13 @@ const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypm
 
 const INDEXES: &str = "select c.relname::text, i.indisunique::int::bigint, i.indisprimary::int::bigint, \
     exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))::int::bigint, \
-    pg_get_indexdef(i.indexrelid) from pg_index i join pg_class c on c.oid = i.indexrelid \
+    pg_get_indexdef(i.indexrelid), (not i.indisvalid)::int::bigint from pg_index i join pg_class c on c.oid = i.indexrelid \
     where i.indrelid = to_regclass($1) order by c.relname";
 
 const CONSTRAINTS: &str = "select k.conname::text, case when k.confrelid = to_regclass($1) and k.conrelid <> k.confrelid then 'r' else k.contype::text end, \
     pg_get_constraintdef(k.oid), (select string_agg(a.attname, chr(10) order by x.place) from unnest(case when k.confrelid = to_regclass($1) \
     and k.conrelid <> k.confrelid then k.confkey else k.conkey end) with ordinality x (number, place) \
-    join pg_attribute a on a.attrelid = to_regclass($1) and a.attnum = x.number), k.conrelid::regclass::text \
+    join pg_attribute a on a.attrelid = to_regclass($1) and a.attnum = x.number), k.conrelid::regclass::text, (not k.convalidated)::int::bigint \
     from pg_constraint k where k.contype in ('c', 'f') and to_regclass($1) in (k.conrelid, k.confrelid) order by k.conname";
 
 /// Views and rules, and columns computed from others.
@@ -56,8 +56,12 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
         table.indexes.push(Index {
             name: text(&row[0]),
             is_unique: row[1].int() == Some(1),
-            is_primary: row[2].int() == Some(1),
-            is_constraint: row[3].int() == Some(1),
+            role: match (row[2].int(), row[3].int()) {
+                (Some(1), _) => Role::Primary,
+                (_, Some(1)) => Role::Constraint,
+                _ => Role::Plain,
+            },
+            is_invalid: row[5].int() == Some(1),
             body: made.split_once(" USING ").map(|(_, body)| format!("using {body}")).unwrap_or_default(),
         });
     }
@@ -71,8 +75,9 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
         table.constraints.push(Constraint {
             name: text(&row[0]) + &of,
             rule,
-            body: text(&row[2]),
+            body: text(&row[2]).trim_end_matches(" NOT VALID").to_owned(),
             columns: text(&row[3]).lines().map(str::to_owned).collect(),
+            is_unchecked: row[5].int() == Some(1),
         });
     }
     table.readers =

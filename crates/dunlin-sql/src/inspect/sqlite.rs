@@ -1,6 +1,6 @@
 //! SQLite's schema.
 
-use super::{Column, Constraint, Index, Rule, Table, text};
+use super::{Column, Constraint, Index, Role, Rule, Table, text};
 use crate::conn::Conn;
 use crate::cursor::Cursor;
 use crate::dialect::Dialect;
@@ -47,16 +47,14 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
         table.indexes.push(Index {
             name: text(&row[0]),
             is_unique: row[1].int() == Some(1),
-            is_primary: row[2].text() == Some("pk"),
-            is_constraint: row[2].text() != Some("c"),
+            role: match row[2].text() {
+                Some("pk") => Role::Primary,
+                Some("u") => Role::Constraint,
+                _ => Role::Plain,
+            },
             body: made.unwrap_or_else(|| format!("({})", text(&row[4]))),
+            ..Index::default()
         });
-    }
-    for body in crate::declared::checks(&table.text) {
-        let columns =
-            table.names().into_iter().filter(|name| crate::rewrite::reads(Dialect::Sqlite, &body, name));
-        let columns = columns.collect();
-        table.constraints.push(Constraint { name: String::new(), rule: Rule::Check, body, columns });
     }
     constraints(conn, name, &mut table).await?;
     for row in conn.rows(OTHERS, &[]).await? {
@@ -76,6 +74,18 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
 
 async fn constraints(conn: &mut Conn, name: &Name, table: &mut Table) -> sqlx::Result<()> {
     let params = [name.name.as_str().into(), name.schema.as_deref().unwrap_or("main").into()];
+    for body in crate::declared::checks(&table.text) {
+        let columns =
+            table.names().into_iter().filter(|name| crate::rewrite::reads(Dialect::Sqlite, &body, name));
+        let columns = columns.collect();
+        table.constraints.push(Constraint {
+            name: String::new(),
+            rule: Rule::Check,
+            body,
+            columns,
+            ..Constraint::default()
+        });
+    }
     for row in conn.rows(FOREIGN, &params).await? {
         let quote = |names: &str| {
             names.lines().map(|name| Dialect::Sqlite.quote(name)).collect::<Vec<_>>().join(", ")
@@ -90,7 +100,13 @@ async fn constraints(conn: &mut Conn, name: &Name, table: &mut Table) -> sqlx::R
             text(&row[5]).to_lowercase()
         );
         let columns = from.lines().map(str::to_owned).collect();
-        table.constraints.push(Constraint { name: String::new(), rule: Rule::Foreign, body, columns });
+        table.constraints.push(Constraint {
+            name: String::new(),
+            rule: Rule::Foreign,
+            body,
+            columns,
+            ..Constraint::default()
+        });
     }
     for row in conn.rows(POINTED_AT, &[name.name.as_str().into()]).await? {
         let name = format!("a foreign key of {}", text(&row[0]));
@@ -99,6 +115,7 @@ async fn constraints(conn: &mut Conn, name: &Name, table: &mut Table) -> sqlx::R
             rule: Rule::PointedAt,
             body: String::new(),
             columns: vec![text(&row[1])],
+            ..Constraint::default()
         });
     }
     Ok(())

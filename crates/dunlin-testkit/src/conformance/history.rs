@@ -31,7 +31,6 @@ fn record(version: &str, project_run: &dunlin::Author) -> Record {
             open: true,
             before: Some("absent".into()),
             sum: "s".to_owned(),
-            script: Some("select 1;\nselect 2".into()),
         })),
         text: Checksum::of(["text"]),
         author: project_run.clone(),

@@ -253,8 +253,7 @@ fn what_a_backend_noted_for_a_step_outlives_a_settled_statement() {
             (0, Mark::StatementDone, Some(&noted)),
             (3, Mark::StatementUndone, Some(&noted)),
         ] {
-            let cursor =
-                Cursor { at, open: true, before: Some(noted.clone()), sum: "sum".to_owned(), script: None };
+            let cursor = Cursor { at, open: true, before: Some(noted.clone()), sum: "sum".to_owned() };
             let steps = Vec::new();
             let half = Record {
                 state: State::Applying,

@@ -6,7 +6,7 @@ use super::{Coming, Kind, Leaving, Reshape, When};
 use crate::change::own_name;
 use crate::dialect::Dialect;
 use crate::evolve::Site;
-use crate::inspect::{Column, Constraint, Index, Rule};
+use crate::inspect::{Column, Constraint, Index, Role, Rule};
 use crate::{declared, rewrite};
 
 /// MySQL is told what it may cost: it refuses where it cannot.
@@ -105,22 +105,32 @@ pub(crate) fn needed(site: &Site<'_>, column: &Column, name: &str, is_needed: bo
 /// one that does not.
 pub(crate) fn proven_needed(site: &Site<'_>, tag: &str, name: &str) -> Vec<String> {
     let (table, quoted) = (site.named(), site.quote(name));
-    let rule = site.quote(&own_name(&format!("dunlin_needed_{tag}"), name));
+    let plain = own_name(&format!("dunlin_needed_{tag}"), name);
+    let rule = site.quote(&plain);
     if site.server.version.0 >= 18 {
-        return vec![
-            format!("alter table {table} add constraint {rule} not null {quoted} not valid"),
-            COMMIT.to_owned(),
-            format!("alter table {table} validate constraint {rule}"),
-        ];
+        return checked(site, &plain, &format!("not null {quoted}"));
     }
-    vec![
-        format!("alter table {table} add constraint {rule} check ({quoted} is not null) not valid"),
-        COMMIT.to_owned(),
-        format!("alter table {table} validate constraint {rule}"),
+    let mut made = checked(site, &plain, &format!("check ({quoted} is not null)"));
+    made.extend([
         COMMIT.to_owned(),
         format!("alter table {table} alter column {quoted} set not null"),
         format!("alter table {table} drop constraint {rule}"),
-    ]
+    ]);
+    made
+}
+
+/// A constraint on PostgreSQL that holds for what is written at once, and for the rows that are there once they were
+/// looked at, in a transaction of its own. What another run did of it is not done again.
+pub(crate) fn checked(site: &Site<'_>, name: &str, body: &str) -> Vec<String> {
+    let (table, quoted) = (site.named(), site.quote(name));
+    let found = site.table().ok().and_then(|table| table.constraints.iter().find(|rule| rule.name == name));
+    let add = format!("alter table {table} add constraint {quoted} {body} not valid");
+    let validate = format!("alter table {table} validate constraint {quoted}");
+    match found {
+        None => vec![add, COMMIT.to_owned(), validate],
+        Some(rule) if rule.is_unchecked => vec![validate],
+        Some(_) => Vec::new(),
+    }
 }
 
 /// Adds a column that nobody must say yet.
@@ -157,7 +167,7 @@ pub(crate) fn drop_column(site: &Site<'_>, column: &str) -> Result<Vec<String>> 
             }
         }
         Dialect::Sqlite => {
-            let own = table.indexes.iter().filter(|index| !index.is_constraint && reads(&index.body));
+            let own = table.indexes.iter().filter(|index| index.role == Role::Plain && reads(&index.body));
             made.extend(own.map(|index| format!("drop index {}", site.quote(&index.name))));
         }
     }
@@ -168,6 +178,11 @@ pub(crate) fn drop_column(site: &Site<'_>, column: &str) -> Result<Vec<String>> 
 /// Renames the old columns aside, or back, and the new one with it where it takes the name.
 pub(super) fn rename(change: &Reshape, site: &Site<'_>, to: When) -> Result<Vec<String>> {
     let from = if to == When::After { When::Before } else { When::After };
+    // One statement, or one transaction, renames all of them or none.
+    let is_aside = change.leaving.iter().all(|old| site.has(&change.old_name(&old.column, When::After)));
+    if is_aside == (to == When::After) {
+        return Ok(Vec::new());
+    }
     let mut pairs: Vec<(String, String, bool)> = Vec::new();
     for Leaving { column, .. } in &change.leaving {
         let is_needed = match to {
@@ -232,7 +247,7 @@ pub(super) fn finish(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     if let Some((old, new)) = change.twin() {
         let (from, to) = (old.column.as_str(), new.column.as_str());
         let reads = |body: &str| rewrite::reads(dialect, body, from);
-        for index in table.indexes.iter().filter(|index| !index.is_primary && reads(&index.body)) {
+        for index in table.indexes.iter().filter(|index| index.role != Role::Primary && reads(&index.body)) {
             made.extend(copy_index(site, index, (from, to)));
         }
         let rules = table.constraints.iter().filter(|rule| rule.rule != Rule::PointedAt && reads(&rule.body));
@@ -289,32 +304,35 @@ fn renamed(site: &Site<'_>, name: &str, (from, to): (&str, &str)) -> String {
 fn copy_index(site: &Site<'_>, index: &Index, (from, to): (&str, &str)) -> Vec<String> {
     let (dialect, table) = (site.dialect(), site.named());
     let body = rewrite::renamed(dialect, &index.body, from, to);
-    let is_there = |other: &&Index| {
-        let plain = |text: &str| text.replace(['"', '`'], "");
-        plain(&other.body) == plain(&body) && other.is_unique == index.is_unique
+    let plain = |text: &str| text.replace(['"', '`'], "");
+    let is_copy = |other: &&Index| plain(&other.body) == plain(&body) && other.is_unique == index.is_unique;
+    let found = site.table().ok().and_then(|table| table.indexes.iter().find(is_copy));
+    let name = match found {
+        Some(found) => found.name.clone(),
+        None => renamed(site, &index.name.replace("sqlite_autoindex_", ""), (from, to)),
     };
-    if site.table().is_ok_and(|table| table.indexes.iter().any(|other| is_there(&other))) {
-        return Vec::new();
-    }
-    let name = renamed(site, &index.name.replace("sqlite_autoindex_", ""), (from, to));
-    let quoted = site.quote(&name);
     let unique = if index.is_unique { "unique " } else { "" };
-    match dialect {
-        Dialect::Postgres => {
-            let concurrently =
-                if site.table().is_ok_and(|table| table.is_partitioned) { "" } else { "concurrently " };
-            let mut made = vec![format!("create {unique}index {concurrently}{quoted} on {table} {body}")];
-            if index.is_constraint && index.is_unique {
-                made.push(format!("alter table {table} add constraint {quoted} unique using index {quoted}"));
+    let quoted = site.quote(&name);
+    let mut made = Vec::new();
+    if found.is_none_or(|found| found.is_invalid) {
+        made.push(match dialect {
+            Dialect::Postgres => {
+                let is_whole = site.table().is_ok_and(|table| !table.is_partitioned);
+                let concurrently = if is_whole { "concurrently " } else { "" };
+                format!("create {unique}index {concurrently}{quoted} on {table} {body}")
             }
-            made
-        }
-        Dialect::MySql => {
-            let (using, columns) = body.split_at(body.find('(').unwrap_or(0));
-            vec![format!("alter table {table} add {unique}index {quoted} {using}{columns}{ONLINE}")]
-        }
-        Dialect::Sqlite => vec![format!("create {unique}index {quoted} on {table} {body}")],
+            Dialect::MySql => {
+                let (using, columns) = body.split_at(body.find('(').unwrap_or(0));
+                format!("alter table {table} add {unique}index {quoted} {using}{columns}{ONLINE}")
+            }
+            Dialect::Sqlite => format!("create {unique}index {quoted} on {table} {body}"),
+        });
     }
+    let is_rule = index.role != Role::Plain && index.is_unique && dialect == Dialect::Postgres;
+    if is_rule && !found.is_some_and(|found| found.role != Role::Plain) {
+        made.push(format!("alter table {table} add constraint {quoted} unique using index {quoted}"));
+    }
+    made
 }
 
 /// What a constraint says of this table's columns, and the rest: what a foreign key points at has columns of its own.
@@ -330,30 +348,20 @@ fn copy_rule(site: &Site<'_>, rule: &Constraint, (from, to): (&str, &str)) -> Ve
     let (own, target) = own_part(rule);
     let body = format!("{}{target}", rewrite::renamed(dialect, own, from, to));
     let plain = |text: &str| text.replace(['"', '`'], "");
-    if site
-        .table()
-        .is_ok_and(|table| table.constraints.iter().any(|other| plain(&other.body) == plain(&body)))
-    {
-        return Vec::new();
-    }
-    let name = site.quote(&renamed(site, &rule.name, (from, to)));
+    let is_copy = |other: &&Constraint| plain(&other.body) == plain(&body);
+    let found = site.table().ok().and_then(|table| table.constraints.iter().find(is_copy));
+    let name = found.map_or_else(|| renamed(site, &rule.name, (from, to)), |found| found.name.clone());
+    let quoted = site.quote(&name);
     match dialect {
-        Dialect::Postgres => {
-            let body = body.trim_end_matches(" NOT VALID").to_owned();
-            vec![
-                COMMIT.to_owned(),
-                format!("alter table {table} add constraint {name} {body} not valid"),
-                COMMIT.to_owned(),
-                format!("alter table {table} validate constraint {name}"),
-            ]
-        }
+        Dialect::Postgres => [vec![COMMIT.to_owned()], checked(site, &name, &body)].concat(),
+        _ if found.is_some() => Vec::new(),
         // What the copy points at is what the original points at, and was checked there.
         _ if rule.rule == Rule::Foreign => vec![
             "set foreign_key_checks = 0".to_owned(),
-            format!("alter table {table} add constraint {name} {body}{ONLINE}"),
+            format!("alter table {table} add constraint {quoted} {body}{ONLINE}"),
             "set foreign_key_checks = 1".to_owned(),
         ],
-        _ => vec![format!("alter table {table} add constraint {name} {body}")],
+        _ => vec![format!("alter table {table} add constraint {quoted} {body}")],
     }
 }
 
@@ -418,11 +426,18 @@ fn rule_name(change: &Reshape, at: usize) -> String {
     own_name(&format!("dunlin_{}", change.frame.tag), &at.to_string())
 }
 
-/// The default that the new column gets when the old one is aside.
+/// The default that the new column gets when the old one is aside: what the old one's leads to.
 fn late_default(change: &Reshape, site: &Site<'_>) -> Result<Option<(String, String)>> {
     let Some((old, new)) = change.twin() else { return Ok(None) };
     let aside = change.old_column(site, &old.column)?;
-    let is_early = matches!(new.kind, Kind::Like(_)) && aside.constant().is_some();
-    let default = aside.default.clone().filter(|_| !is_early);
-    Ok(default.map(|default| (change.new_name(&new.column, When::After), default)))
+    let is_like = matches!(new.kind, Kind::Like(_));
+    let (Some(default), Some(up)) = (&aside.default, &new.up) else { return Ok(None) };
+    if is_like && aside.constant().is_some() {
+        return Ok(None);
+    }
+    let led = rewrite::columns(site.dialect(), &up.text, |name| {
+        rewrite::is_same(site.dialect(), name, &old.column).then(|| default.clone())
+    });
+    let default = if is_like { default.clone() } else { format!("({led})") };
+    Ok(Some((change.new_name(&new.column, When::After), default)))
 }

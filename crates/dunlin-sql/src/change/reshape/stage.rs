@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Reshape, When, alter};
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Site};
-use crate::inspect::Rule;
+use crate::inspect::{Role, Rule};
 use crate::{rewrite, sync};
 
 /// A step.
@@ -102,10 +102,9 @@ fn possible(change: &Reshape, site: &Site<'_>) -> Result<()> {
     for old in &change.leaving {
         let column = site.column(&old.column)?;
         let name = format!("`{}.{}`", change.frame.table.name, column.name);
-        let in_key = table
-            .indexes
-            .iter()
-            .any(|index| index.is_primary && rewrite::reads(site.dialect(), &index.body, &column.name));
+        let in_key = table.indexes.iter().any(|index| {
+            index.role == Role::Primary && rewrite::reads(site.dialect(), &index.body, &column.name)
+        });
         let pointed_at = table.constraints.iter().find(|rule| {
             rule.rule == Rule::PointedAt
                 && rule.columns.iter().any(|other| rewrite::is_same(site.dialect(), other, &column.name))
