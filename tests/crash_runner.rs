@@ -65,14 +65,14 @@ async fn go(project: &Project, direction: &str) -> Result<usize, String> {
     let stores = project.connect(&[]).await.map_err(|error| error.to_string())?;
     let stores = stores.into_iter().map(|(name, store)| (name, fuse.around(store))).collect();
     let context = project.context(stores);
-    if direction != "down" {
+    if direction == "down" {
+        back(project, &context).await?;
+    } else {
         let goal = Goal { contract: direction == "contract", ..Goal::default() };
         let loaded = project.load();
         let planner = run::forward(&loaded.migrations, project.policy, &goal);
         let (_, result) = run::run(&context, &planner, &mut |_| {}).await;
         result.map_err(|stop| stop.to_string())?;
-    } else {
-        back(project, &context).await?;
     }
     Ok(fuse.calls().len())
 }
