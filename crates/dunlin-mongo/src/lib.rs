@@ -5,6 +5,7 @@
 //! history, and each command is run so that a run that is cut off can be continued without asking anybody.
 
 mod backend;
+pub mod change;
 pub mod check;
 mod chunk;
 mod command;

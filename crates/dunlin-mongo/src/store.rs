@@ -116,7 +116,7 @@ impl CoreStore for Store {
     }
 
     async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
-        verify::run(self, check).await
+        verify::run(self, check, None).await
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {
