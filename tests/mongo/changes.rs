@@ -2,6 +2,7 @@
 
 mod fields;
 mod guard;
+mod shapes;
 
 use std::collections::BTreeMap;
 

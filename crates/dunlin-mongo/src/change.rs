@@ -5,6 +5,7 @@
 mod compute;
 mod decode;
 mod field;
+mod index;
 pub(crate) mod keep;
 mod life;
 mod pair;
@@ -12,14 +13,28 @@ mod path;
 mod retype;
 mod single;
 pub(crate) mod staged;
+mod validator;
+mod whole;
 
 use dunlin_core::{Diagnostic, Field, Part, suggest};
 
 use crate::op::decode::Result;
 
 /// The changes there are.
-pub(crate) const CHANGES: [&str; 6] =
-    ["rename_field", "move_fields", "transform", "change_type", "add_field", "drop_field"];
+pub(crate) const CHANGES: [&str; 12] = [
+    "rename_field",
+    "move_fields",
+    "transform",
+    "change_type",
+    "add_field",
+    "drop_field",
+    "create_collection",
+    "drop_collection",
+    "rename_collection",
+    "add_index",
+    "drop_index",
+    "set_validator",
+];
 
 /// Unfolds a change.
 pub(crate) fn unfold(change: &Field<'_>, tag: &str) -> Result<Vec<Part>> {
@@ -31,6 +46,12 @@ pub(crate) fn unfold(change: &Field<'_>, tag: &str) -> Result<Vec<Part>> {
         "change_type" => retype::change_type(node, tag),
         "add_field" => single::add(node, tag),
         "drop_field" => single::remove(node, tag),
+        "create_collection" => whole::create(node, tag),
+        "drop_collection" => whole::remove(node, tag),
+        "rename_collection" => whole::rename(node, tag),
+        "add_index" => index::add(node, tag),
+        "drop_index" => index::remove(node, tag),
+        "set_validator" => validator::set(node, tag),
         other => {
             let unknown = Diagnostic::error("unknown-op", format!("unknown change `{other}`"));
             let help = suggest::help(other, CHANGES);

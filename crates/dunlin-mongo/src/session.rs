@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document};
 use dunlin_core::{
-    Advance, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Op as _,
-    Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
+    Advance, Archive, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History,
+    Op as _, Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use serde::{Deserialize, Serialize};
@@ -271,6 +271,11 @@ impl CoreSession for Session {
         let entry = Entry { record, files: &[], kind: Some(kind), step, detail: Some(detail), is_new: false };
         self.ledger.put(&self.store, entry, true).await?;
         self.ledger.carry_over(&self.store, false).await
+    }
+
+    async fn purge(&mut self, archive: &Archive) -> Result<()> {
+        self.check_lease().await?;
+        crate::archive::purge(&self.store, archive).await
     }
 
     async fn release(mut self: Box<Self>) -> Result<()> {

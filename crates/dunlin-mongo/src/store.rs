@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Result, Store as CoreStore,
-    StoredFile, Target, Version, async_trait,
+    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Op, Result,
+    Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use mongodb::{Client, Database};
@@ -16,7 +16,7 @@ use crate::fence::{self, Mark, Pending};
 use crate::lock::{self, Asked, Heartbeat};
 use crate::op::Command;
 use crate::session::{Ledger, Session};
-use crate::{error, examine, verify};
+use crate::{archive, error, examine, usage, verify};
 
 /// A connected MongoDB database.
 #[derive(Debug, Clone)]
@@ -117,6 +117,14 @@ impl CoreStore for Store {
 
     async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
         verify::run(self, check, None).await
+    }
+
+    async fn usage(&self, op: &dyn Op) -> Result<Vec<String>> {
+        usage::usage(self, op).await.map_err(|failure| self.fail(&failure, "cannot see who uses it"))
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        archive::list(&self.db).await.map_err(|failure| self.fail(&failure, "cannot list the archives"))
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

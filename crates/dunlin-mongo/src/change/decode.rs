@@ -113,7 +113,7 @@ impl<'a> Change<'a> {
 }
 
 /// The fields a filter asks for.
-fn names(filter: &Document) -> Vec<String> {
+pub(super) fn names(filter: &Document) -> Vec<String> {
     let mut found = Vec::new();
     for (name, value) in filter {
         if !name.starts_with('$') {
