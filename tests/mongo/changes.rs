@@ -1,5 +1,6 @@
 //! Whole changes: what an old and a new application read and write at every station of a change's life.
 
+mod crash;
 mod fields;
 mod guard;
 mod shapes;
@@ -22,8 +23,8 @@ const USERS: &str = "users";
 
 /// A project of one migration with these changes.
 fn changes(url: &StoreUrl, changes: &[&str]) -> Project {
-    let text: String =
-        changes.iter().map(|text| format!("[[change]]\nstore = \"{STORE}\"\n{text}\n\n")).collect();
+    let one = |text: &&str| format!("[[change]]\nstore = \"{STORE}\"\n{text}\n");
+    let text = changes.iter().map(one).collect::<Vec<_>>().join("\n");
     project(url, &[("20261121_change.toml", &text)])
 }
 

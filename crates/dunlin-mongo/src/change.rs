@@ -6,13 +6,13 @@ mod compute;
 mod decode;
 mod field;
 mod index;
-pub(crate) mod keep;
+pub mod keep;
 mod life;
 mod pair;
 mod path;
 mod retype;
 mod single;
-pub(crate) mod staged;
+pub mod staged;
 mod validator;
 mod whole;
 

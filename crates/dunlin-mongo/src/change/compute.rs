@@ -40,7 +40,9 @@ pub(super) fn transform(node: &Node, tag: &str) -> Result<Vec<Part>> {
         change.wrong("nothing would lead back to the old fields", "neither `down` nor an archive", help);
     }
     let all: Vec<String> = up.iter().map(|(field, _)| field.clone()).chain(old.iter().cloned()).collect();
-    all.iter().for_each(|field| change.check_field(field));
+    for field in &all {
+        change.check_field(field);
+    }
     change.keep_apart(&all);
     let new: Vec<String> = all[..up.len()].to_vec();
     refuse_own(&mut change, &up, &new, "up");
@@ -106,7 +108,9 @@ pub(super) fn flag(change: &mut Change<'_>, key: &str, usual: bool) -> bool {
 /// An expression that reads what it makes would make something else of it each time.
 fn refuse_own(change: &mut Change<'_>, made: &[(String, Bson)], fields: &[String], key: &str) {
     let mut read = Vec::new();
-    made.iter().for_each(|(_, expression)| paths(expression, &mut read));
+    for (_, expression) in made {
+        paths(expression, &mut read);
+    }
     if let Some(field) = fields.iter().find(|field| read.iter().any(|read| path::meet(read, field))) {
         let message = format!("`{key}` reads `{field}`, which it makes");
         change.wrong(message, "reads what it makes", "give the new field another name than the old one");

@@ -13,7 +13,7 @@ pub(super) fn rename(node: &Node, tag: &str) -> Result<Vec<Part>> {
     let mut change = Change::new(node, tag)?;
     let collection = change.collection("collection");
     let (from, to) = (change.field("from"), change.field("to"));
-    renamed(change, collection, vec![(from, to)], &["from", "to"])
+    renamed(change, collection, &[(from, to)], &["from", "to"])
 }
 
 /// `move_fields = { collection, fields = { "a.b" = "c", … }, filter?, schema_version? }`.
@@ -36,13 +36,13 @@ pub(super) fn moved(node: &Node, tag: &str) -> Result<Vec<Part>> {
     for field in fields.iter().flat_map(|(from, to)| [from, to]) {
         change.check_field(field);
     }
-    renamed(change, collection, fields, &["fields"])
+    renamed(change, collection, &fields, &["fields"])
 }
 
 fn renamed(
     mut change: Change<'_>,
     collection: String,
-    fields: Vec<(String, String)>,
+    fields: &[(String, String)],
     keys: &[&str],
 ) -> Result<Vec<Part>> {
     let all: Vec<String> = fields.iter().flat_map(|(from, to)| [from.clone(), to.clone()]).collect();

@@ -247,9 +247,11 @@ impl Fields {
     }
 
     fn archive(&self) -> Part {
-        let keeping = self.keeping();
-        let undo = self.refill();
-        part(Phase::Contract, archive(&self.frame, &keeping), undo)
+        let op = archive(&self.frame, &self.keeping());
+        if self.refilling().is_empty() {
+            return one_way(Phase::Contract, Arc::new(op), "nothing but the archive leads back");
+        }
+        part(Phase::Contract, op, self.refill())
     }
 
     /// Brings back what was archived, where it still leads to the new value.
@@ -311,11 +313,11 @@ fn revived(pair: &Pair, kept: &str) -> Vec<Bson> {
 
 /// Makes the archive. Its way back takes it away again, once nothing more is to come from it.
 pub(super) fn open_archive(frame: &Frame) -> Part {
-    open_archives(frame, vec![frame.archive()])
+    open_archives(frame, &[frame.archive()])
 }
 
 /// The same of several.
-pub(super) fn open_archives(frame: &Frame, names: Vec<String>) -> Part {
+pub(super) fn open_archives(frame: &Frame, names: &[String]) -> Part {
     let words = names.join(", ");
     let all = |command: &str| names.iter().map(|name| doc! { command: name }).collect();
     let open = frame.commands(all("create"), format!("create {words}"));

@@ -115,7 +115,7 @@ fn in_place(frame: &Frame, forward: &Convert, (back, odd): (Option<Bson>, Odd)) 
     let undo = restore(frame, frame.unversioned(vec![restored]), format!("restore {name}"));
     let mut archives = vec![frame.archive()];
     archives.extend((odd == Odd::Quarantine).then(|| quarantined(frame)));
-    parts.push(open_archives(frame, archives));
+    parts.push(open_archives(frame, &archives));
     let archive = archive(frame, &keeping);
     parts.push(match back {
         Some(back) => part(Phase::Contract, archive, converted_back(frame, forward, back)),

@@ -1,0 +1,148 @@
+//! A process killed at any call to its store, on the way there and on the way back: the next one goes on to where an
+//! undisturbed one leads, while the applications work on.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use bson::{Document, doc};
+use dunlin::{Goal, Pace, Project, Summary};
+use dunlin_engine::plan;
+use dunlin_engine::run::{self, Histories, Stop};
+use dunlin_testkit::fault::{Fuse, When};
+use dunlin_testkit::scratch;
+use mongodb::Database;
+
+use super::{USERS, changes, down, find, shape, up_to};
+use crate::mongo::{database, store};
+
+/// Runs there or back in a process that is dead from its k-th call to the store on. Whether it came to that.
+async fn killed(project: &Project, is_back: bool, call: usize, when: When) -> bool {
+    let fuse = Fuse::silencing(call, when);
+    let stores = project.connect(&[]).await.unwrap();
+    let behind = stores.iter().map(|(name, store)| (name.clone(), fuse.around(store.clone()))).collect();
+    let (context, loaded) = (project.context(behind), project.load());
+    let goal = Goal { contract: true, ..Goal::default() };
+    let migrations: Vec<_> = loaded.migrations.values().cloned().collect();
+    let back =
+        |histories: &Histories, _: &mut Summary| plan::down(&migrations, histories).map_err(Stop::Failed);
+    let there = run::forward(&loaded.migrations, project.policy, &goal);
+    let planner: run::Planner<'_> = if is_back { &back } else { &there };
+    let (_, result) = run::run(&context, planner, &mut |_| {}).await;
+    assert_eq!(result.is_err(), fuse.is_burnt(), "{call} {when}: {result:?}");
+    let store = store(project).await;
+    if let Some(holder) = store.holder().await.unwrap() {
+        store.unlock(holder.token).await.unwrap();
+    }
+    fuse.is_burnt()
+}
+
+/// In chunks of so many documents, each a call of its own.
+fn slowly(mut project: Project) -> Project {
+    let rate = NonZeroU32::new(40_000);
+    project.pace(|pace| *pace = Pace { bout: Duration::from_millis(1), rate, ..Pace::default() });
+    project
+}
+
+/// Kills at every call of the way there and of the way back, each over a database of its own. `write` is what an old
+/// application does after the kill, `check` what must hold at the end of either way.
+async fn at_every_call(
+    lines: &[&str],
+    write: impl AsyncFn(&Database),
+    check: impl AsyncFn(&Database, bool, &str),
+) {
+    // Before the next call the store is as it was after this one.
+    let when = When::After;
+    for call in 1.. {
+        let scratch = scratch::mongo().await;
+        let db = database(&scratch.url).await;
+        let users = db.collection::<Document>(USERS);
+        users.insert_many((0..60).map(|id| doc! { "_id": id, "a": id })).await.unwrap();
+        let index = doc! { "key": { "a": 1 }, "name": "a_1", "sparse": true };
+        db.run_command(doc! { "createIndexes": USERS, "indexes": [index] }).await.unwrap();
+        let before = shape(&db).await;
+        let project = slowly(changes(&scratch.url, lines));
+        let was_killed = killed(&project, false, call, when).await;
+        write(&db).await;
+        up_to(&project, None).await;
+        check(&db, false, &format!("there, {call}")).await;
+        let was_killed_back = killed(&project, true, call, when).await;
+        down(&project).await.unwrap();
+        check(&db, true, &format!("back, {call}")).await;
+        assert_eq!(shape(&db).await, before, "back, {call}");
+        if !was_killed && !was_killed_back {
+            assert!(call > 10, "steps and chunks are calls of their own");
+            break;
+        }
+    }
+}
+
+async fn values(db: &Database, field: &str) -> Vec<Option<i32>> {
+    find(db, USERS).await.iter().map(|found| found.get_i32(field).ok()).collect()
+}
+
+/// What 60 documents have, and one that came later.
+fn expected() -> Vec<Option<i32>> {
+    (0..60).map(Some).chain([Some(-5)]).collect()
+}
+
+async fn insert_old(db: &Database) {
+    let users = db.collection::<Document>(USERS);
+    let late = doc! { "_id": 1000, "a": -5 };
+    // Where everything was done already nobody writes in the old shape any more.
+    let is_contracted = users.count_documents(doc! { "a": { "$exists": true } }).await.unwrap() == 0;
+    let late = if is_contracted {
+        doc! { "_id": 1000, "b": -5 }
+    } else {
+        late
+    };
+    users.insert_one(late).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_field_comes_to_the_end_from_any_kill() {
+    let change = "rename_field = { collection = 'users', from = 'a', to = 'b', schema_version = 2 }";
+    at_every_call(&[change], insert_old, async |db, is_back, place| {
+        let (here, there) = if is_back { ("a", "b") } else { ("b", "a") };
+        assert_eq!(values(db, here).await, expected(), "{place}");
+        assert_eq!(values(db, there).await, vec![None; 61], "{place}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archived_field_comes_to_the_end_from_any_kill() {
+    let change = "transform = { collection = 'users', up = { b = { '$abs' = '$a' } }, from = ['a'] }";
+    let insert = async |db: &Database| {
+        let users = db.collection::<Document>(USERS);
+        users.update_many(doc! { "a": 7 }, doc! { "$set": { "a": -7 } }).await.unwrap();
+    };
+    at_every_call(&[change], insert, async |db, is_back, place| {
+        let found = values(db, if is_back { "a" } else { "b" }).await;
+        let found: Vec<i32> = found.into_iter().map(|value| value.expect("it is there").abs()).collect();
+        assert_eq!(found, (0..60).collect::<Vec<i32>>(), "{place}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shapes_come_to_the_end_from_any_kill() {
+    let lines = [
+        "set_validator = { collection = 'users', validator = { a = { '$exists' = true } } }",
+        "drop_index = { collection = 'users', name = 'a_1' }",
+        "add_index = { collection = 'users', keys = { a = -1 }, unique = true }",
+        "rename_collection = { from = 'users', to = 'people' }",
+    ];
+    at_every_call(
+        &lines,
+        async |_| {},
+        async |db, is_back, place| {
+            let name = if is_back { USERS } else { "people" };
+            assert_eq!(find(db, name).await.len(), 60, "{place}");
+            let shape = &shape(db).await[name];
+            assert_eq!(shape.contains("a_-1"), !is_back, "{place}: {shape}");
+            assert_eq!(shape.contains("\"a_1\""), is_back, "{place}: {shape}");
+            assert_eq!(shape.contains("$exists"), !is_back, "{place}: {shape}");
+        },
+    )
+    .await;
+}
