@@ -3,6 +3,7 @@
 mod crash;
 mod fields;
 mod guard;
+mod plans;
 mod shapes;
 
 use std::collections::BTreeMap;
