@@ -32,6 +32,7 @@ use crate::op::{Command, Op};
 use crate::store::{Store, lost};
 use crate::{error, strain, verify};
 
+pub(crate) use kept::remembered;
 pub(crate) use ledger::Ledger;
 
 /// A session.

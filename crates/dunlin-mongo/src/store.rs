@@ -5,17 +5,18 @@ use std::time::Instant;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Op, Result,
+    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Line, Op, Result,
     Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use mongodb::{Client, Database};
 
+use crate::change::staged;
 use crate::connect::Topology;
 use crate::fence::{self, Mark, Pending};
 use crate::lock::{self, Asked, Heartbeat};
 use crate::op::Command;
-use crate::session::{Ledger, Session};
+use crate::session::{Ledger, Session, remembered};
 use crate::{archive, error, examine, usage, verify};
 
 /// A connected MongoDB database.
@@ -125,6 +126,13 @@ impl CoreStore for Store {
 
     async fn archives(&self) -> Result<Vec<Archive>> {
         archive::list(&self.db).await.map_err(|failure| self.fail(&failure, "cannot list the archives"))
+    }
+
+    async fn preview(&self, op: &dyn Op) -> Result<Vec<Line>> {
+        let Some(keep) = staged::keep(op) else { return Ok(op.preview()) };
+        let was = remembered(&self.db, keep).await;
+        let was = was.map_err(|failure| self.fail(&failure, "cannot look at the collection"))?;
+        Ok(keep.lines(was.as_ref()))
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

@@ -15,7 +15,7 @@ use crate::store::Store;
 pub(crate) async fn usage(store: &Store, op: &dyn Op) -> Result<Vec<String>, DriverError> {
     if let Some(keep) = staged::keep(op) {
         return match keep.what {
-            What::Drop => index(store, keep).await,
+            What::Drop(_) => index(store, keep).await,
             _ => Ok(Vec::new()),
         };
     }

@@ -5,7 +5,7 @@ use dunlin::{Phase, Project};
 use dunlin_testkit::{private, scratch};
 use mongodb::Database;
 
-use super::{USERS, changes, down, find, up_before, up_to};
+use super::{USERS, changes, down, find, shape, up_before, up_to};
 use crate::mongo::{database, documents, project, store};
 
 /// The statements of the steps of a phase.
@@ -166,7 +166,7 @@ fn changes_that_cannot_be_are_refused_when_they_are_read() {
         ("drop_collection = { collection = 'users', purge = true }", "unknown key"),
     ] {
         let loaded = changes(&url, &[change]).load();
-        let said: Vec<String> = loaded.diagnostics.iter().map(|wrong| wrong.message.to_string()).collect();
+        let said: Vec<String> = loaded.diagnostics.iter().map(|wrong| wrong.message.clone()).collect();
         assert!(said.iter().any(|said| said.contains(word)), "{change}: {said:?}");
     }
 }
@@ -197,4 +197,37 @@ async fn without_transactions_fields_are_renamed_and_nothing_is_archived() {
     let failure = up_before(&gone, None).await.unwrap_err().to_string();
     assert!(failure.contains("no transactions"), "{failure}");
     assert_eq!(users.count_documents(doc! { "a": { "$exists": true } }).await.unwrap(), 31);
+}
+
+/// The way back from a change of shape depends on what was there: connected, the plan shows it.
+#[tokio::test]
+async fn the_way_back_of_a_shape_runs_as_a_connected_plan_prints_it() {
+    let scratch = scratch::mongo().await;
+    let db = database(&scratch.url).await;
+    let create =
+        doc! { "create": USERS, "validator": { "a": { "$type": "int" } }, "validationLevel": "moderate" };
+    db.run_command(create).await.unwrap();
+    let index = doc! { "key": { "a": 1 }, "name": "a_1", "unique": true, "collation": { "locale": "de" } };
+    db.run_command(doc! { "createIndexes": USERS, "indexes": [index] }).await.unwrap();
+    let before = shape(&db).await;
+    let lines = [
+        "set_validator = { collection = 'users', validator = { b = { '$exists' = true } } }",
+        "drop_index = { collection = 'users', name = 'a_1' }",
+        "add_index = { collection = 'users', keys = { c = 1 } }",
+    ];
+    let project = changes(&scratch.url, &lines);
+    up_to(&project, None).await;
+    assert_ne!(shape(&db).await, before);
+    let (loaded, store) = (project.load(), store(&project).await);
+    let migration = loaded.migrations.values().next().unwrap();
+    let mut printed = Vec::new();
+    for phase in [Phase::Contract, Phase::Backfill, Phase::Expand] {
+        for step in migration.steps().iter().filter(|step| step.phase == phase) {
+            let dunlin::Undo::Op(undo) = &step.undo else { panic!("{step:?}") };
+            printed.extend(store.preview(&**undo).await.unwrap().into_iter().map(|line| line.text));
+        }
+    }
+    db.collection::<Document>("dunlin_history").delete_many(doc! {}).await.unwrap();
+    run_as_printed(&db, &scratch.url, &printed).await;
+    assert_eq!(shape(&db).await, before, "{printed:#?}");
 }

@@ -69,11 +69,11 @@ pub(super) fn remove(node: &Node, tag: &str) -> Result<Vec<Part>> {
         Some(keys) => keys.keys().map(|key| format!("{}.{key}", frame.collection)).collect(),
         None => vec![format!("{}.index {}", frame.collection, render::inline(&index))],
     };
-    let hide = keep(&frame, What::Hide(index), format!("hide index {words}"));
-    let show = keep(&frame, What::Show, format!("show index {words}"));
-    let gone = keep(&frame, What::Drop, format!("drop index {words}"));
+    let hide = keep(&frame, What::Hide(index.clone()), format!("hide index {words}"));
+    let show = keep(&frame, What::Show(index.clone()), format!("show index {words}"));
+    let gone = keep(&frame, What::Drop(index.clone()), format!("drop index {words}"));
     let gone = Staged { removes: vec![format!("index {words}")], ..gone };
-    let back = keep(&frame, What::Recreate, format!("create index {words} as it was"));
+    let back = keep(&frame, What::Recreate(index), format!("create index {words} as it was"));
     Ok(vec![part(Phase::Expand, hide, show), part(Phase::Contract, gone, back)])
 }
 

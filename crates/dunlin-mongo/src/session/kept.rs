@@ -19,17 +19,56 @@ const LISTED: i64 = 20;
 pub(super) async fn advance(session: &mut Session, keep: &Keep, work: &Work<'_>) -> Result<Advance> {
     let shape = Shape { session, keep, db: session.store.db.clone() };
     match &keep.what {
-        What::Validate(options) => shape.validate(options).await?,
+        What::Validate(_) => shape.validate().await?,
         What::Revalidate => shape.revalidate().await?,
         What::Hide(index) => shape.hide(index).await?,
-        What::Show => shape.show().await?,
-        What::Drop => shape.drop_index().await?,
-        What::Recreate => shape.recreate().await?,
+        What::Show(_) => shape.show().await?,
+        What::Drop(_) => shape.drop_index().await?,
+        What::Recreate(_) => shape.recreate().await?,
         What::Create(index) => shape.create(index).await?,
         What::Uncreate(index) => shape.uncreate(index).await?,
     }
     let record = session.ledger.put_step(&session.store, work, &work.complete(0)).await?;
     Ok(Advance::complete(record, 0))
+}
+
+/// How a collection is validated; nothing where there is none.
+async fn validation(place: &Collection<'_>) -> Result<Option<Document>, DriverError> {
+    let list = doc! { "listCollections": 1, "filter": { "name": place.name }, "cursor": {} };
+    let listed = place.batch(list).await?;
+    let all = listed.first().map(|found| found.get_document("options").cloned().unwrap_or_default());
+    let names = ["validator", "validationLevel", "validationAction"];
+    Ok(all.map(|all| all.into_iter().filter(|(name, _)| names.contains(&name.as_str())).collect()))
+}
+
+/// The indexes of a collection.
+async fn indexes(place: &Collection<'_>) -> Result<Vec<Document>, DriverError> {
+    match place.batch(doc! { "listIndexes": place.name }).await {
+        Err(failure) if error::code(&failure) == Some(26) => Ok(Vec::new()),
+        listed => listed,
+    }
+}
+
+/// Whether an index is the one of this name or these keys.
+fn is_meant(found: &Document, index: &Bson) -> bool {
+    found.get(if index.as_str().is_some() { "name" } else { "key" }) == Some(index)
+}
+
+/// What is remembered of a change, or will be once it runs.
+pub(crate) async fn remembered(db: &Database, keep: &Keep) -> Result<Option<Document>, DriverError> {
+    let place = Collection { db, name: &keep.collection };
+    let find = doc! { "find": SHAPE, "filter": { "_id": &keep.tag }, "limit": 1, "singleBatch": true };
+    let kept = place.batch(find).await?.into_iter().next();
+    let kept = kept.filter(|kept| !kept.get_bool("is_back").unwrap_or_default());
+    match (&keep.what, kept) {
+        (What::Revalidate, Some(kept)) => Ok(kept.get_document("options").ok().cloned()),
+        (What::Recreate(_), Some(kept)) => Ok(kept.get_document("index").ok().cloned()),
+        (What::Revalidate, None) => validation(&place).await,
+        (What::Recreate(index), None) => {
+            Ok(indexes(&place).await?.into_iter().find(|found| is_meant(found, index)))
+        }
+        _ => Ok(None),
+    }
 }
 
 struct Shape<'a> {
@@ -94,43 +133,30 @@ impl Shape<'_> {
         self.send(doc! { "update": SHAPE, "updates": [update] }).await
     }
 
-    async fn validate(&self, options: &Document) -> Result<()> {
-        let list = doc! { "listCollections": 1, "filter": { "name": self.name() }, "cursor": {} };
-        let listed = self.batch(list).await?;
-        let Some(found) = listed.first() else {
+    async fn validate(&self) -> Result<()> {
+        let place = Collection { db: &self.db, name: self.name() };
+        let Some(before) = validation(&place).await.map_err(|failure| self.fail(&failure))? else {
             let message = format!("there is no collection {}", self.name());
             return Err(self.stop(message).help("make it with `create_collection`, which takes a validator"));
         };
-        let all = found.get_document("options").cloned().unwrap_or_default();
-        let names = ["validator", "validationLevel", "validationAction"];
-        let before = all.into_iter().filter(|(name, _)| names.contains(&name.as_str())).collect::<Document>();
         self.remember(doc! { "options": before }).await?;
-        let mut command = doc! { "collMod": self.name() };
-        command.extend(options.clone());
-        self.send(command).await
+        self.send(self.keep.sent(None)).await
     }
 
     async fn revalidate(&self) -> Result<()> {
         let kept = self.must_be_kept().await?;
-        let mut command = doc! { "collMod": self.name(), "validator": {} };
-        // What is not said is what the server takes where nothing is said.
-        command.extend(doc! { "validationLevel": "strict", "validationAction": "error" });
-        command.extend(kept.get_document("options").cloned().unwrap_or_default());
+        let command = self.keep.sent(Some(&kept.get_document("options").cloned().unwrap_or_default()));
         self.send(command).await?;
         self.forget().await
     }
 
     async fn indexes(&self) -> Result<Vec<Document>> {
         let place = Collection { db: &self.db, name: self.name() };
-        match place.batch(doc! { "listIndexes": self.name() }).await {
-            Err(failure) if error::code(&failure) == Some(26) => Ok(Vec::new()),
-            listed => listed.map_err(|failure| self.fail(&failure)),
-        }
+        indexes(&place).await.map_err(|failure| self.fail(&failure))
     }
 
     async fn hide(&self, index: &Bson) -> Result<()> {
-        let key = if index.as_str().is_some() { "name" } else { "key" };
-        let found = self.indexes().await?.into_iter().find(|found| found.get(key) == Some(index));
+        let found = self.indexes().await?.into_iter().find(|found| is_meant(found, index));
         let Some(mut found) = found else {
             let message = format!("{} has no index {}", self.name(), render::inline(index));
             return Err(self.stop(message));
@@ -174,10 +200,8 @@ impl Shape<'_> {
     }
 
     async fn recreate(&self) -> Result<()> {
-        let (mut index, _) = self.kept_index().await?;
-        index.remove("was_hidden");
-        index.insert("hidden", true);
-        self.send(doc! { "createIndexes": self.name(), "indexes": [index] }).await
+        let (index, _) = self.kept_index().await?;
+        self.send(self.keep.sent(Some(&index))).await
     }
 
     async fn create(&self, index: &Document) -> Result<()> {
