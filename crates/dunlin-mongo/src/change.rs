@@ -43,18 +43,21 @@
 //!
 //! In step is a document whose new fields are what the old ones lead to, or whose old ones are what the new ones lead back
 //! to. The removal takes the old fields of a document away in one atomic update that looks whether it is in step, so what
-//! an old client writes meanwhile is copied, or stays. What it writes after that stays as an old field that nobody takes
-//! away: deploy the last new client first, then contract.
+//! an old client writes meanwhile is copied, or stays. What is written after that as an old field, by an old client or by a
+//! new one that still writes both, is left over, and nobody takes it away: see that no old client runs any more, contract,
+//! then deploy the client that knows the new field alone.
 //!
 //! # The way back
 //!
 //! Before the contract, documents that only have the new fields get the old ones, and the new ones go; `dunlin down` lists
 //! beforehand the documents whose new value the old shape cannot say. After it the old fields are made of the new ones, from
 //! the archive where what it holds still leads to the new value, by `down` elsewhere, and what was written since is
-//! included. A document that has an old field by then keeps it. Without `down` nothing leads back but the archive.
+//! included. A document that has an old field by then keeps it; where that is not what the new one leads back to, `dunlin
+//! down` lists it beforehand. Without `down` nothing leads back but the archive.
 //!
 //! What is remembered of indexes and validators is in `dunlin_shape`. A renamed collection is gone under both names for the
-//! moment between the two commands of the contract: a client that reads then finds nothing.
+//! moment between the two commands of the contract: a client that reads then finds nothing. Fields in lists need MongoDB 5.0,
+//! archives of fields a replica set.
 
 mod compute;
 mod decode;

@@ -142,8 +142,12 @@ async fn one(
                 found.unlisted = unlisted;
                 break;
             }
-            // They cannot be brought in step.
-            Some(false) => break,
+            // Some cannot be brought in step: those are still found.
+            Some(false) => {
+                found.violations.truncate(listed);
+                found.unlisted = unlisted;
+                return Ok(list(place, (&command, look), found).await);
+            }
             // Without a transaction they may have been written again since: look.
             None => {}
         }

@@ -1,6 +1,7 @@
 //! A process killed at any call to its store, on the way there and on the way back: the next one goes on to where an
 //! undisturbed one leads, while the applications work on.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -43,6 +44,15 @@ fn slowly(mut project: Project) -> Project {
     project
 }
 
+/// Sixty documents and an index; their shape.
+async fn begin(db: &Database) -> BTreeMap<String, String> {
+    let users = db.collection::<Document>(USERS);
+    users.insert_many((0..60).map(|id| doc! { "_id": id, "a": id })).await.unwrap();
+    let index = doc! { "key": { "a": 1 }, "name": "a_1", "sparse": true };
+    db.run_command(doc! { "createIndexes": USERS, "indexes": [index] }).await.unwrap();
+    shape(db).await
+}
+
 /// Kills at every call of the way there and of the way back, each over a database of its own. `write` is what an old
 /// application does after the kill, `check` what must hold at the end of either way.
 async fn at_every_call(
@@ -55,11 +65,7 @@ async fn at_every_call(
     for call in 1.. {
         let scratch = scratch::mongo().await;
         let db = database(&scratch.url).await;
-        let users = db.collection::<Document>(USERS);
-        users.insert_many((0..60).map(|id| doc! { "_id": id, "a": id })).await.unwrap();
-        let index = doc! { "key": { "a": 1 }, "name": "a_1", "sparse": true };
-        db.run_command(doc! { "createIndexes": USERS, "indexes": [index] }).await.unwrap();
-        let before = shape(&db).await;
+        let before = begin(&db).await;
         let project = slowly(changes(&scratch.url, lines));
         let was_killed = killed(&project, false, call, when).await;
         write(&db).await;
@@ -69,6 +75,33 @@ async fn at_every_call(
         down(&project).await.unwrap();
         check(&db, true, &format!("back, {call}")).await;
         assert_eq!(shape(&db).await, before, "back, {call}");
+        if !was_killed && !was_killed_back {
+            assert!(call > 10, "steps and chunks are calls of their own");
+            break;
+        }
+    }
+}
+
+/// Kills at every call, and has the next process turn round: from half way there back, from half way back there.
+async fn turned_round_at_every_call(lines: &[&str], check: impl AsyncFn(&Database, bool, &str)) {
+    for call in 1.. {
+        let scratch = scratch::mongo().await;
+        let db = database(&scratch.url).await;
+        let before = begin(&db).await;
+        let project = slowly(changes(&scratch.url, lines));
+        let was_killed = killed(&project, false, call, When::After).await;
+        if was_killed || call > 1 {
+            let histories = run::histories(&project.connect(&[]).await.unwrap()).await.unwrap();
+            if histories.values().any(|history| !history.records.is_empty()) {
+                down(&project).await.unwrap();
+            }
+        }
+        check(&db, true, &format!("there and back, {call}")).await;
+        assert_eq!(shape(&db).await, before, "there and back, {call}");
+        up_to(&project, None).await;
+        let was_killed_back = killed(&project, true, call, When::After).await;
+        up_to(&project, None).await;
+        check(&db, false, &format!("back and there, {call}")).await;
         if !was_killed && !was_killed_back {
             assert!(call > 10, "steps and chunks are calls of their own");
             break;
@@ -125,24 +158,48 @@ async fn an_archived_field_comes_to_the_end_from_any_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn shapes_come_to_the_end_from_any_kill() {
-    let lines = [
-        "set_validator = { collection = 'users', validator = { a = { '$exists' = true } } }",
-        "drop_index = { collection = 'users', name = 'a_1' }",
-        "add_index = { collection = 'users', keys = { a = -1 }, unique = true }",
-        "rename_collection = { from = 'users', to = 'people' }",
-    ];
-    at_every_call(
-        &lines,
-        async |_| {},
-        async |db, is_back, place| {
-            let name = if is_back { USERS } else { "people" };
-            assert_eq!(find(db, name).await.len(), 60, "{place}");
-            let shape = &shape(db).await[name];
-            assert_eq!(shape.contains("a_-1"), !is_back, "{place}: {shape}");
-            assert_eq!(shape.contains("\"a_1\""), is_back, "{place}: {shape}");
-            assert_eq!(shape.contains("$exists"), !is_back, "{place}: {shape}");
-        },
-    )
+async fn a_renamed_field_turns_round_from_any_kill() {
+    let change = "rename_field = { collection = 'users', from = 'a', to = 'b' }";
+    turned_round_at_every_call(&[change], async |db, is_back, place| {
+        let (here, there) = if is_back { ("a", "b") } else { ("b", "a") };
+        assert_eq!(values(db, here).await, (0..60).map(Some).collect::<Vec<_>>(), "{place}");
+        assert_eq!(values(db, there).await, vec![None; 60], "{place}");
+    })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_field_turns_round_from_any_kill() {
+    let change = "drop_field = { collection = 'users', field = 'a' }";
+    turned_round_at_every_call(&[change], async |db, is_back, place| {
+        let expected: Vec<_> = (0..60).map(|value| is_back.then_some(value)).collect();
+        assert_eq!(values(db, "a").await, expected, "{place}");
+    })
+    .await;
+}
+
+const SHAPES: [&str; 4] = [
+    "set_validator = { collection = 'users', validator = { a = { '$exists' = true } } }",
+    "drop_index = { collection = 'users', name = 'a_1' }",
+    "add_index = { collection = 'users', keys = { a = -1 }, unique = true }",
+    "rename_collection = { from = 'users', to = 'people' }",
+];
+
+async fn shapes_are_there(db: &Database, is_back: bool, place: &str) {
+    let name = if is_back { USERS } else { "people" };
+    assert_eq!(find(db, name).await.len(), 60, "{place}");
+    let shape = &shape(db).await[name];
+    assert_eq!(shape.contains("a_-1"), !is_back, "{place}: {shape}");
+    assert_eq!(shape.contains("\"a_1\""), is_back, "{place}: {shape}");
+    assert_eq!(shape.contains("$exists"), !is_back, "{place}: {shape}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shapes_come_to_the_end_from_any_kill() {
+    at_every_call(&SHAPES, async |_| {}, shapes_are_there).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shapes_turn_round_from_any_kill() {
+    turned_round_at_every_call(&SHAPES, shapes_are_there).await;
 }

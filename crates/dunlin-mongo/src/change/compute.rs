@@ -49,7 +49,7 @@ pub(super) fn transform(node: &Node, tag: &str) -> Result<Vec<Part>> {
     refuse_own(&mut change, &down, &old, "down");
     let frame = change.frame(collection, &all, &["up", "down", "from", "archive"])?;
     let pairs = vec![Pair::computed(&up, old, &down)];
-    Ok(Fields { frame, pairs, is_kept }.parts())
+    Ok(Fields { frame, pairs, is_kept, obstacle: None }.parts())
 }
 
 /// A table of expressions by field.

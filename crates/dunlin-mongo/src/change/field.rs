@@ -49,5 +49,5 @@ fn renamed(
     change.keep_apart(&all);
     let frame = change.frame(collection, &all, keys)?;
     let pairs = fields.iter().map(|(from, to)| Pair::renamed(from, to)).collect();
-    Ok(Fields { frame, pairs, is_kept: false }.parts())
+    Ok(Fields { frame, pairs, is_kept: false, obstacle: None }.parts())
 }

@@ -103,6 +103,8 @@ pub(super) struct Fields {
     pub(super) pairs: Vec<Pair>,
     /// Whether the old values are archived, because the new ones may not lead back to them.
     pub(super) is_kept: bool,
+    /// What may be in the way, where it is not the usual.
+    pub(super) obstacle: Option<String>,
 }
 
 impl Fields {
@@ -168,7 +170,10 @@ impl Fields {
             bson!({ "$match": { "$or": ways } }),
             bson!({ "$project": { "_id": 1, "value": new, "becomes": old } }),
         ];
-        let fill = Reshape { updates: self.filling(), survey, ..Reshape::default() };
+        let obstacle = self.obstacle.clone().unwrap_or_else(|| {
+            format!("have {} already, or something else in its place", self.words(|pair| &pair.new))
+        });
+        let fill = Reshape { updates: self.filling(), survey, obstacle, ..Reshape::default() };
         let mut updates = self.refilling();
         updates.extend(self.updates(|pair| {
             let stages = self.frame.unversioned(pair.drop_new.clone());

@@ -76,7 +76,10 @@ fn beside(frame: Frame, forward: &Convert, (other, back): (&str, Bson), odd: Odd
     if odd == Odd::Fail {
         pair.is_open.push(bson!({ "$or": [{ "$not": [forward.is_due()] }, forward.is_convertible()] }));
     }
-    Fields { frame, pairs: vec![pair], is_kept: true }.parts()
+    let obstacle = (odd == Odd::Fail).then(|| {
+        format!("have a {} that is no {}, or have {other} already", forward.field, forward.to.word())
+    });
+    Fields { frame, pairs: vec![pair], is_kept: true, obstacle }.parts()
 }
 
 /// In its place, at the contract: until then it has the type it had.

@@ -82,7 +82,8 @@ fn added(frame: &Frame, field: &str, made: &Bson) -> Vec<Part> {
         bson!({ "$match": ways }),
         bson!({ "$project": { "_id": 1, "value": path::value(field), "becomes": made.clone() } }),
     ];
-    let filling = Reshape { updates: vec![fill.clone()], survey, ..Reshape::default() };
+    let obstacle = format!("have {field} already, or something else in its place");
+    let filling = Reshape { updates: vec![fill.clone()], survey, obstacle, ..Reshape::default() };
     let gone = Update { filter: path::has(field), stages: frame.unversioned(path::removal(field)) };
     let undo = frame.reshape(Reshape { updates: vec![gone], ..Reshape::default() }, format!("remove {name}"));
     let other = doc! { "$and": [path::has(field), { "$expr": { "$not": [path::alike(made, &path::value(field))] } }] };

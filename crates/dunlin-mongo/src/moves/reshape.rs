@@ -14,6 +14,8 @@ pub struct Reshape {
     /// Stages that find what is in the way, with its `value` and what it `becomes`. Gone through before the first
     /// document is changed.
     pub survey: Vec<Bson>,
+    /// What that is, in words that go on from the documents: `have mail already`.
+    pub obstacle: String,
     /// Whether it goes through the collection again until a pass finds nothing to change.
     pub has_passes: bool,
     /// What must be in an archive before it is taken away.

@@ -2,7 +2,7 @@
 //! then remembers, then changes, and is such that a run that was cut off anywhere begins again.
 
 use bson::{Bson, Document, doc};
-use dunlin_core::{Advance, Error, ErrorKind, Result, Work};
+use dunlin_core::{Advance, Checkpoint, Cursor, Error, ErrorKind, Record, Result, Work};
 use mongodb::Database;
 use mongodb::error::Error as DriverError;
 
@@ -17,6 +17,10 @@ const LISTED: i64 = 20;
 
 /// Carries it out.
 pub(super) async fn advance(session: &mut Session, keep: &Keep, work: &Work<'_>) -> Result<Advance> {
+    // Whoever finds this knows that something may have been done, and goes on, or back over it.
+    let announced = Cursor { open: true, ..Cursor::default() };
+    let record = work.partly(Checkpoint::of(&announced), 0);
+    let running = session.ledger.put_step(&session.store, work, &record).await?;
     let shape = Shape { session, keep, db: session.store.db.clone() };
     match &keep.what {
         What::Validate(_) => shape.validate().await?,
@@ -28,7 +32,8 @@ pub(super) async fn advance(session: &mut Session, keep: &Keep, work: &Work<'_>)
         What::Create(index) => shape.create(index).await?,
         What::Uncreate(index) => shape.uncreate(index).await?,
     }
-    let record = session.ledger.put_step(&session.store, work, &work.complete(0)).await?;
+    let done = Record { started: running.started, ..work.complete(0) };
+    let record = session.ledger.put_step(&session.store, work, &done).await?;
     Ok(Advance::complete(record, 0))
 }
 

@@ -71,8 +71,8 @@ impl Odd {
                 ),
                 "mend them, or choose what becomes of them: on_error = \"keep\", \"null\" or \"quarantine\"",
             ),
-            Task::Reshape(_) => (
-                format!("{count} documents of {name} have something in the way of the new shape"),
+            Task::Reshape(reshape) => (
+                format!("{count} documents of {name} {}", reshape.obstacle),
                 "mend them, or leave them out with `filter`; `dunlin plan` shows the query that finds them",
             ),
             Task::Update(_) | Task::Delete => return Ok(()),
@@ -164,7 +164,8 @@ fn violation(op: &Move, found: &Document) -> Violation {
     let values = match (&op.task, becomes) {
         (Task::Merge(_), becomes) => format!("{value} there, {} here", becomes.unwrap_or_default()),
         (Task::Reshape(_), becomes) => {
-            format!("{value} is there, {} would go there", becomes.unwrap_or_else(|| "nothing".to_owned()))
+            let there = if value.is_empty() { "nothing" } else { &value };
+            format!("{there} is there, {} would go there", becomes.as_deref().unwrap_or("nothing"))
         }
         (_, Some(becomes)) => format!("{value} would become {becomes}"),
         (Task::Convert(convert), None) => format!("{value} is no {}", convert.to.word()),
