@@ -6,10 +6,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bson::{Document, doc};
-use dunlin::{Goal, Pace, Project, Summary};
+use dunlin::{Goal, Pace, Phase, Project, State, Summary};
 use dunlin_engine::plan;
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_testkit::fault::{Fuse, When};
+use dunlin_testkit::proxy::{Direction, Proxy};
 use dunlin_testkit::scratch;
 use mongodb::Database;
 
@@ -30,11 +31,16 @@ async fn killed(project: &Project, is_back: bool, call: usize, when: When) -> bo
     let planner: run::Planner<'_> = if is_back { &back } else { &there };
     let (_, result) = run::run(&context, planner, &mut |_| {}).await;
     assert_eq!(result.is_err(), fuse.is_burnt(), "{call} {when}: {result:?}");
+    release(project).await;
+    fuse.is_burnt()
+}
+
+/// Takes the lock away from whoever died with it.
+async fn release(project: &Project) {
     let store = store(project).await;
     if let Some(holder) = store.holder().await.unwrap() {
         store.unlock(holder.token).await.unwrap();
     }
-    fuse.is_burnt()
 }
 
 /// In chunks of so many documents, each a call of its own.
@@ -202,4 +208,84 @@ async fn shapes_come_to_the_end_from_any_kill() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shapes_turn_round_from_any_kill() {
     turned_round_at_every_call(&SHAPES, shapes_are_there).await;
+}
+
+/// A connection that is cut within what one step sends, there and back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_cut_anywhere_leads_to_the_same_end() {
+    const PLACES: u64 = 9;
+    let mut lines =
+        vec!["transform = { collection = 'users', up = { b = { '$abs' = '$a' } }, from = ['a'] }"];
+    lines.extend(&SHAPES[..3]);
+    lines[1] = "set_validator = { collection = 'users', validator = { _id = { '$exists' = true } } }";
+    lines[3] = "add_index = { collection = 'users', keys = { b = 1 }, unique = true }";
+    let scratch = scratch::mongo().await;
+    begin(&database(&scratch.url).await).await;
+    let proxy = Proxy::before(&scratch.url);
+    up_to(&changes(&proxy.url, &lines), None).await;
+    let there = [Direction::Request, Direction::Reply].map(|direction| proxy.bytes(direction));
+    down(&changes(&proxy.url, &lines)).await.unwrap();
+    let both = [Direction::Request, Direction::Reply].map(|direction| proxy.bytes(direction));
+    for (side, direction) in [Direction::Request, Direction::Reply].into_iter().enumerate() {
+        for place in 1..PLACES {
+            let scratch = scratch::mongo().await;
+            let db = database(&scratch.url).await;
+            let before = begin(&db).await;
+            let project = changes(&scratch.url, &lines);
+            let cutting = Proxy::before(&scratch.url);
+            cutting.cut_after_bytes(direction, there[side] * place / PLACES);
+            // It may get over the cut by itself.
+            let _ = super::up_before(&changes(&cutting.url, &lines), None).await;
+            assert_eq!(cutting.cuts(), 1, "{direction:?} {place}");
+            release(&project).await;
+            up_to(&project, None).await;
+            let found: Vec<_> = (0..60).map(Some).collect();
+            assert_eq!(values(&db, "b").await, found, "there, {direction:?} {place}");
+            let cutting = Proxy::before(&scratch.url);
+            cutting.cut_after_bytes(direction, (both[side] - there[side]) * place / PLACES);
+            let _ = down(&changes(&cutting.url, &lines)).await;
+            release(&project).await;
+            let histories = run::histories(&project.connect(&[]).await.unwrap()).await.unwrap();
+            if histories.values().any(|history| history.records.values().any(|r| r.state != State::Undone)) {
+                down(&project).await.unwrap();
+            }
+            assert_eq!(values(&db, "a").await, found, "back, {direction:?} {place}");
+            assert_eq!(shape(&db).await, before, "back, {direction:?} {place}");
+        }
+    }
+}
+
+/// A process whose lock was taken over while it slept brings nothing in step any more.
+#[tokio::test]
+async fn a_look_without_the_lock_mends_nothing() {
+    let scratch = scratch::mongo().await;
+    let db = database(&scratch.url).await;
+    begin(&db).await;
+    let project = changes(&scratch.url, &["rename_field = { collection = 'users', from = 'a', to = 'b' }"]);
+    up_to(&project, Some(Phase::Contract)).await;
+    let users = db.collection::<Document>(USERS);
+    users.update_one(doc! { "_id": 3 }, doc! { "$set": { "a": -3 } }).await.unwrap();
+    let (loaded, store) = (project.load(), store(&project).await);
+    let migration = loaded.migrations.values().next().unwrap();
+    let step = migration.steps().iter().find(|step| step.phase == Phase::Verify).unwrap();
+    let check = dunlin::Check { op: &*step.op, from: None, pace: &Pace::default() };
+    let me = dunlin_engine::lock::me("test", &project.context(BTreeMap::new()).author.run);
+    let dunlin::Attempt::Taken(mut session) = store.try_lock(&me).await.unwrap() else {
+        panic!("it is free")
+    };
+    let token = store.holder().await.unwrap().unwrap().token;
+    store.unlock(token).await.unwrap();
+    let failure = session.verify(&check).await.unwrap_err();
+    assert_eq!(failure.kind, dunlin::ErrorKind::LeaseLost, "{failure:?}");
+    assert_eq!(users.count_documents(doc! { "b": -3 }).await.unwrap(), 0);
+
+    let dunlin::Attempt::Taken(mut session) = store.try_lock(&me).await.unwrap() else {
+        panic!("it is free")
+    };
+    let dunlin::Checked::Wholly { violations, .. } = session.verify(&check).await.unwrap() else {
+        panic!("so few are one bout")
+    };
+    assert!(violations.is_empty(), "{violations:?}");
+    assert_eq!(users.count_documents(doc! { "b": -3 }).await.unwrap(), 1);
+    session.release().await.unwrap();
 }

@@ -22,19 +22,15 @@ pub(super) async fn advance(session: &mut Session, keep: &Keep, work: &Work<'_>)
     let record = work.partly(Checkpoint::of(&announced), 0);
     let running = session.ledger.put_step(&session.store, work, &record).await?;
     let shape = Shape { session, keep, db: session.store.db.clone() };
-    match &keep.what {
-        What::Validate(_) => shape.validate().await?,
-        What::Revalidate => shape.revalidate().await?,
-        What::Hide(index) => shape.hide(index).await?,
-        What::Show(_) => shape.show().await?,
-        What::Drop(_) => shape.drop_index().await?,
-        What::Recreate(_) => shape.recreate().await?,
-        What::Create(index) => shape.create(index).await?,
-        What::Uncreate(index) => shape.uncreate(index).await?,
+    let mut notes = Vec::new();
+    if shape.is_untouched().await? {
+        notes.push(format!("{SHAPE} has nothing of {}: {} stays as it is", keep.tag, keep.collection));
+    } else {
+        shape.run().await?;
     }
     let done = Record { started: running.started, ..work.complete(0) };
     let record = session.ledger.put_step(&session.store, work, &done).await?;
-    Ok(Advance::complete(record, 0))
+    Ok(Advance { notes, ..Advance::complete(record, 0) })
 }
 
 /// How a collection is validated; nothing where there is none.
@@ -83,6 +79,25 @@ struct Shape<'a> {
 }
 
 impl Shape<'_> {
+    async fn run(&self) -> Result<()> {
+        match &self.keep.what {
+            What::Validate(_) => self.validate().await,
+            What::Revalidate => self.revalidate().await,
+            What::Hide(index) => self.hide(index).await,
+            What::Show(_) => self.show().await,
+            What::Drop(_) => self.drop_index().await,
+            What::Recreate(_) => self.recreate().await,
+            What::Create(index) => self.create(index).await,
+            What::Uncreate(index) => self.uncreate(index).await,
+        }
+    }
+
+    /// Whether this takes back what never came so far that anything was changed.
+    async fn is_untouched(&self) -> Result<bool> {
+        let is_back = matches!(&self.keep.what, What::Revalidate | What::Show(_) | What::Uncreate(_));
+        Ok(is_back && self.kept().await?.is_none())
+    }
+
     fn fail(&self, failure: &DriverError) -> Error {
         self.session.of_command(failure, &self.keep.command())
     }
@@ -229,9 +244,7 @@ impl Shape<'_> {
     }
 
     async fn uncreate(&self, index: &Document) -> Result<()> {
-        if self.kept().await?.is_some() {
-            self.drop_named(&index.get("name").cloned().unwrap_or(Bson::Null)).await?;
-        }
+        self.drop_named(&index.get("name").cloned().unwrap_or(Bson::Null)).await?;
         self.forget().await
     }
 
