@@ -73,6 +73,9 @@ async fn losses(project: &Project) -> Vec<String> {
     let histories = run::histories(&context.stores).await.unwrap();
     let migrations: Vec<_> = project.load().migrations.into_values().collect();
     let plan = plan::down(&migrations, &histories).unwrap();
+    let gone: Vec<String> =
+        plan.items.iter().filter_map(|item| item.op.as_ref()).flat_map(|op| op.removes()).collect();
+    assert!(gone.is_empty(), "a look says what is lost, and only where there is something: {gone:?}");
     let proofs = dunlin_engine::verify::losses(&context, &plan, &mut |_| {}).await.unwrap().unwrap();
     proofs.iter().flat_map(|proof| &proof.violations).map(ToString::to_string).collect()
 }

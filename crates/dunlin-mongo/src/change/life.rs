@@ -181,7 +181,8 @@ impl Fields {
         }));
         let undo = Reshape { updates, ..Reshape::default() };
         let undo = self.frame.reshape(undo, format!("remove {}", self.new_words()));
-        let undo = Staged { loses: Some(self.losses()), removes: self.fields(|pair| &pair.new), ..undo };
+        // What it takes away is lost only where that look finds something.
+        let undo = Staged { loses: Some(self.losses()), ..undo };
         part(Phase::Backfill, self.frame.reshape(fill, format!("fill {}", self.new_words())), undo)
     }
 

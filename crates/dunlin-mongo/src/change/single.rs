@@ -97,8 +97,7 @@ fn added(frame: &Frame, field: &str, made: &Bson) -> Vec<Part> {
         ],
         mends: Vec::new(),
     });
-    let undo =
-        Staged { loses: Some(lost), removes: vec![format!("field {field} of {}", frame.collection)], ..undo };
+    let undo = Staged { loses: Some(lost), ..undo };
     let found = Found {
         word: "in_step",
         summary: format!("{name} everywhere"),

@@ -47,8 +47,7 @@ pub(super) fn create(node: &Node, tag: &str) -> Result<Vec<Part>> {
         span: Some(frame.span),
     };
     let undo = frame.commands(vec![doc! { "drop": name }], format!("drop collection {name}"));
-    let undo =
-        Staged { loses: Some(Arc::new(documents)), removes: vec![format!("collection {name}")], ..undo };
+    let undo = Staged { loses: Some(Arc::new(documents)), ..undo };
     Ok(vec![part(Phase::Expand, frame.commands(commands, format!("create collection {name}")), undo)])
 }
 
