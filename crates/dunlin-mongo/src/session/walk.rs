@@ -211,7 +211,7 @@ async fn turn(session: &Session, op: &Move, position: &mut Position<Place>) -> R
     place.passes += 1;
     if place.passes >= u64::from(PASSES) {
         let words = format!(
-            "{} documents of {} were written in the old shape while the last of {PASSES} passes went by",
+            "{} documents of {} were still being written while the last of {PASSES} passes went by",
             place.found, op.collection
         );
         return Ok(Some(words));
