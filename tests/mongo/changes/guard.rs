@@ -222,3 +222,31 @@ async fn values_of_no_type_are_listed_kept_made_null_or_moved_aside() {
     assert!(run.1.to_string().contains("2 documents"), "{}", run.1);
     assert_eq!(find(&db, USERS).await, before);
 }
+
+/// What the new field cannot say comes back from the archive as long as it still leads there; what was written since, by the
+/// way back that was written down.
+#[tokio::test]
+async fn an_archived_value_comes_back_while_it_leads_to_the_new_one() {
+    let scratch = scratch::mongo().await;
+    let db = database(&scratch.url).await;
+    let users = db.collection::<Document>(USERS);
+    let names = ["MiXed", "lower", "Changed", "Gone"];
+    users
+        .insert_many((0_i32..4).map(|id| doc! { "_id": id, "name": names[usize::try_from(id).unwrap()] }))
+        .await
+        .unwrap();
+    let change = "transform = { collection = 'users', up = { upper = { '$toUpper' = '$name' } }, \
+                  down = { name = { '$toLower' = '$upper' } } }";
+    let project = changes(&scratch.url, &[change]);
+    up_to(&project, None).await;
+    users.update_one(doc! { "_id": 2 }, doc! { "$set": { "upper": "OTHER" } }).await.unwrap();
+    users.delete_one(doc! { "_id": 3 }).await.unwrap();
+    users.insert_one(doc! { "_id": 9, "upper": "LATE" }).await.unwrap();
+    users.insert_one(doc! { "_id": 10, "upper": "Odd" }).await.unwrap();
+    assert_eq!(losses(&project).await, ["10: name is \"odd\", upper is \"Odd\""]);
+    down(&project).await.unwrap();
+    let found: Vec<String> = find(&db, USERS).await.iter().map(ToString::to_string).collect();
+    let expected = [(0, "MiXed"), (1, "lower"), (2, "other"), (9, "late"), (10, "odd")];
+    let expected = expected.map(|(id, name)| doc! { "_id": id, "name": name }.to_string());
+    assert_eq!(found, expected);
+}
