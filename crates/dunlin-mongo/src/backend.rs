@@ -1,10 +1,10 @@
 //! The backend: what the engine knows MongoDB by.
 
 use dunlin_core::{
-    AnyOp, AnyStore, Backend, Diagnostic, Field, Native, Phase, Result, Source, Target, async_trait,
+    AnyOp, AnyStore, Backend, Diagnostic, Field, Native, Part, Phase, Result, Source, Target, async_trait,
 };
 
-use crate::{connect, op, read};
+use crate::{change, connect, op, read};
 
 /// MongoDB: replica sets, sharded clusters, and single servers without a replica set.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +34,14 @@ impl Backend for Mongo {
 
     fn decode(&self, phase: Phase, field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>> {
         op::decode::decode(phase, field)
+    }
+
+    fn changes(&self) -> &'static [&'static str] {
+        &change::CHANGES
+    }
+
+    fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
+        change::unfold(change, tag)
     }
 
     fn template(&self) -> &'static str {

@@ -8,6 +8,7 @@ use bson::{Bson, Document, bson, doc};
 use dunlin_core::{Line, Op as CoreOp, Span};
 
 use crate::chunk::{both, index};
+use crate::moves::{Reshape, Update};
 use crate::op::{Command, render};
 use crate::{extended, fill};
 
@@ -49,6 +50,24 @@ pub enum Question {
         /// The counterparts.
         with: Counterpart,
     },
+    /// A step of a change: what stages find.
+    Found(Found),
+}
+
+/// What stages find in documents, as `left` and `right`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// What tells this question from others.
+    pub word: &'static str,
+    /// A few words.
+    pub summary: String,
+    /// What `left` and `right` are called.
+    pub names: (String, String),
+    /// What finds them.
+    pub stages: Vec<Bson>,
+    /// What brings a document in step that somebody wrote since it was. Whoever holds the lock does this first, so that
+    /// only what cannot be brought in step is found; whoever does not, finds all that is not.
+    pub mends: Vec<Update>,
 }
 
 /// The documents that must correspond to others.
@@ -89,6 +108,7 @@ impl Look {
                 stages
                     .push(bson!({ "$project": { "_id": 1, "left": left.clone(), "right": right.clone() } }));
             }
+            Question::Found(found) => stages.extend(found.stages.iter().cloned()),
             Question::Across { .. } => return None,
         }
         Some(aggregate(&self.collection, stages, index().into()))
@@ -115,10 +135,18 @@ impl Look {
     }
 
     fn word(&self) -> &'static str {
-        match self.question {
+        match &self.question {
             Question::None => "none",
             Question::Same { .. } | Question::Across { .. } => "same",
+            Question::Found(found) => found.word,
         }
+    }
+
+    /// The command that brings the documents of a range in step, where there is one.
+    pub(crate) fn mend(&self, range: &Document) -> Option<Document> {
+        let Question::Found(found) = &self.question else { return None };
+        let reshape = Reshape { updates: found.mends.clone(), ..Reshape::default() };
+        (!found.mends.is_empty()).then(|| reshape.command(&self.collection, &self.filter, range))
     }
 }
 
@@ -185,6 +213,7 @@ impl CoreOp for Look {
             Question::None => format!("none of {}", self.collection),
             Question::Same { .. } => format!("same in {}", self.collection),
             Question::Across { with, .. } => format!("same in {} and {}", self.collection, with.collection),
+            Question::Found(found) => found.summary.clone(),
         }
     }
 
@@ -219,6 +248,7 @@ impl CoreOp for Look {
         }
         match &self.question {
             Question::None => {}
+            Question::Found(found) => drop(document.insert("stages", found.stages.clone())),
             Question::Same { left, right, sample } => {
                 document.extend(doc! { "left": left.clone(), "right": right.clone() });
                 if let Some(sample) = sample {

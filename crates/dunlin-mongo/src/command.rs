@@ -152,7 +152,7 @@ pub(crate) fn is_read(command: &Document) -> bool {
 /// Why a command may not stand in a migration, and what to do instead.
 pub(crate) fn refusal(command: &Document) -> Option<(String, &'static str)> {
     let name = name(command);
-    let ours = ["dunlin_history", "dunlin_journal", "dunlin_lock"];
+    let ours = ["dunlin_history", "dunlin_journal", "dunlin_lock", "dunlin_shape"];
     if let Some(collection) = target(command).filter(|collection| ours.contains(collection)) {
         let message = format!("`{collection}` belongs to dunlin");
         return Some((message, "`dunlin mark` and `dunlin baseline` change the history"));

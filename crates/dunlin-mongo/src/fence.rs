@@ -123,6 +123,18 @@ pub(crate) async fn write(
     Ok(Ok(response.get_i32("n").unwrap_or_default() == 1))
 }
 
+/// Moves the fence on in a transaction that writes something else; whether it was as `mark` says.
+pub(crate) async fn touch(
+    db: &Database,
+    mark: Mark,
+    transaction: &mut ClientSession,
+) -> Result<bool, DriverError> {
+    let next = doc! { "$set": { "round": mark.round + 1 } };
+    let command = doc! { "update": LOCK, "updates": [{ "q": mark.filter(), "u": next }] };
+    let response = db.run_command(command).session(transaction).await?;
+    Ok(response.get_i32("n").unwrap_or_default() == 1)
+}
+
 /// What the fence says now; nothing where it is gone.
 pub(crate) async fn mark(db: &Database) -> Result<Result<Option<Mark>>, DriverError> {
     let only = doc! { "token": 1, "sequence": 1, "round": 1 };

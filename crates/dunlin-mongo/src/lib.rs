@@ -4,7 +4,9 @@
 //! half runs them: a lease in the database itself is the migration lock, one fenced document takes every write of the
 //! history, and each command is run so that a run that is cut off can be continued without asking anybody.
 
+mod archive;
 mod backend;
+pub mod change;
 pub mod check;
 mod chunk;
 mod command;
@@ -24,6 +26,7 @@ mod script;
 mod session;
 mod store;
 mod strain;
+mod usage;
 mod verify;
 
 pub use backend::Mongo;

@@ -12,6 +12,7 @@ mod convert;
 pub(crate) mod decode;
 mod merge;
 mod repeat;
+mod reshape;
 
 use std::sync::Arc;
 
@@ -24,6 +25,11 @@ use crate::{extended, fill};
 
 pub use convert::{Convert, OnError, Type};
 pub use merge::{Existing, Merge};
+pub(crate) use reshape::both_or_one;
+pub use reshape::{Keeping, Reshape, Update};
+
+/// How often a walk that goes on until it finds nothing begins at most.
+pub(crate) const PASSES: u32 = 10;
 
 /// A walk over one collection.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +58,8 @@ pub enum Task {
     Convert(Convert),
     /// `merge_into = { from, into, pipeline?, existing?, filter?, database? }`.
     Merge(Merge),
+    /// A step of a change.
+    Reshape(Reshape),
 }
 
 impl Move {
@@ -92,6 +100,7 @@ impl Move {
             Task::Merge(merge) => {
                 vec![merge.command(name, both(range, &self.filter), merge.existing.matched())]
             }
+            Task::Reshape(reshape) => vec![reshape.command(name, &self.filter, &range)],
         }
     }
 
@@ -100,8 +109,14 @@ impl Move {
         match &self.task {
             Task::Update(command) => statement(command).is_some_and(repeat::is_repeatable),
             Task::Convert(convert) => !matches!(convert.on_error, OnError::Quarantine(_)),
+            Task::Reshape(reshape) => reshape.keeping.is_none(),
             Task::Delete | Task::Merge(_) => true,
         }
+    }
+
+    /// Whether it goes through the collection again until a pass finds nothing to change.
+    pub(crate) fn has_passes(&self) -> bool {
+        matches!(&self.task, Task::Reshape(reshape) if reshape.has_passes)
     }
 
     /// Whether everything is looked at before the first document is changed.
@@ -109,6 +124,7 @@ impl Move {
         match &self.task {
             Task::Convert(convert) => convert.on_error == OnError::Fail,
             Task::Merge(merge) => merge.existing == Existing::Fail,
+            Task::Reshape(reshape) => !reshape.survey.is_empty(),
             Task::Update(_) | Task::Delete => false,
         }
     }
@@ -150,7 +166,7 @@ impl Move {
             || match &self.task {
                 Task::Update(command) => fill::has_placeholder(command),
                 Task::Merge(merge) => merge.has_placeholder(),
-                Task::Delete | Task::Convert(_) => false,
+                Task::Delete | Task::Convert(_) | Task::Reshape(_) => false,
             }
     }
 
@@ -160,6 +176,7 @@ impl Move {
             Task::Delete => "delete_many",
             Task::Convert(_) => "convert",
             Task::Merge(_) => "merge_into",
+            Task::Reshape(_) => "reshape",
         }
     }
 
@@ -167,6 +184,9 @@ impl Move {
         let walk = format!("in chunks over {}._id, about 50 ms each", self.collection);
         match &self.task {
             Task::Merge(_) => format!("{walk}; a chunk that was cut off is merged again"),
+            _ if self.has_passes() => {
+                format!("{walk}, and again until nothing is left to do, {PASSES} times at most")
+            }
             _ if self.is_repeatable() => {
                 format!("{walk}, each one transaction with the history where the server has them")
             }
@@ -206,12 +226,16 @@ impl CoreOp for Move {
                     convert.survey(&self.collection, &both(range.clone(), &self.filter))
                 }
                 Task::Merge(merge) => merge.survey(&self.collection, &both(range.clone(), &self.filter)),
+                Task::Reshape(reshape) => {
+                    reshape.survey(&self.collection, &both(range.clone(), &self.filter))
+                }
                 Task::Update(_) | Task::Delete => Document::new(),
             };
             lines.push(Line { text: shown(found), note: Some(note), span: self.span });
         }
         let commands = match &self.task {
             Task::Convert(convert) => convert.preview(&self.collection, &both(range, &self.filter)),
+            Task::Reshape(reshape) => reshape.preview(&self.collection, &self.filter, &range),
             _ => self.commands(range),
         };
         lines.extend(commands.into_iter().map(|command| Line {
@@ -235,6 +259,7 @@ impl CoreOp for Move {
         match &self.task {
             Task::Convert(convert) => document.extend(convert.canonical()),
             Task::Merge(merge) => document.extend(merge.canonical()),
+            Task::Reshape(reshape) => document.extend(reshape.canonical()),
             Task::Update(_) | Task::Delete => {}
         }
         format!("move {}\n", extended::canonical(&document))
@@ -255,7 +280,7 @@ impl CoreOp for Move {
             Task::Merge(merge) if merge.existing == Existing::Replace => {
                 vec![format!("documents of {} that have the _id of one that is merged", merge.into)]
             }
-            Task::Convert(_) | Task::Merge(_) => Vec::new(),
+            Task::Convert(_) | Task::Merge(_) | Task::Reshape(_) => Vec::new(),
         }
     }
 

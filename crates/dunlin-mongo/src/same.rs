@@ -14,6 +14,7 @@ use crate::check::{Counterpart, Look, Question};
 use crate::chunk::{Chunk, Collection, Key, Route, both, index, number};
 use crate::error;
 use crate::op::render;
+use crate::session::Session;
 use crate::store::Store;
 
 /// How many violations are listed.
@@ -22,6 +23,8 @@ const LISTED: usize = 20;
 const SHOWN: usize = 200;
 /// How long a chunk should take where nobody says; nobody waits for one that only reads.
 const TARGET: Duration = Duration::from_millis(50);
+/// How often a chunk is mended that others write just then.
+const MENDS: u32 = 8;
 const SIZES: (u32, u32, u32) = (5000, 100, 100_000);
 
 /// What was found so far.
@@ -35,8 +38,13 @@ struct Found {
     unlisted: u64,
 }
 
-/// Goes on for one bout.
-pub(crate) async fn run(store: &Store, look: &Look, check: &Check<'_>) -> Result<Checked> {
+/// Goes on for one bout. What somebody wrote since it was in step is mended by the session, where there is one.
+pub(crate) async fn run(
+    store: &Store,
+    look: &Look,
+    check: &Check<'_>,
+    mut mender: Option<&mut Session>,
+) -> Result<Checked> {
     let db = store.database(&look.command());
     let fail = |failure: DriverError| error::of_command(&failure, &look.command(), &store.target.url);
     let place = Collection { db: &db, name: &look.collection };
@@ -62,7 +70,8 @@ pub(crate) async fn run(store: &Store, look: &Look, check: &Check<'_>) -> Result
             let scanned = position.scanned;
             return Ok(wholly(position, scanned));
         };
-        one(&place, look, &chunk, &mut position.place).await.map_err(fail)?;
+        let mender = mender.as_deref_mut();
+        one(&place, (look, mender), &chunk, &mut position.place).await?.map_err(fail)?;
         position.place.route.pass(&chunk);
         position.scanned += chunk.count;
         position.near = position.place.route.near();
@@ -105,17 +114,45 @@ async fn fresh(store: &Store, place: &Collection<'_>, look: &Look) -> Result<Pos
 /// Looks at one chunk.
 async fn one(
     place: &Collection<'_>,
-    look: &Look,
+    (look, mender): (&Look, Option<&mut Session>),
     chunk: &Chunk,
     found: &mut Found,
-) -> Result<(), DriverError> {
+) -> Result<Result<(), DriverError>> {
     if let Question::Across { left, with } = &look.question {
-        return across(place, (look, left, with), chunk, found).await;
+        return Ok(across(place, (look, left, with), chunk, found).await);
     }
-    match look.found(chunk.range()) {
-        Some(command) => list(place, (&command, look), found).await,
-        None => Ok(()),
+    let Some(command) = look.found(chunk.range()) else { return Ok(Ok(())) };
+    let (Some(session), Some(mend)) = (mender, look.mend(&chunk.range())) else {
+        return Ok(list(place, (&command, look), found).await);
+    };
+    let (listed, unlisted) = (found.violations.len(), found.unlisted);
+    for _ in 0..MENDS {
+        found.violations.truncate(listed);
+        found.unlisted = unlisted;
+        if let Err(failure) = list(place, (&command, look), found).await {
+            return Ok(Err(failure));
+        }
+        if found.violations.len() == listed && found.unlisted == unlisted {
+            break;
+        }
+        match session.mend(look, (&mend, &command)).await? {
+            // In the transaction that mended them, all were in step.
+            Some(true) => {
+                found.violations.truncate(listed);
+                found.unlisted = unlisted;
+                break;
+            }
+            // Some cannot be brought in step: those are still found.
+            Some(false) => {
+                found.violations.truncate(listed);
+                found.unlisted = unlisted;
+                return Ok(list(place, (&command, look), found).await);
+            }
+            // Without a transaction they may have been written again since: look.
+            None => {}
+        }
     }
+    Ok(Ok(()))
 }
 
 /// Counts what a command finds, and lists it where there is room.
@@ -222,6 +259,10 @@ fn violation(look: &Look, found: &Document) -> Violation {
     };
     let values = match (&look.question, found.get("count").and_then(Bson::as_i32)) {
         (Question::None, _) => text("left"),
+        (Question::Found(asked), _) => {
+            let (left, right) = &asked.names;
+            format!("{left} is {}, {right} is {}", text("left"), text("right"))
+        }
         (Question::Across { with, .. }, Some(0)) => {
             format!("{}, and not in {}", text("left"), with.collection)
         }

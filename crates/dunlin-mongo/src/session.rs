@@ -6,8 +6,10 @@
 //! and one that loses a part loses the end: the history then says less than was done, never more than is there.
 
 mod apart;
+mod kept;
 mod ledger;
 mod look;
+mod mend;
 mod transaction;
 mod walk;
 
@@ -15,21 +17,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document};
 use dunlin_core::{
-    Advance, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Op as _,
-    Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
+    Advance, Archive, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History,
+    Op as _, Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use serde::{Deserialize, Serialize};
 
+use crate::change::staged;
 use crate::command::{self, Class};
 use crate::fence::Entry;
 use crate::fill::{self, Seed};
 use crate::lock::{self, Heartbeat};
-use crate::moves::Move;
 use crate::op::{Command, Op};
 use crate::store::{Store, lost};
 use crate::{error, strain, verify};
 
+pub(crate) use kept::remembered;
 pub(crate) use ledger::Ledger;
 
 /// A session.
@@ -218,12 +221,17 @@ impl CoreSession for Session {
         if let Some(advance) = self.ledger.found_written(&self.store, work).await? {
             return Ok(advance);
         }
-        if let Some(op) = work.op.kind::<Move>() {
+        if let Some(op) = staged::walk(work.op) {
             let advance = walk::advance(self, op, work).await?;
             self.ledger.carry_over(&self.store, false).await?;
             return Ok(advance);
         }
-        let op: &Op = work.op.own()?;
+        if let Some(keep) = staged::keep(work.op) {
+            let advance = kept::advance(self, keep, work).await?;
+            self.ledger.carry_over(&self.store, false).await?;
+            return Ok(advance);
+        }
+        let op = staged::commands(work.op)?;
         let at = Cursor::of(work.running)?;
         // A person who settles a command moves the position on without a sum.
         if !at.sum.is_empty() && cursor(op, at.at, None, None, false).sum != at.sum {
@@ -236,7 +244,8 @@ impl CoreSession for Session {
     }
 
     async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
-        verify::run(&self.store, check).await
+        let store = self.store.clone();
+        verify::run(&store, check, Some(self)).await
     }
 
     async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
@@ -263,6 +272,11 @@ impl CoreSession for Session {
         let entry = Entry { record, files: &[], kind: Some(kind), step, detail: Some(detail), is_new: false };
         self.ledger.put(&self.store, entry, true).await?;
         self.ledger.carry_over(&self.store, false).await
+    }
+
+    async fn purge(&mut self, archive: &Archive) -> Result<()> {
+        self.check_lease().await?;
+        crate::archive::purge(&self.store, archive).await
     }
 
     async fn release(mut self: Box<Self>) -> Result<()> {

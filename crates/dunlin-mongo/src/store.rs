@@ -5,18 +5,19 @@ use std::time::Instant;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Result, Store as CoreStore,
-    StoredFile, Target, Version, async_trait,
+    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Line, Op, Result,
+    Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use mongodb::{Client, Database};
 
+use crate::change::staged;
 use crate::connect::Topology;
 use crate::fence::{self, Mark, Pending};
 use crate::lock::{self, Asked, Heartbeat};
 use crate::op::Command;
-use crate::session::{Ledger, Session};
-use crate::{error, examine, verify};
+use crate::session::{Ledger, Session, remembered};
+use crate::{archive, error, examine, usage, verify};
 
 /// A connected MongoDB database.
 #[derive(Debug, Clone)]
@@ -116,7 +117,22 @@ impl CoreStore for Store {
     }
 
     async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
-        verify::run(self, check).await
+        verify::run(self, check, None).await
+    }
+
+    async fn usage(&self, op: &dyn Op) -> Result<Vec<String>> {
+        usage::usage(self, op).await.map_err(|failure| self.fail(&failure, "cannot see who uses it"))
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        archive::list(&self.db).await.map_err(|failure| self.fail(&failure, "cannot list the archives"))
+    }
+
+    async fn preview(&self, op: &dyn Op) -> Result<Vec<Line>> {
+        let Some(keep) = staged::keep(op) else { return Ok(op.preview()) };
+        let was = remembered(&self.db, keep).await;
+        let was = was.map_err(|failure| self.fail(&failure, "cannot look at the collection"))?;
+        Ok(keep.lines(was.as_ref()))
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

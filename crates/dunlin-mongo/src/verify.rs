@@ -7,16 +7,17 @@ use mongodb::error::Error as DriverError;
 use crate::check::Look;
 use crate::fill::{self, Seed};
 use crate::op::{Command, Op};
+use crate::session::Session;
 use crate::store::Store;
 use crate::{command, error, extended, same};
 
 /// How many documents a read shows.
 const SHOWN: i32 = 20;
 
-/// Runs all reads, or goes on with a look.
-pub(crate) async fn run(store: &Store, check: &Check<'_>) -> Result<Checked> {
+/// Runs all reads, or goes on with a look. A session mends what it may.
+pub(crate) async fn run(store: &Store, check: &Check<'_>, mender: Option<&mut Session>) -> Result<Checked> {
     if let Some(look) = check.op.kind::<Look>() {
-        return same::run(store, look, check).await;
+        return same::run(store, look, check, mender).await;
     }
     let op: &Op = check.op.own()?;
     let mut violations = Vec::new();

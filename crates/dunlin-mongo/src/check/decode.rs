@@ -125,7 +125,7 @@ fn sample(reader: &mut Reader<'_>) -> Option<u32> {
 }
 
 /// An expression. `"$name"` is a field; another text holds a literal.
-fn expression(node: &Node) -> Result<Bson, Diagnostic> {
+pub(crate) fn expression(node: &Node) -> Result<Bson, Diagnostic> {
     match &node.value {
         Value::String { text, .. } if text.starts_with('$') => Ok(Bson::String(text.clone())),
         _ => value(node),

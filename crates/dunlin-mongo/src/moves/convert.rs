@@ -87,7 +87,7 @@ impl Convert {
     }
 
     /// Whether a value is to be converted at all.
-    fn is_due(&self) -> Bson {
+    pub(crate) fn is_due(&self) -> Bson {
         let stays = ["missing", "null", "undefined", self.to.word()];
         bson!({ "$not": [{ "$in": [{ "$type": self.path() }, stays.as_slice()] }] })
     }
@@ -118,9 +118,19 @@ impl Convert {
     }
 
     /// Whether the field can be converted without loss, where it is due.
-    fn is_convertible(&self) -> Bson {
+    pub(crate) fn is_convertible(&self) -> Bson {
         let is_read = bson!({ "$ne": [{ "$type": "$$c" }, "object"] });
         self.judged(bson!({ "$and": [is_read, { "$not": [self.is_loss()] }] }))
+    }
+
+    /// What the field becomes, with `odd` for what cannot be converted without loss.
+    pub(crate) fn value(&self, odd: Bson) -> Bson {
+        let nothing = Bson::Null;
+        let converted = bson!({ "$convert": {
+            "input": self.path(), "to": self.to.word(), "onError": nothing.clone(), "onNull": nothing,
+        } });
+        let due = bson!({ "$cond": [self.is_convertible(), converted, odd] });
+        bson!({ "$cond": [self.is_due(), due, self.path()] })
     }
 
     fn due(&self, range: &Document, and: Bson) -> Document {

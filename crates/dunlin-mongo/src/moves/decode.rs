@@ -190,7 +190,7 @@ pub(crate) fn merge_into(node: &Node) -> Result<Move> {
     let filter = reader.filter();
     let database = database(&mut reader.table, &mut reader.wrong);
     reader.finish(&["from", "into", "pipeline", "existing", "filter", "database"])?;
-    let task = Task::Merge(Merge { into, pipeline, existing });
+    let task = Task::Merge(Merge { into, pipeline, existing, matched: Vec::new() });
     Ok(Move { database, collection, filter, task, span: Some(node.span) })
 }
 

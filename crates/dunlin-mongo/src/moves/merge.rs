@@ -15,6 +15,8 @@ pub struct Merge {
     pub pipeline: Vec<Bson>,
     /// What happens where the other collection has the `_id`.
     pub existing: Existing,
+    /// A pipeline that says so instead; documents without a counterpart are passed by then.
+    pub matched: Vec<Bson>,
 }
 
 /// What happens to a document whose `_id` is in the other collection.
@@ -58,8 +60,13 @@ impl Existing {
 impl Merge {
     /// Merges the documents of a range.
     pub(crate) fn command(&self, from: &str, range: Document, matched: &str) -> Document {
+        let (matched, unmatched) = if self.matched.is_empty() {
+            (Bson::String(matched.to_owned()), "insert")
+        } else {
+            (Bson::Array(self.matched.clone()), "discard")
+        };
         let merge =
-            doc! { "into": &self.into, "on": "_id", "whenMatched": matched, "whenNotMatched": "insert" };
+            doc! { "into": &self.into, "on": "_id", "whenMatched": matched, "whenNotMatched": unmatched };
         self.aggregate(from, range, vec![bson!({ "$merge": merge })])
     }
 
@@ -88,7 +95,12 @@ impl Merge {
     }
 
     pub(super) fn canonical(&self) -> Document {
-        doc! { "into": &self.into, "pipeline": self.pipeline.clone(), "existing": self.existing.word() }
+        let mut document =
+            doc! { "into": &self.into, "pipeline": self.pipeline.clone(), "existing": self.existing.word() };
+        if !self.matched.is_empty() {
+            document.insert("matched", self.matched.clone());
+        }
+        document
     }
 
     pub(super) fn filled(&self, seed: &fill::Seed) -> Self {

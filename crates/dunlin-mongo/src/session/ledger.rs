@@ -47,6 +47,17 @@ impl Ledger {
         self.mark.token
     }
 
+    /// The fence as this session knows it.
+    pub(super) fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// The fence was touched in a transaction that is committed.
+    pub(super) fn touched(&mut self) {
+        self.mark.round += 1;
+        self.is_uncertain = false;
+    }
+
     /// The time by the server's clock.
     pub(super) fn now(&self) -> Timestamp {
         let since = i64::try_from(self.clock.1.elapsed().as_millis()).unwrap_or(i64::MAX);
@@ -133,7 +144,7 @@ impl Ledger {
     }
 
     /// Reads the fence again where the answer to a write was lost.
-    async fn settle(&mut self, store: &Store) -> Result<()> {
+    pub(super) async fn settle(&mut self, store: &Store) -> Result<()> {
         if !self.is_uncertain {
             return Ok(());
         }

@@ -25,7 +25,7 @@ use super::{Failure, Session, ledger};
 use crate::chunk::{Chunk, Collection, Route};
 use crate::connect::Topology;
 use crate::fill::Seed;
-use crate::moves::Move;
+use crate::moves::{Move, PASSES};
 use crate::{error, lock};
 
 use odd::Odd;
@@ -53,6 +53,17 @@ pub(super) struct Place {
     /// What fills the placeholders of the op.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed: Option<Seed>,
+    /// How often it came to the end, where it goes on until it finds nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    passes: u64,
+    /// How many documents the pass under way changed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    found: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks this way")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Why a chunk was not done.
@@ -63,6 +74,8 @@ enum Stop {
     Write(Failure),
     /// We say so.
     Ours(Error),
+    /// What would be taken away is not in the archive as it is now.
+    Unkept,
     /// The commit was sent and not answered.
     Unknown(DriverError),
 }
@@ -100,8 +113,11 @@ impl Bout<'_> {
     }
 
     /// The record with a chunk done that changed so many documents.
-    fn record(&self, next: &Next<'_>, changed: u64) -> Record {
+    fn record(&self, next: &mut Next<'_>, changed: u64) -> Record {
         let work = self.now();
+        if self.op.has_passes() {
+            next.position.place.found += changed;
+        }
         let record = if next.is_end {
             work.complete(changed)
         } else {
@@ -138,6 +154,9 @@ pub(super) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
         session.check_lease().await?;
         if position.place.is_survey && position.place.route.is_over() {
             surveyed(session, &mut bout, &mut position).await?;
+        }
+        if op.has_passes() && position.place.route.is_over() {
+            notes.extend(turn(session, op, &mut position).await?);
         }
         let size = session.stride().size(work.pace, bout.scanned);
         let Some(chunk) = next_chunk(session, op, &position.place.route, size).await? else {
@@ -178,9 +197,32 @@ fn next<'a>(
     position.place.route.pass(chunk);
     position.scanned += chunk.count;
     position.near = position.place.route.near();
-    let is_end = !position.place.is_survey && position.place.route.is_over();
+    let is_end = !position.place.is_survey && position.place.route.is_over() && !bout.op.has_passes();
     let is_final = is_end || session.stride().is_last(bout.work.pace, bout);
     Next { chunk, position, is_end, is_final }
+}
+
+/// Begins another pass, if the last one found something to change. What to say if it is not done although it did.
+async fn turn(session: &Session, op: &Move, position: &mut Position<Place>) -> Result<Option<String>> {
+    let place = &mut position.place;
+    if place.found == 0 {
+        return Ok(None);
+    }
+    place.passes += 1;
+    if place.passes >= u64::from(PASSES) {
+        let words = format!(
+            "{} documents of {} were still being written while the last of {PASSES} passes went by",
+            place.found, op.collection
+        );
+        return Ok(Some(words));
+    }
+    let db = session.store.database(&op.command());
+    let through = Route::through(&Collection { db: &db, name: &op.collection }).await;
+    place.route = through.map_err(|failure| session.of_command(&failure, &op.command()))?;
+    place.found = 0;
+    // One after the other they have more to come past than there is.
+    position.total = position.total.map(|total| total + position.scanned / place.passes);
+    Ok(None)
 }
 
 /// Everything was looked at. What was found stops the step; the next run looks anew, since somebody may have mended it
@@ -204,7 +246,7 @@ async fn pass(session: &mut Session, bout: &mut Bout<'_>, next: &mut Next<'_>) -
     let began = Instant::now();
     if next.position.place.is_survey {
         odd::look(session, bout.op, next).await?;
-        let record = bout.record(next, 0);
+        let record = bout.record(&mut *next, 0);
         let record = session
             .ledger
             .put(&session.store, ledger::light(&record, &[]), false)
@@ -239,6 +281,10 @@ async fn again(
             return Err(left(error, bout.op, &bout.running));
         }
         Stop::Ours(error) => return Err(error),
+        Stop::Unkept => {
+            let message = format!("{} is written faster than it can be archived", bout.op.collection);
+            Error::new(ErrorKind::Statement, message).temporary()
+        }
         Stop::Unknown(failure) => {
             session.ledger.doubt();
             return Err(session.of_command(&failure, &written));

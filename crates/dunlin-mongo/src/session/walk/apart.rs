@@ -29,7 +29,7 @@ pub(super) async fn run(session: &mut Session, bout: &mut Bout<'_>, next: &mut N
             changed += outcome(&response, &written).map_err(Stop::Write)?;
         }
     }
-    let record = bout.record(next, changed);
+    let record = bout.record(&mut *next, changed);
     let record = if next.is_end {
         session.ledger.put_step(&session.store, &bout.now(), &record).await
     } else {

@@ -71,6 +71,10 @@ impl Odd {
                 ),
                 "mend them, or choose what becomes of them: on_error = \"keep\", \"null\" or \"quarantine\"",
             ),
+            Task::Reshape(reshape) => (
+                format!("{count} documents of {name} {}", reshape.obstacle),
+                "mend them, or leave them out with `filter`; `dunlin plan` shows the query that finds them",
+            ),
             Task::Update(_) | Task::Delete => return Ok(()),
         };
         let error = Error::new(ErrorKind::Statement, message).at(op.span).with("documents", self.words());
@@ -113,6 +117,7 @@ pub(super) async fn find(
     let survey = match &op.task {
         Task::Convert(convert) => convert.survey(&op.collection, &range),
         Task::Merge(merge) => merge.survey(&op.collection, &range),
+        Task::Reshape(reshape) => reshape.survey(&op.collection, &range),
         Task::Update(_) | Task::Delete => return Ok(()),
     };
     let odd = &mut next.position.place.odd;
@@ -158,6 +163,10 @@ fn violation(op: &Move, found: &Document) -> Violation {
     let (value, becomes) = (text("value").unwrap_or_default(), text("becomes"));
     let values = match (&op.task, becomes) {
         (Task::Merge(_), becomes) => format!("{value} there, {} here", becomes.unwrap_or_default()),
+        (Task::Reshape(_), becomes) => {
+            let there = if value.is_empty() { "nothing" } else { &value };
+            format!("{there} is there, {} would go there", becomes.as_deref().unwrap_or("nothing"))
+        }
         (_, Some(becomes)) => format!("{value} would become {becomes}"),
         (Task::Convert(convert), None) => format!("{value} is no {}", convert.to.word()),
         (_, None) => value,

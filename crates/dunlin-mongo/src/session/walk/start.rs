@@ -43,6 +43,11 @@ pub(super) async fn start(
     let fail = |failure: DriverError| session.of_command(&failure, &op.command());
     let facts = facts(&db, &op.collection).await.map_err(fail)?;
     if !facts.is_there {
+        if matches!(&op.task, Task::Merge(merge) if !merge.matched.is_empty()) {
+            let message = format!("{} was purged: what it held cannot be brought back", op.collection);
+            let help = "bring it back from a backup, or say that it is gone: `dunlin mark VERSION undone --reason …`";
+            return Err(unsupported(op, message).help(help));
+        }
         notes.push(format!("there is no collection {}", op.collection));
         return Ok(None);
     }
@@ -52,13 +57,15 @@ pub(super) async fn start(
         refuse_target(&self::facts(&db, into).await.map_err(fail)?, into, op)?;
     }
     let stride = Stride::new(op, work.is_undo(), facts.average);
+    // A step of a change finds by itself what is to be gone back over, and others wrote meanwhile, too.
+    let is_guarded = matches!(op.task, Task::Reshape(_));
     let mut position = match start {
         Start::On(mut position) => {
             position.place.is_exact &= is_exact;
             session.stride = Some(stride);
             return Ok(Some(position));
         }
-        Start::Back(position) if position.place.of == of && position.place.is_exact => {
+        Start::Back(position) if position.place.of == of && position.place.is_exact && !is_guarded => {
             let is_survey = position.place.is_survey;
             let route = if is_survey { Route::default() } else { position.place.route.past() };
             fresh(op, (of, route), position.scanned)
@@ -87,7 +94,8 @@ pub(super) async fn start(
 fn fresh(op: &Move, (of, route): (String, Route), count: u64) -> Position<Place> {
     let is_survey = op.has_survey();
     let passes = if is_survey { 2 } else { 1 };
-    let place = Place { of, route, is_survey, is_exact: true, odd: Odd::default(), seed: None };
+    let place =
+        Place { of, route, is_survey, is_exact: true, odd: Odd::default(), seed: None, passes: 0, found: 0 };
     Position {
         scanned: 0,
         total: Some(count.saturating_mul(passes)),
@@ -188,6 +196,13 @@ fn is_exact(session: &Session, op: &Move, facts: &Facts) -> Result<bool> {
             "make it a replica set (one member will do), or use on_error = \"keep\" and look at what is left",
         ));
     }
+    if matches!(op.task, Task::Reshape(_)) {
+        let error = unsupported(
+            op,
+            format!("{why}, so a value could change between going into the archive and being taken away"),
+        );
+        return Err(error.help("make it a replica set (one member will do)"));
+    }
     let error = unsupported(
         op,
         format!("{why}, and this update changes more when it is done twice, as it may be after a crash"),
@@ -200,7 +215,7 @@ fn is_exact(session: &Session, op: &Move, facts: &Facts) -> Result<bool> {
 /// Has the server read an update without applying it: what it does not understand is said before anything is changed.
 async fn rehearse(session: &Session, db: &Database, op: &Move) -> Result<()> {
     let nothing: Vec<Bson> = Vec::new();
-    let Task::Update(_) = &op.task else { return Ok(()) };
+    let (Task::Update(_) | Task::Reshape(_)) = &op.task else { return Ok(()) };
     for command in op.commands(doc! { "_id": { "$in": nothing } }) {
         let written = op.command();
         let response = db.run_command(command).await;

@@ -11,9 +11,12 @@ use super::{Bout, Next, Stop, concern, odd};
 use crate::chunk::{both, index};
 use crate::fence::Entry;
 use crate::history::dated;
-use crate::moves::{Convert, Move, OnError, Task};
+use crate::moves::{Convert, Move, OnError, Reshape, Task};
 use crate::op::Command;
 use crate::session::{Session, apart, ledger, outcome, transaction};
+
+/// How often a chunk is archived that others write just then.
+const KEEPS: u32 = 5;
 
 /// Runs a chunk. How long others may have had to wait for it.
 pub(super) async fn run(
@@ -21,7 +24,31 @@ pub(super) async fn run(
     bout: &mut Bout<'_>,
     next: &mut Next<'_>,
 ) -> Result<Duration, Stop> {
-    let began = Instant::now();
+    let mut tries = 0;
+    loop {
+        let began = Instant::now();
+        let ran = once(session, bout, next).await;
+        tries += 1;
+        match ran {
+            Err(Stop::Unkept) if tries < KEEPS => keep(session, bout.op, next).await?,
+            Err(stop) => return Err(stop),
+            Ok(()) => return Ok(began.elapsed()),
+        }
+    }
+}
+
+/// Puts what a chunk takes away into the archive. Apart from the transaction, which looks whether it is there.
+async fn keep(session: &Session, op: &Move, next: &Next<'_>) -> Result<(), Stop> {
+    let Task::Reshape(Reshape { keeping: Some(keeping), .. }) = &op.task else { return Ok(()) };
+    let db = session.store.database(&op.command());
+    let mut command = keeping.keep(&op.collection, &op.filter, &next.chunk.range());
+    command.insert("writeConcern", doc! { "w": "majority" });
+    session.check_lease().await.map_err(Stop::Ours)?;
+    db.run_command(command).await?;
+    Ok(())
+}
+
+async fn once(session: &mut Session, bout: &mut Bout<'_>, next: &mut Next<'_>) -> Result<(), Stop> {
     let mut transaction = session.store.client.start_session().await?;
     transaction.start_transaction().write_concern(concern(session, next.is_final)).await?;
     let ran = inside(session, bout, next, &mut transaction).await;
@@ -33,14 +60,13 @@ pub(super) async fn run(
             return Err(stop);
         }
     };
-    let took = began.elapsed();
     transaction::commit(&mut transaction).await.map_err(|failure| {
         let is_undone = failure.contains_label(TRANSIENT_TRANSACTION_ERROR);
         if is_undone { Stop::Driver(failure) } else { Stop::Unknown(failure) }
     })?;
     session.ledger.written(&entry(bout, next, &record, files));
     bout.wrote(record, changed, next.chunk.count);
-    Ok(took)
+    Ok(())
 }
 
 fn entry<'a>(bout: &Bout<'a>, next: &Next<'_>, record: &'a Record, files: &'a [StoredFile]) -> Entry<'a> {
@@ -70,11 +96,19 @@ async fn inside<'a>(
             changed += quarantine(session, (&db, op, convert, into), &range, transaction).await?;
         }
     }
+    if let Task::Reshape(Reshape { keeping: Some(keeping), .. }) = &op.task {
+        let unkept = keeping.unkept(&op.collection, &op.filter, &range);
+        let response = db.run_command(unkept).session(&mut *transaction).await?;
+        let batch = response.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+        if batch.is_ok_and(|batch| !batch.is_empty()) {
+            return Err(Stop::Unkept);
+        }
+    }
     for command in op.commands(range) {
         let response = db.run_command(command).session(&mut *transaction).await?;
         changed += outcome(&response, &written).map_err(Stop::Write)?;
     }
-    let record = dated(&bout.record(next, changed), session.ledger.now());
+    let record = dated(&bout.record(&mut *next, changed), session.ledger.now());
     let files = session.ledger.unkept(&record, bout.work.files).map_err(Stop::Ours)?;
     let entry = entry(bout, next, &record, files);
     let is_written = session.ledger.put_inside(&session.store, &entry, transaction).await?;
