@@ -4,6 +4,7 @@
 //! them (`session`, `transaction`, `alone`).
 
 mod alone;
+mod archive;
 mod backend;
 mod blocker;
 mod bulk;

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use dunlin_core::{
-    Advance, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Pace,
-    Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
+    Advance, Archive, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History,
+    Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
 };
 
 use crate::chunk::{self, Walk};
@@ -18,7 +18,7 @@ use crate::moves::Move;
 use crate::op::{Op, Statement};
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::{alone, error, rollback, settings, strain, transaction, verify};
+use crate::{alone, archive, error, rollback, settings, strain, transaction, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -150,6 +150,13 @@ impl CoreSession for Session {
         transaction::begin(self).await?;
         let noted = self.note_and_commit(entry).await;
         transaction::settle(self, noted).await
+    }
+
+    async fn purge(&mut self, archive: &Archive) -> Result<()> {
+        chunk::leave(self).await?;
+        let purged = archive::purge(self, archive).await;
+        let left = self.leave_step().await;
+        purged.and(left)
     }
 
     async fn release(mut self: Box<Self>) -> Result<()> {
