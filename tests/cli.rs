@@ -14,6 +14,7 @@ mod mark;
 mod moves;
 mod new;
 mod plan;
+mod purge;
 mod settings;
 mod shop;
 mod signals;
