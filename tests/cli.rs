@@ -3,6 +3,7 @@
 
 mod baseline;
 mod check;
+mod contract;
 mod doctor;
 mod down;
 mod explain;
