@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -187,6 +188,8 @@ pub struct Work<'a> {
     pub files: &'a [StoredFile],
     /// How to go about it, where an op moves data.
     pub pace: &'a Pace,
+    /// How long to wait for locks of the database, where that is not what holds for the store.
+    pub lock_timeout: Option<Duration>,
 }
 
 impl Work<'_> {

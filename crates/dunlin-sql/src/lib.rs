@@ -37,6 +37,7 @@ mod marker;
 pub mod moves;
 pub mod none;
 pub mod op;
+mod patience;
 mod preview;
 mod query;
 pub mod read;
