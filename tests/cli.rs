@@ -3,6 +3,7 @@
 
 mod baseline;
 mod check;
+mod contract;
 mod doctor;
 mod down;
 mod explain;
@@ -14,6 +15,7 @@ mod mark;
 mod moves;
 mod new;
 mod plan;
+mod purge;
 mod settings;
 mod shop;
 mod signals;

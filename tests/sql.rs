@@ -31,6 +31,7 @@ mod lease;
 mod mixed;
 mod moves;
 mod places;
+mod purge;
 mod race;
 mod rebuild;
 mod rights;

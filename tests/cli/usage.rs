@@ -33,6 +33,7 @@ fn alone_it_prints_help_and_exits_2() {
       redo         Undo the last migration and apply it again
       baseline     Take migrations as done that ran before dunlin came
       mark         Write into the history what a person knows better
+      purge        Remove for good what contracts set aside
       lock         Show who holds the migration lock, or take it away
 
     Writes files:

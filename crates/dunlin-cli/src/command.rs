@@ -18,6 +18,7 @@ pub(crate) mod mark;
 pub(crate) mod new;
 pub(crate) mod plan;
 mod planned;
+pub(crate) mod purge;
 mod running;
 mod stage;
 pub(crate) mod status;

@@ -6,7 +6,6 @@
 
 mod alone;
 mod dotenv;
-pub mod duration;
 mod find;
 mod loading;
 mod mask;
@@ -17,6 +16,7 @@ mod url;
 mod value;
 mod variables;
 
+pub use dunlin_core::duration;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -96,6 +96,7 @@ fn perform(args: &Args, printer: &Printer) -> Result<Answer, Failure> {
             command::baseline::run(baseline, &args.global, settings(args, printer)?, printer)
         }
         Command::Mark(mark) => command::mark::run(mark, &args.global, settings(args, printer)?, printer),
+        Command::Purge(purge) => command::purge::run(purge, &args.global, settings(args, printer)?, printer),
         Command::Lock(lock) => command::lock::run(*lock, &args.global, settings(args, printer)?, printer),
     }
 }
@@ -141,6 +142,7 @@ fn name(command: &Command) -> &'static str {
         Command::Redo(_) => "redo",
         Command::Baseline(_) => "baseline",
         Command::Mark(_) => "mark",
+        Command::Purge(_) => "purge",
         Command::Lock(_) => "lock",
         Command::Init(_) => "init",
         Command::New(_) => "new",

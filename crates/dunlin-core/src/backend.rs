@@ -37,6 +37,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Reads the op of a `.toml` step.
     fn decode(&self, phase: Phase, field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>>;
 
+    /// Whether its statements wait for locks of the database, so that a step may say for how long.
+    fn waits_for_locks(&self) -> bool {
+        false
+    }
+
     /// The changes it understands in `[[change]]`: each a whole safe change of several steps.
     fn changes(&self) -> &'static [&'static str] {
         &[]

@@ -11,6 +11,7 @@
 
 pub mod backend;
 pub mod diagnostic;
+pub mod duration;
 pub mod error;
 pub mod history;
 pub mod id;

@@ -1,6 +1,7 @@
 //! The common `Migration` trait, and the steps a migration is made of.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::history::StoredFile;
 use crate::id::{Checksum, MigrationId, StoreName, Version};
@@ -77,6 +78,9 @@ pub struct Step {
     pub op: AnyOp,
     /// The way back.
     pub undo: Undo,
+    /// How long its statements wait for locks of the database before they give way, where that is not what holds for the
+    /// store. No part of its sum: how long to wait is no matter of what it does.
+    pub lock_timeout: Option<Duration>,
     /// Where it was written, if it was.
     pub span: Option<Span>,
 }
@@ -84,7 +88,7 @@ pub struct Step {
 impl Step {
     /// A step written in Rust, whose way back is still to be given.
     pub fn new(phase: Phase, store: impl Into<StoreName>, op: AnyOp) -> Self {
-        Self { phase, store: store.into(), op, undo: Undo::Unwritten, span: None }
+        Self { phase, store: store.into(), op, undo: Undo::Unwritten, lock_timeout: None, span: None }
     }
 
     /// The same, undone by `op`.

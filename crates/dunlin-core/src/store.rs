@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -44,6 +45,13 @@ pub trait Store: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// What `op`, run as a way back, would bring back and that is not there any more, in words: it was purged, or
+    /// removed by other hands.
+    async fn gone(&self, op: &dyn Op) -> Result<Vec<String>> {
+        let _ = op;
+        Ok(Vec::new())
+    }
+
     /// What contracts set aside rather than removed, until it is purged.
     async fn archives(&self) -> Result<Vec<Archive>> {
         Ok(Vec::new())
@@ -75,6 +83,28 @@ pub struct Archive {
     /// When the store removes it by itself, if it does.
     pub expires: Option<Timestamp>,
 }
+
+impl Archive {
+    /// What the journal says before it goes, where that and the line cannot be one.
+    pub fn purging(&self) -> String {
+        format!("{PURGING}{} ({})", self.what, self.name)
+    }
+
+    /// What the journal says once it is gone.
+    pub fn purged(&self) -> String {
+        format!("{PURGED}{} ({})", self.what, self.name)
+    }
+
+    /// Whether a journal line says one or the other of what is called `what`.
+    pub fn is_purge_of(event: &Event, what: &str) -> bool {
+        let detail = event.detail.as_deref().unwrap_or_default();
+        let said = detail.strip_prefix(PURGED).or_else(|| detail.strip_prefix(PURGING));
+        said.is_some_and(|said| said.strip_prefix(what).is_some_and(|rest| rest.starts_with(" (")))
+    }
+}
+
+const PURGING: &str = "purging ";
+const PURGED: &str = "purged ";
 
 /// Who holds a migration lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +164,8 @@ pub trait Session: fmt::Debug + Send {
     /// Appends a journal line about a record that stays as it is.
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()>;
 
-    /// Removes for good what a contract set aside. What is gone already is no failure.
+    /// Removes for good what a contract set aside, and says so in the journal in the words of [`Archive::purged`]. What
+    /// is gone already is no failure.
     async fn purge(&mut self, archive: &Archive) -> Result<()> {
         let message = format!("this store sets nothing aside, so {} is not its own", archive.name);
         Err(Error::new(ErrorKind::Unsupported, message))
@@ -157,6 +188,8 @@ pub struct Work<'a> {
     pub files: &'a [StoredFile],
     /// How to go about it, where an op moves data.
     pub pace: &'a Pace,
+    /// How long to wait for locks of the database, where that is not what holds for the store.
+    pub lock_timeout: Option<Duration>,
 }
 
 impl Work<'_> {

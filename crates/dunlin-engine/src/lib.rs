@@ -11,6 +11,7 @@ pub mod lock;
 pub mod mark;
 mod pace;
 pub mod plan;
+pub mod purge;
 pub mod reverse;
 pub mod run;
 pub mod status;

@@ -7,6 +7,7 @@ mod overlap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dunlin_core::{
     AnyOp, Checksum, Diagnostic, History, Migration, MigrationId, Phase, Record, Result, Span, State, Step,
@@ -48,6 +49,8 @@ pub struct Item {
     pub sum: Checksum,
     /// What is run; nothing where the way back needs nothing.
     pub op: Option<AnyOp>,
+    /// How long it waits for locks of the database, where it says so itself.
+    pub lock_timeout: Option<Duration>,
     /// Where it was written.
     pub span: Option<Span>,
     /// The state of the lane once this is complete.
@@ -245,6 +248,7 @@ fn item(migration: &Arc<dyn Migration>, store: &StoreName, index: usize, step: &
         rank: Rank::of(step),
         sum: step.checksum(),
         op: Some(step.op.clone()),
+        lock_timeout: step.lock_timeout,
         span: step.span,
         leads_to: State::Applying,
         is_begun: false,

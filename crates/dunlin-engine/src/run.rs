@@ -15,6 +15,7 @@ use crate::drive;
 use crate::event::Report;
 use crate::lock::{self, Sessions};
 use crate::plan::{self, Goal, HeldBack, Item, Plan};
+use crate::purge;
 use crate::verify::Proof;
 
 /// Connected stores, by name.
@@ -214,5 +215,6 @@ async fn under_locks(
         let message = format!("the plan changed while waiting for the locks: it now needs `{name}` too");
         return Err(Error::new(ErrorKind::Locked, message).help("run it again").into());
     }
+    purge::possible(&context.stores, &histories, &plan).await?;
     drive::drive(context, plan.items, sessions, &mut histories, (summary, report)).await
 }

@@ -173,7 +173,14 @@ impl Step<'_> {
         if self.item.phase == Phase::Verify && self.item.direction == Direction::Up {
             return self.verify(session, &**op).await;
         }
-        let work = Work { op: &**op, running: now, done, files: &self.files, pace: self.pace };
+        let work = Work {
+            op: &**op,
+            running: now,
+            done,
+            files: &self.files,
+            pace: self.pace,
+            lock_timeout: self.item.lock_timeout,
+        };
         session.advance(&work).await.map(ControlFlow::Continue)
     }
 

@@ -49,6 +49,10 @@ impl Backend for Sql {
         }
     }
 
+    fn waits_for_locks(&self) -> bool {
+        true
+    }
+
     fn changes(&self) -> &'static [&'static str] {
         &change::CHANGES
     }

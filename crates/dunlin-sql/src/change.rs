@@ -3,7 +3,7 @@
 mod column;
 mod decode;
 mod index;
-mod reshape;
+pub(crate) mod reshape;
 mod rule;
 mod table;
 
@@ -106,7 +106,10 @@ pub(crate) fn own_name(start: &str, rest: &str) -> String {
     name
 }
 
+/// What begins the name of everything that a contract sets aside.
+pub(crate) const ARCHIVE: &str = "dunlin_archive_";
+
 /// What a contract keeps of a column or a table until it is purged.
 pub(crate) fn archived(tag: &str, what: &str) -> String {
-    own_name(&format!("dunlin_archive_{tag}"), what)
+    own_name(&format!("{ARCHIVE}{tag}"), what)
 }

@@ -17,7 +17,7 @@ use crate::dialect::Dialect;
 use crate::error;
 
 /// How long SQLite waits for another writer of the file.
-const BUSY: Duration = Duration::from_secs(10);
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
 
 /// Whether the URL leads through a pooler that hands out a server session per transaction, as far as a URL tells.
 pub(crate) fn is_pooled(target: &Target) -> bool {

@@ -7,6 +7,7 @@ use std::ops::Range;
 use crate::cursor::Cursor;
 use crate::dialect::Dialect;
 use crate::lex::{Kind, Lexer, Token};
+use crate::rewrite;
 
 /// The words that begin a constraint of the whole table.
 const OF_TABLE: [&str; 5] = ["constraint", "primary", "unique", "check", "foreign"];
@@ -143,6 +144,10 @@ pub(crate) fn tightened(text: &str, name: &str) -> Option<String> {
 
 /// The checks, of columns and of the table: `check (…)`.
 pub(crate) fn checks(text: &str) -> Vec<String> {
+    check_places(text).into_iter().map(|range| text[range].to_owned()).collect()
+}
+
+fn check_places(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for range in parts(text).0 {
         let mut cursor = Cursor::new(Dialect::Sqlite, &text[range.clone()]);
@@ -150,7 +155,7 @@ pub(crate) fn checks(text: &str) -> Vec<String> {
             if cursor.eat("check") && cursor.eat_parentheses() {
                 let end = cursor.at().unwrap_or(range.len());
                 let start = range.start + at;
-                found.push(text[start..end_of(text, &(start..range.start + end))].to_owned());
+                found.push(start..end_of(text, &(start..range.start + end)));
             } else if !cursor.eat_parentheses() {
                 cursor.next();
             }
@@ -170,6 +175,32 @@ pub(crate) fn with_default(text: &str, name: &str, default: Option<&str>) -> Opt
     let is_literal = Lexer::new(Dialect::Sqlite, default).count() == 1;
     let default = if is_literal { default.to_owned() } else { format!("({default})") };
     Some(format!("{} default {default}{}", &bare[..end], &bare[end..]))
+}
+
+/// The table, under another name, without a column and without the constraints that read it.
+pub(crate) fn without_column(text: &str, name: &str, table: &str) -> Option<String> {
+    column(text, name)?;
+    let reads = |text: &str| rewrite::reads(Dialect::Sqlite, text, name);
+    let mut text = text.to_owned();
+    let mut checks = check_places(&text);
+    checks.retain(|place| reads(&text[place.clone()]));
+    for place in checks.into_iter().rev() {
+        text.replace_range(place, "");
+    }
+    let stays = |range: &&Range<usize>| {
+        let part = &text[(*range).clone()];
+        let mut cursor = Cursor::new(Dialect::Sqlite, part);
+        let is_rule = OF_TABLE.iter().any(|word| cursor.is(word));
+        let is_bare = cursor.eat("constraint") && cursor.identifier().is_some() || is_rule;
+        // Nothing is left of a check that read the column but its name.
+        let is_empty = is_bare && cursor.peek().is_none() || part.trim().is_empty();
+        let is_it = !is_rule && cursor.identifier().is_some_and(|found| found.eq_ignore_ascii_case(name));
+        !(is_it || is_empty || is_rule && reads(part))
+    };
+    let (parts, close) = parts(&text);
+    let kept: Vec<&str> = parts.iter().filter(stays).map(|range| &text[range.clone()]).collect();
+    let table = Dialect::Sqlite.quote(table);
+    Some(format!("create table {table} ({}{}", kept.join(","), &text[close..]))
 }
 
 /// The table with one more constraint.
@@ -225,5 +256,18 @@ mod tests {
         assert_eq!(without_constraint(&more, "C").unwrap(), USERS);
         assert!(without_constraint(USERS, "three").is_none());
         assert_eq!(checks(&more), ["CHECK (age > 0)", "check (id > 0)"]);
+    }
+
+    #[test]
+    fn a_column_goes_with_the_constraints_that_read_it() {
+        let text = "CREATE TABLE \"users\" (id INTEGER PRIMARY KEY, -- the (key)\n old TEXT UNIQUE, \
+                    n INT CONSTRAINT small CHECK (n < old) /* dunlin: NOT NULL */,\n CHECK (old <> ''), \
+                    CONSTRAINT c CHECK (old > 1), UNIQUE (n, old), CHECK (n > 0)) STRICT";
+        let less = without_column(text, "OLD", "users 2").unwrap();
+        assert_eq!(
+            less,
+            "create table \"users 2\" (id INTEGER PRIMARY KEY, n INT CONSTRAINT small  /* dunlin: NOT NULL */, CHECK (n > 0)) STRICT"
+        );
+        assert!(without_column(text, "older", "t").is_none());
     }
 }

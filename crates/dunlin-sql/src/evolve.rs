@@ -55,6 +55,12 @@ pub(crate) trait Draw: Debug + Send + Sync {
         let _ = site;
         Ok(Vec::new())
     }
+
+    /// What this would bring back and that is not there any more.
+    fn gone(&self, site: &Site<'_>) -> Vec<String> {
+        let _ = site;
+        Vec::new()
+    }
 }
 
 /// Where statements are drawn for.
@@ -125,25 +131,29 @@ impl Evolve {
 }
 
 /// What the store is like where a step is drawn.
-struct Look {
+pub(crate) struct Look {
     server: Server,
-    table: Option<Table>,
+    pub(crate) table: Option<Table>,
     /// Whether a table has the other name.
     has_other: bool,
 }
 
 impl Look {
-    async fn at(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Self> {
-        let (server, table) =
-            (inspect::server(conn, url).await?, inspect::table(conn, &op.table, url).await?);
-        let has_other = match &op.other {
-            Some(name) => inspect::table(conn, name, url).await?.is_some(),
-            None => false,
-        };
-        Ok(Self { server, table, has_other })
+    /// At one table.
+    pub(crate) async fn at_table(conn: &mut Conn, name: &Name, url: &StoreUrl) -> Result<Self> {
+        let (server, table) = (inspect::server(conn, url).await?, inspect::table(conn, name, url).await?);
+        Ok(Self { server, table, has_other: false })
     }
 
-    fn site<'a>(&'a self, name: &'a Name, was: Option<&'a Value>) -> Site<'a> {
+    async fn at(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Self> {
+        let mut look = Self::at_table(conn, &op.table, url).await?;
+        if let Some(name) = &op.other {
+            look.has_other = inspect::table(conn, name, url).await?.is_some();
+        }
+        Ok(look)
+    }
+
+    pub(crate) fn site<'a>(&'a self, name: &'a Name, was: Option<&'a Value>) -> Site<'a> {
         Site { server: self.server, name, table: self.table.as_ref(), has_other: self.has_other, was }
     }
 }
@@ -210,6 +220,12 @@ pub(crate) async fn preview(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Res
 pub(crate) async fn usage(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Vec<String>> {
     let look = Look::at(conn, op, url).await?;
     op.draw.usage(&look.site(&op.table, None))
+}
+
+/// What a way back would bring back and that is not there any more.
+pub(crate) async fn gone(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Vec<String>> {
+    let look = Look::at(conn, op, url).await?;
+    Ok(op.draw.gone(&look.site(&op.table, None)))
 }
 
 impl CoreOp for Evolve {

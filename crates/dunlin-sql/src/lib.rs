@@ -4,6 +4,7 @@
 //! them (`session`, `transaction`, `alone`).
 
 mod alone;
+mod archive;
 mod backend;
 mod blocker;
 mod bulk;
@@ -36,6 +37,7 @@ mod marker;
 pub mod moves;
 pub mod none;
 pub mod op;
+mod patience;
 mod preview;
 mod query;
 pub mod read;

@@ -1,10 +1,10 @@
 //! A SQL store whose migration lock we hold: the one place from which anything is written.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dunlin_core::{
-    Advance, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History, Pace,
-    Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
+    Advance, Archive, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History,
+    Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
 };
 
 use crate::chunk::{self, Walk};
@@ -18,7 +18,7 @@ use crate::moves::Move;
 use crate::op::{Op, Statement};
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::{alone, error, rollback, settings, strain, transaction, verify};
+use crate::{alone, archive, error, patience, rollback, settings, strain, transaction, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Session {
     pub(crate) has_keys: Option<bool>,
     /// The walk through a table that is under way.
     pub(crate) walk: Option<Walk>,
+    /// How long statements wait for locks where a step says nothing of it.
+    pub(crate) usual: Duration,
     /// Connections to the replicas whose lag counts.
     pub(crate) replicas: Vec<Conn>,
 }
@@ -55,6 +57,7 @@ impl Session {
         heartbeat: Option<Heartbeat>,
     ) -> Self {
         Self {
+            usual: store.target.lock_timeout,
             store,
             conn,
             tables,
@@ -106,6 +109,7 @@ impl CoreSession for Session {
         if self.heartbeat.as_ref().is_some_and(Heartbeat::is_lost) {
             return Err(Self::lost());
         }
+        patience::take(self, work.lock_timeout).await?;
         if let Some(op) = work.op.kind::<Move>() {
             return chunk::run(self, op, work).await;
         }
@@ -152,11 +156,19 @@ impl CoreSession for Session {
         transaction::settle(self, noted).await
     }
 
+    async fn purge(&mut self, archive: &Archive) -> Result<()> {
+        chunk::leave(self).await?;
+        let purged = archive::purge(self, archive).await;
+        let left = self.leave_step().await;
+        purged.and(left)
+    }
+
     async fn release(mut self: Box<Self>) -> Result<()> {
         self.heartbeat = None;
         let doing = "cannot release the lock";
         settings::restore(&mut self).await?;
         chunk::leave(&mut self).await?;
+        patience::take(&mut self, None).await?;
         let left = lock::leave(&mut self.conn, &self.tables, self.token).await;
         if !connect_is_lease(&self.store) {
             lock::drop_session_lock(&mut self.conn, &self.tables)

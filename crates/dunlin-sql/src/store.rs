@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Line, Op as CoreOp, Result,
+    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Line, Op as CoreOp, Result,
     Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use tokio::sync::Mutex;
@@ -17,7 +17,7 @@ use crate::evolve::{self, Evolve};
 use crate::lock::{self, Heartbeat};
 use crate::session::Session;
 use crate::tables::Tables;
-use crate::{error, history, preview, rollback, verify};
+use crate::{archive, error, history, preview, rollback, verify};
 
 /// A connected SQL database.
 #[derive(Debug, Clone)]
@@ -306,6 +306,21 @@ impl CoreStore for Store {
         let found = evolve::usage(&mut conn, op, &self.target.url).await?;
         self.keep(conn).await;
         Ok(found)
+    }
+
+    async fn gone(&self, op: &dyn CoreOp) -> Result<Vec<String>> {
+        let Some(op) = op.kind::<Evolve>() else { return Ok(Vec::new()) };
+        let Some(mut conn) = self.take().await? else { return Ok(Vec::new()) };
+        let found = evolve::gone(&mut conn, op, &self.target.url).await?;
+        self.keep(conn).await;
+        Ok(found)
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        let Some(mut conn) = self.take().await? else { return Ok(Vec::new()) };
+        let found = archive::list(&mut conn, &self.target.url).await?;
+        self.keep(conn).await;
+        Ok(found.into_iter().map(|aside| aside.archive).collect())
     }
 
     async fn preview(&self, op: &dyn CoreOp) -> Result<Vec<Line>> {

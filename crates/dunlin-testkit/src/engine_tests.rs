@@ -2,6 +2,7 @@
 
 mod audits;
 mod crashes;
+mod gate;
 mod loading;
 mod locks;
 mod marks;

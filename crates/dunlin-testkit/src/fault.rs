@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dunlin_core::history::{Event, EventKind, History, Record, StoredFile};
 use dunlin_core::id::Version;
 use dunlin_core::op::{Line, Op};
-use dunlin_core::store::{Advance, AnyStore, Attempt, Check, Checked, Holder, Session, Store, Work};
+use dunlin_core::store::{Advance, AnyStore, Archive, Attempt, Check, Checked, Holder, Session, Store, Work};
 use dunlin_core::{Error, Pace, Result, async_trait};
 
 /// The call at which a process with [`Fuse::from_env`] dies, counted from 1.
@@ -173,6 +173,18 @@ impl Store for Faulty {
         self.fuse.burn("store verify", self.inner.verify(check)).await
     }
 
+    async fn usage(&self, op: &dyn Op) -> Result<Vec<String>> {
+        self.fuse.burn("usage", self.inner.usage(op)).await
+    }
+
+    async fn gone(&self, op: &dyn Op) -> Result<Vec<String>> {
+        self.fuse.burn("gone", self.inner.gone(op)).await
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        self.fuse.burn("archives", self.inner.archives()).await
+    }
+
     async fn preview(&self, op: &dyn Op) -> Result<Vec<Line>> {
         self.fuse.burn("preview", self.inner.preview(op)).await
     }
@@ -217,6 +229,10 @@ impl Session for FaultySession {
 
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
         self.fuse.burn("note", self.inner.note(record, kind, detail)).await
+    }
+
+    async fn purge(&mut self, archive: &Archive) -> Result<()> {
+        self.fuse.burn("purge", self.inner.purge(archive)).await
     }
 
     async fn release(self: Box<Self>) -> Result<()> {

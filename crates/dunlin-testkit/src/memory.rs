@@ -5,18 +5,20 @@
 
 mod data;
 mod records;
+mod reshape;
 mod session;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use dunlin_core::{
-    AnyOp, AnyStore, Attempt, Backend, Check, Checked, Diagnostic, Event, Field, History, Holder, Native,
+    AnyOp, AnyStore, Attempt, Backend, Check, Checked, Diagnostic, Event, Field, History, Holder, Native, Op,
     Part, Phase, Result, Section, Source, Store, StoredFile, Target, Undo, Version, async_trait,
 };
 
 pub use data::{Data, Script};
 pub use records::{Level, Sweep};
+pub use reshape::Shaped;
 use session::MemorySession;
 
 /// The backend. Every URL `memory:NAME` is a store of its own for as long as this value lives.
@@ -98,12 +100,15 @@ impl Backend for Memory {
     }
 
     fn changes(&self) -> &'static [&'static str] {
-        &["supersede"]
+        &["supersede", "reshape"]
     }
 
-    /// `supersede = "old"`: a counter of another name, whose old one goes in the end.
+    /// `supersede = "old"`: a counter of another name, whose old one goes in the end; `reshape = "old"`: the same, guarded.
     fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
         let old = change.value.text().map_err(|fault| vec![fault])?;
+        if change.name == "reshape" {
+            return Ok(reshape::unfold(old, tag));
+        }
         let op = |line: String| Arc::new(Script::of(&line));
         let part =
             |phase, there: String, back: String| Part { phase, op: op(there), undo: Undo::Op(op(back)) };
@@ -196,6 +201,13 @@ impl Store for MemoryStore {
         let token = self.data().locks();
         let mut reader = MemorySession::new(self.data.clone(), self.is_transactional, token);
         dunlin_core::Session::verify(&mut reader, check).await
+    }
+
+    async fn usage(&self, op: &dyn Op) -> Result<Vec<String>> {
+        let Some(shaped) = op.kind::<Shaped>() else { return Ok(Vec::new()) };
+        let data = self.data();
+        let readers = data.readers.get(&shaped.path).into_iter().flatten();
+        Ok(readers.map(|reader| format!("{reader} reads {}", shaped.path)).collect())
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

@@ -43,6 +43,8 @@ pub enum Command {
     Baseline(Baseline),
     /// Write into the history what a person knows better
     Mark(Marking),
+    /// Remove for good what contracts set aside
+    Purge(Purge),
     /// Show who holds the migration lock, or take it away
     #[command(subcommand, subcommand_required = true, arg_required_else_help = true)]
     Lock(Lock),
@@ -291,6 +293,20 @@ const MARKS: [(&str, Mark); 4] = [
     ("statement-done", Mark::StatementDone),
     ("statement-undone", Mark::StatementUndone),
 ];
+
+/// `purge`
+#[derive(Debug, Clone, Args)]
+pub struct Purge {
+    /// Only what this migration set aside [default: all that are done]
+    #[arg(value_parser = version)]
+    pub version: Option<Version>,
+    /// Only where the contract ended longer ago than this: `30d`, `12h`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub older_than: Option<Duration>,
+    /// Show what would go, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
 
 /// `lock`
 #[derive(Debug, Clone, Copy, Subcommand)]

@@ -17,11 +17,11 @@ const STYLES: Styles = Styles::styled()
 
 const GROUPS: [(&str, &[&str]); 3] = [
     ("Reads only", &["status", "plan", "history", "check", "verify", "doctor", "explain"]),
-    ("Writes to stores", &["up", "contract", "down", "redo", "baseline", "mark", "lock"]),
+    ("Writes to stores", &["up", "contract", "down", "redo", "baseline", "mark", "purge", "lock"]),
     ("Writes files", &["init", "new", "completions", "man"]),
 ];
 
-const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
     ("status", &[("dunlin status", ""), ("dunlin status --exit-code", "10 where something is pending")]),
     (
         "plan",
@@ -70,6 +70,14 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
     ("redo", &[("dunlin redo", "while writing a migration")]),
     ("baseline", &[("dunlin baseline 20261121090000 --reason \"made by the old scripts\"", "")]),
     ("mark", &[("dunlin mark 20261121090000 done --store app --reason \"run by hand on 21 November\"", "")]),
+    (
+        "purge",
+        &[
+            ("dunlin purge --dry-run", "what contracts set aside"),
+            ("dunlin purge 20261121090000", ""),
+            ("dunlin purge --older-than 30d --yes", "once a night"),
+        ],
+    ),
     ("lock", &[("dunlin lock status", ""), ("dunlin lock release --store app", "")]),
     ("init", &[("dunlin init", "")]),
     (

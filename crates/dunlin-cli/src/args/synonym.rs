@@ -4,13 +4,14 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const SYNONYMS: [(&str, &str); 6] = [
+const SYNONYMS: [(&str, &str); 7] = [
     ("migrate", "up"),
     ("rollback", "down"),
     ("revert", "down"),
     ("info", "status"),
     ("validate", "check"),
     ("stamp", "baseline"),
+    ("prune", "purge"),
 ];
 
 /// The pair of the other tool's word and dunlin's.

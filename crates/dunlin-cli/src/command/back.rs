@@ -6,7 +6,7 @@ use std::time::Instant;
 use dunlin_core::{Migration, Version};
 use dunlin_engine::reverse::{self, Extent};
 use dunlin_engine::run::{Histories, Stop};
-use dunlin_engine::{Context, Plan, Summary, plan};
+use dunlin_engine::{Context, Plan, Summary, plan, purge};
 
 use super::findings;
 use super::running::watched;
@@ -62,6 +62,8 @@ impl Back {
         let planned = plan::down(&reversal.migrations, histories);
         let plan = planned
             .map_err(|error| findings::failure(Stop::Failed(error), &Summary::default(), stage.sources()))?;
+        let possible = purge::possible(&context.stores, histories, &plan).await;
+        possible.map_err(|error| stage.failure(error))?;
         Ok(Self { migrations: reversal.migrations, notes: reversal.notes, plan })
     }
 

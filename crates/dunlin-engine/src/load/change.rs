@@ -2,7 +2,7 @@
 
 use dunlin_core::{Diagnostic, Field, Node, Part, Step, suggest};
 
-use super::steps::{Reading, one, take_store};
+use super::steps::{LOCK_TIMEOUT, Reading, one, take_lock_timeout, take_store};
 
 /// The steps of the change with this number in its file.
 pub(super) fn read(number: usize, item: &Node, reading: &Reading<'_>) -> Result<Vec<Step>, Vec<Diagnostic>> {
@@ -12,10 +12,12 @@ pub(super) fn read(number: usize, item: &Node, reading: &Reading<'_>) -> Result<
     let mut found = changes.iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
     let (first, second) = (found.next(), found.next());
     let mut known = changes.to_vec();
-    known.push("store");
+    known.extend(["store", LOCK_TIMEOUT]);
     let near = |name: &str| suggest::nearest(name, changes.iter().copied()).is_some();
     let has_misspelt = table.keys().any(|key| near(&key.name));
+    let lock_timeout = take_lock_timeout(&mut table, backend);
     let mut faults = table.finish(&known);
+    let lock_timeout = lock_timeout.map_err(|fault| faults.push(fault)).ok().flatten();
     let parts = match (first, second) {
         (Some((key, value)), None) => {
             let field = Field { name: &key.name, value, source: reading.source };
@@ -44,6 +46,7 @@ pub(super) fn read(number: usize, item: &Node, reading: &Reading<'_>) -> Result<
         Some(parts) if faults.is_empty() => {
             let step = |Part { phase, op, undo }| Step {
                 undo,
+                lock_timeout,
                 span: Some(item.span),
                 ..Step::new(phase, store.clone(), op)
             };

@@ -1,8 +1,10 @@
 //! `.toml` migrations: a summary, what they need, and steps by phase.
 
+use std::time::Duration;
+
 use dunlin_core::node::{Key, Table, Value};
 use dunlin_core::{
-    AnyOp, Backend, Diagnostic, Field, Node, Phase, Source, Step, StoreName, Undo, Version, suggest,
+    AnyOp, Backend, Diagnostic, Field, Node, Phase, Source, Step, StoreName, Undo, Version, duration, suggest,
 };
 
 use super::{Backends, change};
@@ -124,8 +126,10 @@ fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<
         take_op(&mut table, item, backend, phase, reading.source).map_err(|fault| faults.extend(fault)).ok();
     let undo = take_undo(&mut table, op.as_ref().map(|(key, _)| *key), backend, phase, reading.source);
     let undo = undo.map_err(|fault| faults.extend(fault)).ok();
+    let lock_timeout =
+        take_lock_timeout(&mut table, backend).map_err(|fault| faults.push(fault)).ok().flatten();
     let mut known = backend.ops().to_vec();
-    known.push("store");
+    known.extend(["store", LOCK_TIMEOUT]);
     known.extend(WAYS_BACK);
     faults.extend(table.finish(&known));
     match (op, undo) {
@@ -135,9 +139,34 @@ fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<
                 (_, Undo::Unwritten, Some(own)) => Undo::Op(own),
                 (_, undo, _) => undo,
             };
-            Ok(Some(Step { undo, span: Some(item.span), ..Step::new(phase, store, op) }))
+            Ok(Some(Step { undo, lock_timeout, span: Some(item.span), ..Step::new(phase, store, op) }))
         }
         _ => Err(faults),
+    }
+}
+
+/// How long a step, or every step of a change, waits for locks.
+pub(super) const LOCK_TIMEOUT: &str = "lock_timeout";
+
+/// Takes that, where it is said.
+pub(super) fn take_lock_timeout(
+    table: &mut Table<'_>,
+    backend: &dyn Backend,
+) -> Result<Option<Duration>, Diagnostic> {
+    let Some((key, node)) = table.take_entry(LOCK_TIMEOUT) else { return Ok(None) };
+    if !backend.waits_for_locks() {
+        let message = format!("{} has no locks that a statement could be told to wait for", backend.name());
+        let fault = Diagnostic::error("no-lock-timeout", message).at(key.span, "says nothing here");
+        return Err(fault.help("leave it out"));
+    }
+    let wrong = |help: String| {
+        Diagnostic::error("wrong-value", "a duration is expected here")
+            .at(node.span, "not a duration")
+            .help(help)
+    };
+    match duration::parse(node.text()?) {
+        Ok(time) if time >= Duration::from_millis(1) => Ok(Some(time)),
+        _ => Err(wrong(duration::EXAMPLE.to_owned())),
     }
 }
 

@@ -210,6 +210,7 @@ impl Step {
             done: &self.done,
             files: &files,
             pace: &Pace::default(),
+            lock_timeout: None,
         };
         let advance = session.advance(&work).await?;
         self.now = advance.record.clone();

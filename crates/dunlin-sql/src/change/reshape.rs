@@ -4,7 +4,7 @@
 //! that leaves is renamed aside, at no cost, and stays there until it is purged. The way back renames it back, once the
 //! rows written meanwhile are in it.
 
-pub(super) mod alter;
+pub(crate) mod alter;
 mod stage;
 
 use std::sync::Arc;

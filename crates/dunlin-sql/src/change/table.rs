@@ -174,6 +174,13 @@ impl Draw for Whole {
         readers.dedup();
         Ok(readers.into_iter().map(|reader| format!("{reader} reads {}", site.name.name)).collect())
     }
+
+    fn gone(&self, site: &Site<'_>) -> Vec<String> {
+        match &self.what {
+            What::Move { to } if !site.has_table() => vec![format!("table {}", to.name)],
+            _ => Vec::new(),
+        }
+    }
 }
 
 fn renamed(site: &Site<'_>, to: &Name) -> String {

@@ -51,6 +51,7 @@ pub async fn a_session_that_lost_the_lock_writes_nothing(subject: Subject) {
         done: &record,
         files: &[],
         pace: &dunlin::Pace::default(),
+        lock_timeout: None,
     };
     asleep.advance(&work).await.expect_err("ran without the lock");
     assert!(store.history().await.expect("a history").records.is_empty());

@@ -62,7 +62,7 @@ undo = 'add old'
     ])
 }
 
-const KINDS: [[(&str, bool); 2]; 3] =
+pub(super) const KINDS: [[(&str, bool); 2]; 3] =
     [[("app", true), ("cache", false)], [("app", true), ("cache", true)], [("app", false), ("cache", false)]];
 
 /// Settles what no store can tell, by looking at what a person would look at.
@@ -100,7 +100,7 @@ pub(super) async fn finish(world: &World, migrations: &Migrations, goal: &Goal) 
     assert!(matches!(outcome, Ok(Outcome::Complete)), "{outcome:?}");
 }
 
-async fn finish_down(world: &World, migrations: &Migrations, extent: &Extent) {
+pub(super) async fn finish_down(world: &World, migrations: &Migrations, extent: &Extent) {
     for _ in 0..5 {
         let (_, outcome) = world.down(migrations, extent).await;
         if outcome.is_ok() {
@@ -113,8 +113,8 @@ async fn finish_down(world: &World, migrations: &Migrations, extent: &Extent) {
 }
 
 /// Kills `run` at every call of every store, and lets `check` look at what is left.
-async fn at_every_call(
-    kinds: &[(&str, bool)],
+pub(super) async fn at_every_call(
+    (kinds, migrations): (&[(&str, bool)], impl Fn(&World, &[(&str, bool)]) -> Migrations),
     prepare: impl AsyncFn(&World, &Migrations),
     run: impl AsyncFn(&World, &Migrations) -> (Summary, Result<Outcome, Stop>),
     check: impl AsyncFn(&World, &Migrations, &str),
@@ -150,7 +150,7 @@ fn up_continues_from_a_kill_at_any_call() {
             let expected = (straight.positions().await, straight.ran("app"), straight.ran("cache"));
             let goal = &goal;
             at_every_call(
-                kinds,
+                (kinds, migrations),
                 async |_, _| {},
                 async |world, migrations| world.up(migrations, goal).await,
                 async |world, migrations, place| {
@@ -171,13 +171,13 @@ fn down_continues_from_a_kill_at_any_call() {
         for (kinds, goal) in KINDS.iter().flat_map(|kinds| [(kinds, UP), (kinds, CONTRACT)]) {
             let extent = Extent::To(version("1"));
             let straight = World::new(kinds).await;
-            let migrations = migrations(&straight, kinds);
-            straight.brought_up(&migrations, &goal).await;
-            straight.down(&migrations, &extent).await.1.unwrap();
+            let loaded = migrations(&straight, kinds);
+            straight.brought_up(&loaded, &goal).await;
+            straight.down(&loaded, &extent).await.1.unwrap();
             let expected = (straight.positions().await, straight.ran("app"), straight.ran("cache"));
             let (goal, extent) = (&goal, &extent);
             at_every_call(
-                kinds,
+                (kinds, migrations),
                 async |world, migrations| drop(world.brought_up(migrations, goal).await),
                 async |world, migrations| world.down(migrations, extent).await,
                 async |world, migrations, place| {
@@ -199,7 +199,7 @@ fn up_after_a_way_back_killed_at_any_call_leads_to_where_it_was() {
             straight.brought_up(&migrations(&straight, kinds), &CONTRACT).await;
             let expected = straight.positions().await;
             at_every_call(
-                kinds,
+                (kinds, migrations),
                 async |world, migrations| drop(world.brought_up(migrations, &CONTRACT).await),
                 async |world, migrations| world.down(migrations, &Extent::Count(3)).await,
                 async |world, migrations, place| {
@@ -217,7 +217,7 @@ fn down_after_an_up_killed_at_any_call_leads_to_nothing() {
     block_on(async {
         for kinds in &KINDS {
             at_every_call(
-                kinds,
+                (kinds, migrations),
                 async |_, _| {},
                 async |world, migrations| world.up(migrations, &CONTRACT).await,
                 async |world, migrations, place| {

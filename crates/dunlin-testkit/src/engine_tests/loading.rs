@@ -395,6 +395,11 @@ fn a_change_that_cannot_be_read_says_what_is_known() {
     assert_eq!(codes("[[change]]\nstore = \"app\"\n"), ["no-op-given"]);
     assert_eq!(codes("[[change]]\nstore = \"app\"\nsuperseed = \"x\"\n"), ["unknown-key"]);
     assert_eq!(codes("[[change]]\nstore = \"app\"\nsupersede = 1\n"), ["wrong-type"]);
+    assert_eq!(
+        codes("[[change]]\nstore = \"app\"\nsupersede = \"x\"\nlock_timeout = \"5s\"\n"),
+        ["no-lock-timeout"],
+        "this store has no locks"
+    );
     assert_eq!(codes("[[change]]\nstore = \"ap\"\nsupersede = \"x\"\n"), ["unknown-store"]);
     assert_eq!(codes("change = 1\n"), ["wrong-type"]);
 }

@@ -29,6 +29,7 @@ pub(super) struct World {
     pub(super) tries: u32,
     pub(super) paces: BTreeMap<StoreName, Pace>,
     pub(super) until: Option<Instant>,
+    pub(super) force: Option<Arc<str>>,
 }
 
 /// Where a store stands, without who, when and how often it was tried.
@@ -47,6 +48,7 @@ impl World {
             tries: 3,
             paces: BTreeMap::new(),
             until: None,
+            force: None,
         };
         for (name, is_transactional) in kinds {
             let memory = Memory::new(*is_transactional);
@@ -95,7 +97,7 @@ impl World {
             policy: self.policy,
             cancel: self.cancel.clone(),
             until: self.until,
-            force: None,
+            force: self.force.clone(),
             paces: self.paces.clone(),
             known: None,
         }

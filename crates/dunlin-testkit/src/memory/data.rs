@@ -14,6 +14,8 @@ pub struct Data {
     pub counters: BTreeMap<String, u64>,
     /// The lists of records.
     pub records: BTreeMap<String, Vec<u64>>,
+    /// Who uses what, as far as the store can tell.
+    pub readers: BTreeMap<String, Vec<String>>,
     /// What the next looks at the store's strain say; nothing is amiss after those.
     pub strains: VecDeque<Result<String>>,
     /// Every statement that took effect, in order.

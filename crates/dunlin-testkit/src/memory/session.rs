@@ -8,6 +8,7 @@ use dunlin_core::{
 };
 
 use super::data::{Data, Script};
+use super::reshape::Shaped;
 
 #[derive(Debug)]
 pub(super) struct MemorySession {
@@ -142,7 +143,10 @@ impl Session for MemorySession {
         if let Some(sweep) = work.op.kind() {
             return self.sweep(sweep, work);
         }
-        let script: &Script = work.op.own()?;
+        let script = match work.op.kind::<Shaped>() {
+            Some(shaped) => &shaped.script,
+            None => work.op.own()?,
+        };
         if self.is_transactional { self.in_one(script, work) } else { self.one_by_one(script, work) }
     }
 

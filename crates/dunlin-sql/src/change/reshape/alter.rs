@@ -165,6 +165,10 @@ pub(crate) fn drop_column(site: &Site<'_>, column: &str) -> Result<Vec<String>> 
                 let kind = if rule.rule == Rule::Foreign { "foreign key" } else { "constraint" };
                 made.push(format!("alter table {named} drop {kind} {}", site.quote(&rule.name)));
             }
+            // An index over several columns would stay, over the others alone.
+            let indexes =
+                table.indexes.iter().filter(|index| index.role != Role::Primary && reads(&index.body));
+            made.extend(indexes.map(|index| format!("drop index {} on {named}", site.quote(&index.name))));
         }
         Dialect::Sqlite => {
             let own = table.indexes.iter().filter(|index| index.role == Role::Plain && reads(&index.body));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dunlin_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
-use super::{Reshape, When, alter};
+use super::{Leaving, Reshape, When, alter};
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Site};
 use crate::inspect::{Role, Rule};
@@ -96,6 +96,16 @@ impl Draw for Stage {
         let table = &self.change.frame.table.name;
         let uses = readers.iter().filter(|(column, _)| reads(column));
         Ok(uses.map(|(column, reader)| format!("{reader} reads {table}.{column}")).collect())
+    }
+
+    fn gone(&self, site: &Site<'_>) -> Vec<String> {
+        if self.what != What::Back {
+            return Vec::new();
+        }
+        let is_gone = |old: &&Leaving| !site.has(&self.change.old_name(&old.column, When::After));
+        let table = &self.change.frame.table.name;
+        let gone = self.change.leaving.iter().filter(is_gone);
+        gone.map(|old| format!("column {table}.{}", old.column)).collect()
     }
 }
 
