@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::crew::Crew;
 use crate::hands::Hands;
 use crate::moves::task::{Job, Task};
-use crate::moves::{Existing, What};
+use crate::moves::{Differing, Existing, What};
 use crate::pairs::{Unlike, Verdict};
 use crate::quote;
 use crate::sliced::{self, BYTES, SLICE, one};
@@ -120,6 +120,9 @@ fn existing(task: &Task<'_>) -> (bool, Existing) {
     match task.job {
         Job::Move(What::Rename { existing, .. }) => (true, *existing),
         Job::Move(What::Copy { existing, .. }) => (false, *existing),
+        Job::Move(What::Align { differing, is_drop, .. }) => {
+            (*is_drop, if *differing == Differing::First { Existing::Replace } else { Existing::Skip })
+        }
         _ => (false, Existing::Fail),
     }
 }

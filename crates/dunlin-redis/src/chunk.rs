@@ -85,6 +85,13 @@ pub(crate) struct Page {
     next: Option<String>,
 }
 
+impl Page {
+    /// Entries that are dealt with together, wherever they come from.
+    pub(crate) fn of(entries: Vec<Entry>) -> Self {
+        Self { entries, sent: Vec::new(), next: None }
+    }
+}
+
 /// Walks on from a cursor until the bout is over or the walk is; says where it got to, nothing at the end.
 pub(crate) async fn walk(
     task: &Task<'_>,

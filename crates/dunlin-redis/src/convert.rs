@@ -79,7 +79,7 @@ pub(crate) async fn page(
 }
 
 /// The fields of a JSON object.
-fn fields(text: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+pub(crate) fn fields(text: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     let Ok(object) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(text) else {
         return Err("no JSON object");
     };
@@ -103,7 +103,7 @@ fn fields(text: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
 }
 
 /// The JSON object of some fields and values, all of them texts, in order of name.
-fn object(words: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, &'static str> {
+pub(crate) fn object(words: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut object = BTreeMap::new();
     for pair in words.chunks_exact(2) {
         let [name, value] = [&pair[0], &pair[1]].map(|word| std::str::from_utf8(word));

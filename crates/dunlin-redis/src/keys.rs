@@ -1,5 +1,6 @@
 //! The names of dunlin's own keys. All of them live in one slot, so that one script can change them together.
 
+use crate::pattern::Pattern;
 use crate::slot;
 
 /// The four keys.
@@ -41,6 +42,19 @@ impl Keys {
         let tag = format!("{}dunlin-", self.prefix);
         let sum = dunlin_core::Checksum::of([key]).to_string();
         format!("{{{tag}{}}}:draft:{sum}", slot::digits(&tag, slot))
+    }
+
+    /// What the names of an archive begin with in a slot.
+    pub(crate) fn archive(&self, slot: u16, tag: &str) -> String {
+        let own = format!("{}dunlin-", self.prefix);
+        format!("{{{own}{}}}:archive:{tag}:", slot::digits(&own, slot))
+    }
+
+    /// All names of an archive, or of every one: the slot, the tag of every one, and what follows.
+    pub(crate) fn archives(&self, tag: Option<&str>) -> Pattern {
+        let tag = tag.unwrap_or("{tag}");
+        let text = format!("{{{{{}dunlin-{{slot}}}}}}:archive:{tag}:{{rest*}}", self.prefix);
+        Pattern::parse(&text).expect("a prefix has no braces")
     }
 
     /// The slot they live in.

@@ -7,10 +7,13 @@
 
 mod across;
 mod address;
+mod align;
 mod apart;
+mod archive;
 mod atomic;
 mod backend;
 mod big;
+mod change;
 mod chunk;
 mod command;
 mod commit;
@@ -49,6 +52,7 @@ mod store;
 mod strain;
 mod survey;
 mod tally;
+mod usage;
 mod verify;
 mod walk;
 mod wire;

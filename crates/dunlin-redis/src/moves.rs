@@ -19,6 +19,19 @@ pub struct Move {
     pub what: What,
     /// Where it was written.
     pub span: Option<Span>,
+    /// Its part in a change.
+    pub life: Life,
+}
+
+/// What an op is to the change it is a part of; nothing where it stands alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Life {
+    /// Whether it only prepares a contract.
+    pub prepares: bool,
+    /// Which keys the change is about.
+    pub touches: Vec<String>,
+    /// What finds the keys that would lose something.
+    pub loses: Option<Look>,
 }
 
 /// What an op does to each of its keys.
@@ -83,6 +96,144 @@ pub enum What {
         /// Its new name.
         to: String,
     },
+    /// Brings what is there in two shapes in step, over and over until nothing is left to do; a part of changes only.
+    Align {
+        /// Which shapes.
+        form: Form,
+        /// What becomes of what is not the same in both.
+        differing: Differing,
+        /// Whether the first shape is removed, each as soon as it is in step.
+        is_drop: bool,
+    },
+    /// Takes keys away, and keeps them in the archive for a while; a part of changes only.
+    Archive {
+        /// Which keys.
+        keys: Pattern,
+        /// Whose archive it is.
+        tag: String,
+        /// For how many milliseconds.
+        keep: u64,
+    },
+    /// `expire_keys` that remembers in the archive when keys were to end; a part of changes only.
+    End {
+        /// Which keys.
+        keys: Pattern,
+        /// After how many milliseconds; never if none.
+        ttl: Option<u64>,
+        /// Whether keys that have a TTL keep it.
+        is_only_missing: bool,
+        /// Whose archive it is.
+        tag: String,
+        /// For how many milliseconds.
+        keep: u64,
+    },
+    /// Brings back what is in the archive, where nothing is there; a part of changes only.
+    Restore {
+        /// Which keys were taken away or changed.
+        keys: Pattern,
+        /// Whose archive it is.
+        tag: String,
+        /// What it has of them.
+        kept: Kept,
+    },
+}
+
+/// What an archive has of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// All of them.
+    Keys,
+    /// When they were to end.
+    Ends,
+}
+
+/// The two shapes in which a change keeps the same thing; it goes through the first of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// The same value under two names.
+    Name(Pair),
+    /// The same value in two fields of a hash.
+    Field {
+        /// Which hashes.
+        keys: Pattern,
+        /// The first field.
+        from: String,
+        /// The second.
+        to: String,
+    },
+    /// A JSON object that is a string, and a hash of another name.
+    Encoding(Encoding),
+}
+
+/// A string and a hash, or the other way round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoding {
+    /// From which name to which.
+    pub pair: Pair,
+    /// What the second is.
+    pub into: Shape,
+    /// Whether what cannot be converted is passed by.
+    pub is_lenient: bool,
+    /// Whose archive has the strings that a hash does not lead back to, letter by letter.
+    pub tag: String,
+    /// For how many milliseconds.
+    pub keep: u64,
+}
+
+impl Encoding {
+    /// What the first is.
+    pub(crate) fn back(&self) -> Shape {
+        if self.into == Shape::Hash { Shape::Text } else { Shape::Hash }
+    }
+}
+
+impl Form {
+    /// The keys of the first shape.
+    pub(crate) fn keys(&self) -> &Pattern {
+        match self {
+            Self::Name(pair) => &pair.from,
+            Self::Field { keys, .. } => keys,
+            Self::Encoding(encoding) => &encoding.pair.from,
+        }
+    }
+
+    /// The keys of the second.
+    pub(crate) fn others(&self) -> Option<&Pattern> {
+        match self {
+            Self::Name(pair) => Some(&pair.to),
+            Self::Encoding(encoding) => Some(&encoding.pair.to),
+            Self::Field { .. } => None,
+        }
+    }
+
+    /// The same, gone through from the other side.
+    pub(crate) fn turned(&self) -> Self {
+        match self {
+            Self::Name(pair) => Self::Name(pair.turned()),
+            Self::Field { keys, from, to } => {
+                Self::Field { keys: keys.clone(), from: to.clone(), to: from.clone() }
+            }
+            Self::Encoding(encoding) => Self::Encoding(Encoding {
+                pair: encoding.pair.turned(),
+                into: encoding.back(),
+                ..encoding.clone()
+            }),
+        }
+    }
+}
+
+/// What becomes of two shapes that are both there and not the same. Where only the first is there, the second is made of
+/// it in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Differing {
+    /// They are listed, and stay as they are.
+    Stop,
+    /// The second is made anew of the first.
+    First,
+    /// The first is made anew of the second.
+    Second,
+    /// They stay as they are, and that is all right.
+    Stay,
 }
 
 /// Names, and those made of them.
@@ -92,6 +243,13 @@ pub struct Pair {
     pub from: Pattern,
     /// The other name of each.
     pub to: Pattern,
+}
+
+impl Pair {
+    /// From the other names to the first ones.
+    pub(crate) fn turned(&self) -> Self {
+        Self { from: self.to.clone(), to: self.from.clone() }
+    }
 }
 
 /// What becomes of a name that is taken by another value.
@@ -129,6 +287,22 @@ pub enum Look {
         /// How many to look at, spread over all; all of them if none.
         sample: Option<u64>,
     },
+    /// Every key ends, or none does; a part of changes only.
+    Ends {
+        /// Which keys.
+        keys: Pattern,
+        /// Whether they end.
+        end: bool,
+    },
+    /// What is there in the first shape of a change is there in the second, and the same; a part of changes only.
+    InStep {
+        /// Which shapes.
+        form: Form,
+        /// What whoever holds the lock does with those that are not in step, before it says so.
+        differing: Differing,
+        /// Whether only those are meant that are both there and not the same.
+        is_loss: bool,
+    },
 }
 
 impl What {
@@ -136,7 +310,13 @@ impl What {
     pub(crate) fn keys(&self) -> &Pattern {
         match self {
             Self::Rename { pair, .. } | Self::Copy { pair, .. } | Self::Convert { pair, .. } => &pair.from,
-            Self::Delete { keys, .. } | Self::Expire { keys, .. } | Self::RenameField { keys, .. } => keys,
+            Self::Delete { keys, .. }
+            | Self::Expire { keys, .. }
+            | Self::RenameField { keys, .. }
+            | Self::Archive { keys, .. }
+            | Self::End { keys, .. }
+            | Self::Restore { keys, .. } => keys,
+            Self::Align { form, .. } => form.keys(),
         }
     }
 
@@ -147,7 +327,12 @@ impl What {
                 Some(&pair.to)
             }
             Self::Delete { if_same_as, .. } => if_same_as.as_ref(),
-            Self::Expire { .. } | Self::RenameField { .. } => None,
+            Self::Expire { .. }
+            | Self::RenameField { .. }
+            | Self::Archive { .. }
+            | Self::End { .. }
+            | Self::Restore { .. } => None,
+            Self::Align { form, .. } => form.others(),
         }
     }
 }
@@ -156,16 +341,18 @@ impl Look {
     /// The keys it goes through.
     pub(crate) fn keys(&self) -> &Pattern {
         match self {
-            Self::None { keys } => keys,
+            Self::None { keys } | Self::Ends { keys, .. } => keys,
             Self::Same { pair, .. } => &pair.from,
+            Self::InStep { form, .. } => form.keys(),
         }
     }
 
     /// The other name of each, where it has one.
     pub(crate) fn others(&self) -> Option<&Pattern> {
         match self {
-            Self::None { .. } => None,
+            Self::None { .. } | Self::Ends { .. } => None,
             Self::Same { pair, .. } => Some(&pair.to),
+            Self::InStep { form, .. } => form.others(),
         }
     }
 }

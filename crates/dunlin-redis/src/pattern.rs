@@ -35,6 +35,15 @@ impl Pattern {
         &self.text
     }
 
+    /// The names it stands for, for people: with a star for each capture.
+    pub(crate) fn starred(&self) -> String {
+        let part = |part: &Part| match part {
+            Part::Literal(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Part::Capture { .. } => "*".to_owned(),
+        };
+        self.parts.iter().map(part).collect()
+    }
+
     /// The names of the captures, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {

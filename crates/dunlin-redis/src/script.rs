@@ -40,6 +40,17 @@ pub(crate) static DROP: LazyLock<Text> = LazyLock::new(|| script(&[include_str!(
 pub(crate) static FIELD: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/field.lua")]));
 /// Writes what was made of a key.
 pub(crate) static CONVERT: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/convert.lua")]));
+/// Brings two fields in step.
+pub(crate) static ALIGN_FIELD: LazyLock<Text> =
+    LazyLock::new(|| script(&[include_str!("lua/align_field.lua")]));
+/// Takes keys away into the archive.
+pub(crate) static ARCHIVE: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/archive.lua")]));
+/// Brings them back.
+pub(crate) static RESTORE: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/restore.lua")]));
+/// Lets keys end, and remembers when they were to.
+pub(crate) static END: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/end.lua")]));
+/// Gives them their ends back.
+pub(crate) static UNEND: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/unend.lua")]));
 /// Runs commands and records it.
 pub(crate) static STEP: LazyLock<Text> =
     LazyLock::new(|| script(&[PRELUDE, STATE, RUN, include_str!("lua/step.lua")]));

@@ -1,7 +1,7 @@
 //! A Redis whose migration lock we hold: the one place from which anything is written.
 
 use dunlin_core::{
-    Advance, Check, Checked, Checkpoint, Error, ErrorKind, EventKind, History, Pace, Record, Result,
+    Advance, Archive, Check, Checked, Checkpoint, Error, ErrorKind, EventKind, History, Pace, Record, Result,
     Session as CoreSession, StoredFile, Version, Work, async_trait,
 };
 
@@ -9,12 +9,12 @@ use crate::commit::{Commit, Entry, Outcome, commit};
 use crate::crew::Crew;
 use crate::lock::{self, Heartbeat, Leaving};
 use crate::moves::run::Going;
-use crate::moves::{self, Move};
+use crate::moves::{self, Look, Move};
 use crate::op::{Command, Op};
 use crate::place::{self, Place};
 use crate::store::Store;
 use crate::strain::{Strain, Watch};
-use crate::{apart, atomic, crew, error, position, spread, verify};
+use crate::{apart, archive, atomic, crew, error, position, spread, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -170,7 +170,16 @@ impl CoreSession for Session {
     }
 
     async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
-        verify::run(&self.store, check).await
+        match check.op.kind::<Look>() {
+            Some(look) if look.mends() => {
+                if self.heartbeat.is_lost() {
+                    return Err(error::lost());
+                }
+                self.shut().await?;
+                moves::look::mend(&mut self.crew, look, check).await
+            }
+            _ => verify::run(&self.store, check).await,
+        }
     }
 
     async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
@@ -197,6 +206,11 @@ impl CoreSession for Session {
         let step = record.steps.len();
         let plain = Commit { about: record, step, rows: record.rows, files: &[], commands: &[], entries };
         commit(self, plain).await.map(drop)
+    }
+
+    async fn purge(&mut self, archive: &Archive) -> Result<()> {
+        self.shut().await?;
+        archive::purge(self, archive).await
     }
 
     async fn release(self: Box<Self>) -> Result<()> {

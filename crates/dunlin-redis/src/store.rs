@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_core::{
-    Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, LockMode, Result, Store as CoreStore,
-    StoredFile, Target, Version, async_trait,
+    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, LockMode, Op, Result,
+    Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use redis::{Cmd, Value, cmd};
 
@@ -14,7 +14,7 @@ use crate::keys::Keys;
 use crate::lock::{self, Leaving, Taken};
 use crate::net::Net;
 use crate::session::Session;
-use crate::{address, crew, error, examine, history, verify};
+use crate::{address, archive, crew, error, examine, history, usage, verify};
 
 /// How many journal lines are read at once when only some of them are wanted.
 const PAGE: u32 = 500;
@@ -148,6 +148,14 @@ impl CoreStore for Store {
 
     async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
         verify::run(self, check).await
+    }
+
+    async fn usage(&self, op: &dyn Op) -> Result<Vec<String>> {
+        usage::usage(self, op).await
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        archive::list(self).await
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dunlin_core::node::{Table, Value};
 use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase, suggest};
 
-use super::{Existing, Look, Move, Pair, Shape, What};
+use super::{Existing, Life, Look, Move, Pair, Shape, What};
 use crate::pattern::{Fault, Pattern, Template, inverts, may_overlap};
 
 /// The ops that change keys.
@@ -42,25 +42,17 @@ pub(crate) fn decode(phase: Phase, field: &Field<'_>) -> Option<Result<AnyOp, Ve
 }
 
 fn read(field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>> {
-    let table = field.value.table().map_err(|fault| vec![fault])?;
-    let mut reader = Reader { table, faults: Vec::new(), known: Vec::new() };
-    let op = reader.op(field);
-    let Reader { table, mut faults, known } = reader;
-    faults.extend(table.finish(&known));
-    match op {
-        Some(op) if faults.is_empty() => Ok(op),
-        _ => Err(faults),
-    }
+    Reader::read(field.value, |reader| reader.op(field))
 }
 
 /// When keys end.
-enum Ttl {
+pub(crate) enum Ttl {
     Never,
     After(u64),
 }
 
 impl Ttl {
-    fn millis(self) -> Option<u64> {
+    pub(crate) fn millis(self) -> Option<u64> {
         match self {
             Self::Never => None,
             Self::After(millis) => Some(millis),
@@ -68,13 +60,33 @@ impl Ttl {
     }
 }
 
-struct Reader<'a> {
+/// How long an archive keeps what it has, where nothing else is said: 30 days.
+const KEEP: u64 = 30 * 86_400_000;
+
+/// Takes a table apart, and keeps what is wrong with it.
+pub(crate) struct Reader<'a> {
     table: Table<'a>,
-    faults: Vec<Diagnostic>,
+    pub(crate) faults: Vec<Diagnostic>,
     known: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
+    /// All of a table; whatever it has beside what was asked for is wrong.
+    pub(crate) fn read<T>(
+        node: &'a Node,
+        take: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Result<T, Vec<Diagnostic>> {
+        let table = node.table().map_err(|fault| vec![fault])?;
+        let mut reader = Self { table, faults: Vec::new(), known: Vec::new() };
+        let taken = take(&mut reader);
+        let Self { table, mut faults, known } = reader;
+        faults.extend(table.finish(&known));
+        match taken {
+            Some(taken) if faults.is_empty() => Ok(taken),
+            _ => Err(faults),
+        }
+    }
+
     fn op(&mut self, field: &Field<'_>) -> Option<AnyOp> {
         let what = match field.name {
             "none" => return Some(Arc::new(Look::None { keys: self.pattern("keys")?.0 })),
@@ -113,27 +125,27 @@ impl<'a> Reader<'a> {
                 What::Convert { pair: pair?, into, is_lenient: is_lenient?, is_back: false }
             }
         };
-        Some(Arc::new(Move { what, span: Some(field.value.span) }))
+        Some(Arc::new(Move { what, span: Some(field.value.span), life: Life::default() }))
     }
 
-    fn keep<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
+    fn right<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
         result.map_err(|fault| self.faults.push(fault)).ok()
     }
 
-    fn text(&mut self, name: &'static str) -> Option<(&'a str, &'a Node)> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<(&'a str, &'a Node)> {
         self.known.push(name);
         let node = self.table.require(name);
-        let node = self.keep(node)?;
-        let text = self.keep(node.text())?;
+        let node = self.right(node)?;
+        let text = self.right(node.text())?;
         Some((text, node))
     }
 
-    fn pattern(&mut self, name: &'static str) -> Option<(Pattern, &'a Node)> {
+    pub(crate) fn pattern(&mut self, name: &'static str) -> Option<(Pattern, &'a Node)> {
         let (text, node) = self.text(name)?;
         let pattern = Pattern::parse(text).map_err(|Fault { message, help, start, end }| {
             Diagnostic::error("bad-pattern", message).at(node.inside(start, end), "here").help(help)
         });
-        let pattern = self.keep(pattern)?;
+        let pattern = self.right(pattern)?;
         let own = ["{{dunlin}}:{rest*}", "{{dunlin-{rest*}"];
         let is_own = |own: &str| Pattern::parse(own).is_ok_and(|own| may_overlap(&own, &pattern));
         if text.starts_with("{{") && own.into_iter().any(is_own) {
@@ -146,14 +158,14 @@ impl<'a> Reader<'a> {
     }
 
     /// `from` and `to`, which must lead from every name to another one of its own.
-    fn pair(&mut self) -> Option<Pair> {
+    pub(crate) fn pair(&mut self) -> Option<Pair> {
         let (from, to) = (self.pattern("from"), self.pattern("to"));
         let ((from, source), (to, target)) = (from?, to?);
         self.check_pair((&from, source), (&to, target))?;
         Some(Pair { from, to })
     }
 
-    fn check_pair(
+    pub(crate) fn check_pair(
         &mut self,
         (from, source): (&Pattern, &Node),
         (to, target): (&Pattern, &Node),
@@ -162,7 +174,11 @@ impl<'a> Reader<'a> {
         let count = names.len();
         names.sort_unstable();
         names.dedup();
-        let fault = if names.len() < count {
+        let fault = if from.text() == to.text() {
+            Diagnostic::error("target-is-source", "the new names are the old ones")
+                .at(target.span, "the same as `from`")
+                .help("old and new are there side by side for a while: give the new keys names of their own")
+        } else if names.len() < count {
             Diagnostic::error("bad-pattern", "a capture is named twice")
                 .at(source.span, "each capture needs a name of its own")
         } else if let Err(name) = Template::new(from, to) {
@@ -193,19 +209,40 @@ impl<'a> Reader<'a> {
             return Some(What::Delete { keys: keys?.0, if_same_as: None });
         };
         let (keys, source) = keys?;
-        let text = self.keep(other.text())?;
+        let text = self.right(other.text())?;
         let parsed = Pattern::parse(text).map_err(|Fault { message, help, start, end }| {
             Diagnostic::error("bad-pattern", message).at(other.inside(start, end), "here").help(help)
         });
-        let pattern = self.keep(parsed)?;
+        let pattern = self.right(parsed)?;
         self.check_pair((&keys, source), (&pattern, other))?;
         Some(What::Delete { keys, if_same_as: Some(pattern) })
     }
 
-    fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&'static str, T)], usual: T) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        choices: &[(&'static str, T)],
+        usual: T,
+    ) -> Option<T> {
         self.known.push(name);
         let Some(node) = self.table.take(name) else { return Some(usual) };
-        let text = self.keep(node.text())?;
+        let text = self.right(node.text())?;
+        self.chosen(node, text, name, choices)
+    }
+
+    /// A word that must be there.
+    pub(crate) fn word<T: Copy>(&mut self, name: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
+        let (text, node) = self.text(name)?;
+        self.chosen(node, text, name, choices)
+    }
+
+    fn chosen<T: Copy>(
+        &mut self,
+        node: &Node,
+        text: &str,
+        name: &str,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
         if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(*choice);
         }
@@ -234,11 +271,20 @@ impl<'a> Reader<'a> {
         count
     }
 
-    fn ttl(&mut self) -> Option<Ttl> {
+    pub(crate) fn ttl(&mut self) -> Option<Ttl> {
         let (text, node) = self.text("ttl")?;
-        if text == "none" {
-            return Some(Ttl::Never);
-        }
+        if text == "none" { Some(Ttl::Never) } else { self.duration(text, node).map(Ttl::After) }
+    }
+
+    /// How long an archive keeps what it has, in milliseconds.
+    pub(crate) fn keep(&mut self) -> Option<u64> {
+        self.known.push("keep");
+        let Some(node) = self.table.take("keep") else { return Some(KEEP) };
+        let text = self.right(node.text())?;
+        self.duration(text, node)
+    }
+
+    fn duration(&mut self, text: &str, node: &Node) -> Option<u64> {
         let split = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
         let unit: u64 = match &text[split..] {
             "ms" => 1,
@@ -251,7 +297,7 @@ impl<'a> Reader<'a> {
         let millis = text[..split].parse::<u64>().ok().and_then(|count| count.checked_mul(unit));
         // As far as the server can count, with room for the time of day.
         if let Some(millis) = millis.filter(|millis| (1..1 << 53).contains(millis)) {
-            return Some(Ttl::After(millis));
+            return Some(millis);
         }
         let fault =
             Diagnostic::error("bad-duration", format!("`{text}` is no TTL")).at(node.span, "not a duration");

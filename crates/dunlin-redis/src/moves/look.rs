@@ -22,16 +22,34 @@ struct Place {
     tally: Tally,
 }
 
-/// Looks on for one bout.
+impl Look {
+    /// Whether whoever holds the lock brings in step what it finds.
+    pub(crate) fn mends(&self) -> bool {
+        matches!(self, Self::InStep { is_loss: false, .. })
+    }
+}
+
+/// Looks on for one bout, as anybody may.
 pub(crate) async fn run(store: &Store, look: &Look, check: &Check<'_>) -> Result<Checked> {
+    go_on(look, check, &mut Crew::readers(store.clone()), false).await
+}
+
+/// Looks on for one bout as the holder of the lock, and brings in step what was written since: an application that writes
+/// all the time would else always be a little ahead.
+pub(crate) async fn mend(crew: &mut Crew, look: &Look, check: &Check<'_>) -> Result<Checked> {
+    crew.tidy().await?;
+    go_on(look, check, crew, true).await
+}
+
+async fn go_on(look: &Look, check: &Check<'_>, crew: &mut Crew, mends: bool) -> Result<Checked> {
+    let store = &crew.store().clone();
     let survey = Survey::take(store).await?;
-    let mut crew = Crew::readers(store.clone());
     let mut task = Task::new(Job::Look(look), None, &survey.map, &store.keys)?;
-    task.has_scripts = may_script(store).await;
+    (task.has_scripts, task.mends) = (mends || may_script(store).await, mends);
     let mut position = match check.from {
         Some(checkpoint) => Position::<Place>::resume(checkpoint, look)?,
         None => {
-            let (estimate, _) = room::survey(&task, false, &survey, &mut crew).await?;
+            let (estimate, _) = room::survey(&task, false, &survey, crew).await?;
             Position {
                 scanned: 0,
                 total: (estimate.keys > 0).then_some(estimate.keys),
@@ -46,7 +64,7 @@ pub(crate) async fn run(store: &Store, look: &Look, check: &Check<'_>) -> Result
         task.take_one_in(position.total.unwrap_or_default() / sample);
     }
     let Place { walk, tally } = &mut position.place;
-    let is_over = walk.bout(&task, (&survey, check.pace), (&mut crew, &mut BTreeMap::new()), tally).await?;
+    let is_over = walk.bout(&task, (&survey, check.pace), (crew, &mut BTreeMap::new()), tally).await?;
     position.scanned = tally.seen;
     if !is_over {
         return Ok(Checked::Partly(position.checkpoint()));

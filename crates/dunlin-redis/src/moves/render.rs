@@ -1,13 +1,17 @@
 //! Ops that go through keys, in words and commands.
 
+mod form;
+mod kept;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use dunlin_core::{AnyOp, Line, Op as CoreOp};
 
-use super::{Existing, Look, Move, Pair, Shape, What};
+use super::{Existing, Life, Look, Move, Pair, Shape, What};
 use crate::pattern::{inverts, may_overlap};
 use crate::quote::quote;
+use form::named;
 
 impl Existing {
     pub(super) fn word(self) -> &'static str {
@@ -21,7 +25,7 @@ impl Existing {
 
 /// The name of an op and its settings, in the order in which they are hashed.
 fn settings(what: &What) -> (&'static str, Vec<(&'static str, String)>) {
-    let pair = |pair: &Pair| vec![("from", pair.from.text().to_owned()), ("to", pair.to.text().to_owned())];
+    let pair = named;
     match what {
         What::Rename { pair: names, existing } => {
             ("rename_keys", [pair(names), vec![("existing", existing.word().to_owned())]].concat())
@@ -59,6 +63,15 @@ fn settings(what: &What) -> (&'static str, Vec<(&'static str, String)>) {
             "rename_hash_field",
             vec![("keys", keys.text().to_owned()), ("from", from.clone()), ("to", to.clone())],
         ),
+        What::Align { form, differing, is_drop } => {
+            let mut all = form.settings();
+            all.push(("differing", differing.word().to_owned()));
+            if *is_drop {
+                all.push(("drop", "yes".to_owned()));
+            }
+            ("align", all)
+        }
+        What::Archive { .. } | What::End { .. } | What::Restore { .. } => kept::settings(what),
     }
 }
 
@@ -110,6 +123,15 @@ fn commands(what: &What) -> Vec<String> {
             format!("HSET {} {} <value of {}>", quoted(keys.text()), quoted(to), quoted(from)),
             format!("HDEL {} {}", quoted(keys.text()), quoted(from)),
         ],
+        What::Align { form, differing, is_drop } => {
+            let mut all = form.looking();
+            all.extend(form.mending(*differing));
+            if *is_drop {
+                all.push(form.removing());
+            }
+            all
+        }
+        What::Archive { .. } | What::End { .. } | What::Restore { .. } => kept::commands(what),
     }
 }
 
@@ -139,6 +161,15 @@ impl CoreOp for Move {
                 format!("write {} as JSON {}", pair.from.text(), pair.to.text())
             }
             What::RenameField { keys, from, to } => format!("rename field {from} of {} to {to}", keys.text()),
+            What::Align { form, is_drop: false, .. } => {
+                let (first, second) = form.words();
+                format!("bring {second} in step with {first}")
+            }
+            What::Align { form, is_drop: true, .. } => {
+                let (first, second) = form.words();
+                format!("remove {first} where {second} is in step")
+            }
+            What::Archive { .. } | What::End { .. } | What::Restore { .. } => kept::summary(&self.what),
         }
     }
 
@@ -153,7 +184,11 @@ impl CoreOp for Move {
                 self.span,
             ));
         }
-        lines.push(scan(&self.what.keys().glob(), "on every primary, about 1 ms a page", self.span));
+        let glob = match &self.what {
+            What::Restore { tag, .. } => format!("{{dunlin-*}}:archive:{tag}:*").into_bytes(),
+            what => what.keys().glob(),
+        };
+        lines.push(scan(&glob, "on every primary, about 1 ms a page", self.span));
         let note = "for each key, many at once";
         lines.extend(commands(&self.what).into_iter().map(|text| Line {
             text,
@@ -164,7 +199,10 @@ impl CoreOp for Move {
     }
 
     fn canonical(&self) -> String {
-        let (name, settings) = settings(&self.what);
+        let (name, mut settings) = settings(&self.what);
+        if self.life.prepares {
+            settings.push(("prepares", "yes".to_owned()));
+        }
         canonical(name, &settings)
     }
 
@@ -172,6 +210,10 @@ impl CoreOp for Move {
         let replaced = |pair: &Pair| vec![format!("what keys {} hold where they exist", pair.to.text())];
         match &self.what {
             What::Delete { keys, .. } => vec![format!("keys {}", keys.text())],
+            What::Align { form, is_drop: true, .. } => vec![form.removes()],
+            What::Archive { keys, keep, .. } => {
+                vec![format!("keys {}; the archive has them for {} days", keys.text(), keep / 86_400_000)]
+            }
             What::Rename { pair, existing: Existing::Replace }
             | What::Copy { pair, existing: Existing::Replace, .. } => replaced(pair),
             _ => Vec::new(),
@@ -200,7 +242,19 @@ impl CoreOp for Move {
             }
             _ => return None,
         };
-        Some(Arc::new(Self { what, span: self.span }))
+        Some(Arc::new(Self { what, span: self.span, life: Life::default() }))
+    }
+
+    fn prepares(&self) -> bool {
+        self.life.prepares
+    }
+
+    fn touches(&self) -> Vec<String> {
+        self.life.touches.clone()
+    }
+
+    fn loses(&self) -> Option<AnyOp> {
+        self.life.loses.clone().map(|look| Arc::new(look) as AnyOp)
     }
 }
 
@@ -208,7 +262,17 @@ impl CoreOp for Look {
     fn summary(&self) -> String {
         match self {
             Self::None { keys } => format!("no key {}", keys.text()),
+            Self::Ends { keys, end: true } => format!("every {} ends", keys.text()),
+            Self::Ends { keys, end: false } => format!("no {} ends", keys.text()),
             Self::Same { pair, .. } => format!("every {} equals {}", pair.from.text(), pair.to.text()),
+            Self::InStep { form, is_loss, .. } => {
+                let (first, second) = form.words();
+                if *is_loss {
+                    format!("no {first} differs from {second}")
+                } else {
+                    format!("every {first} is in step with {second}")
+                }
+            }
         }
     }
 
@@ -225,16 +289,42 @@ impl CoreOp for Look {
                 ..Line::new(text)
             });
         }
+        if let Self::Ends { keys, .. } = self {
+            lines.push(Line::new(format!("PTTL {}", quote(keys.text().as_bytes()))));
+        }
+        if let Self::InStep { form, differing, .. } = self {
+            let line = |note: &str| {
+                let note = note.to_owned();
+                move |text| Line { note: Some(note.clone()), ..Line::new(text) }
+            };
+            lines.extend(form.looking().into_iter().map(line("for each key, many at once")));
+            if self.mends() {
+                let note = "by the run that holds the lock: what was written since";
+                lines.extend(form.mending(*differing).into_iter().map(line(note)));
+            }
+        }
         lines
     }
 
     fn canonical(&self) -> String {
         match self {
+            Self::Ends { keys, end } => {
+                let end = if *end { "yes" } else { "no" };
+                canonical("ends", &[("keys", keys.text().to_owned()), ("end", end.to_owned())])
+            }
             Self::None { keys } => canonical("none", &[("keys", keys.text().to_owned())]),
             Self::Same { pair, sample } => {
                 let mut all = vec![("from", pair.from.text().to_owned()), ("to", pair.to.text().to_owned())];
                 all.extend(sample.map(|sample| ("sample", sample.to_string())));
                 canonical("same", &all)
+            }
+            Self::InStep { form, differing, is_loss } => {
+                let mut all = form.settings();
+                all.push(("differing", differing.word().to_owned()));
+                if *is_loss {
+                    all.push(("loss", "yes".to_owned()));
+                }
+                canonical("in_step", &all)
             }
         }
     }

@@ -26,10 +26,24 @@ pub(crate) struct Place {
     is_looking: bool,
     walk: Walk,
     tally: Tally,
+    /// How often it went through the keys before, where it does so until nothing is left to do.
+    #[serde(default, skip_serializing_if = "is_none")]
+    passes: u32,
+    /// What was done before this time.
+    #[serde(default, skip_serializing_if = "is_none")]
+    before: u64,
     /// A big key that is half copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     draft: Option<Draft>,
 }
+
+fn is_none<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}
+
+/// How often an op goes through its keys at most that does so until nothing is left to do: where applications write all the
+/// time something always is.
+const PASSES: u32 = 5;
 
 /// What a session knows of the step under way, and may forget.
 #[derive(Debug, Default)]
@@ -87,7 +101,16 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
             return Err(refusal(&op.what, &found).at(op.span));
         }
     }
-    let is_done = is_over && job.is_none() && position.place.tally.big.is_empty();
+    let mut is_done = is_over && job.is_none() && position.place.tally.big.is_empty();
+    if is_done && let What::Align { is_drop, .. } = op.what {
+        is_done = !position.place.goes_again(&survey);
+        if is_done && is_drop && position.place.tally.troubles() > 0 {
+            let found = std::mem::take(&mut position.place.tally);
+            position.place = Place { walk: Walk::new(&survey), passes: 0, before: 0, ..position.place };
+            save(session, work, &position, changed).await?;
+            return Err(refusal(&op.what, &found).at(op.span));
+        }
+    }
     if !is_done {
         let record = save(session, work, &position, changed).await?;
         return Ok(Advance::partly(record, changed));
@@ -97,6 +120,20 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     let entry = Entry { record: Some(done), kind: Some(work.ends_as()), detail: None };
     let record = session.record(work, entry, rows).await?;
     Ok(Advance { notes: notes(&op.what, &position.place.tally), ..Advance::complete(record, changed) })
+}
+
+impl Place {
+    /// Starts from the beginning again if this time something was to do.
+    fn goes_again(&mut self, survey: &Survey) -> bool {
+        if self.tally.done == self.before || self.passes + 1 >= PASSES {
+            return false;
+        }
+        // What was listed is met again.
+        let Tally { seen, done, .. } = std::mem::take(&mut self.tally);
+        self.tally = Tally { seen, done, ..Tally::default() };
+        (self.passes, self.before, self.walk) = (self.passes + 1, done, Walk::new(survey));
+        true
+    }
 }
 
 /// Finds out whether it may begin, and says that it does.
@@ -114,6 +151,8 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>, survey: &Surve
             is_looking: look_first(&op.what).is_some(),
             walk: Walk::new(survey),
             tally: Tally::default(),
+            passes: 0,
+            before: 0,
             draft: None,
         },
     };
@@ -144,6 +183,10 @@ fn refusal(what: &What, found: &Tally) -> Error {
             format!("{count} keys cannot be converted: {names}"),
             "nothing was written; mend them, or pass them by with `otherwise = \"skip\"`",
         ),
+        What::Align { form, .. } => (
+            format!("{count} of {} are not in step, and stay: {names}", form.keys().text()),
+            "the others are removed; mend these, or stop whoever writes them, then run it again: it continues",
+        ),
         _ => (
             format!("{count} names are taken: {names}"),
             "nothing was written; remove those keys, or say `existing = \"skip\"` or `existing = \"replace\"`",
@@ -155,10 +198,10 @@ fn refusal(what: &What, found: &Tally) -> Error {
 /// What a reader should know at the end.
 fn notes(what: &What, tally: &Tally) -> Vec<String> {
     let mut notes = Vec::new();
-    if tally.seen == 0 {
+    if tally.seen == 0 && !matches!(what, What::Align { .. }) {
         notes.push(format!("no key matches {}", what.keys().text()));
     }
-    if tally.same > 0 && tally.done == 0 {
+    if tally.same > 0 && tally.done == 0 && !matches!(what, What::Align { .. }) {
         notes.push(format!("{} keys were as they should be already", tally.same));
     }
     if tally.kept > 0 {

@@ -2,14 +2,16 @@
 
 use dunlin_core::{Error, Result, Span};
 
-use super::{Existing, Look, Shape, What};
+use super::{Existing, Form, Kept, Look, Shape, What};
+use crate::align::{self, Goal, Rule};
 use crate::chunk::{Entry, Page};
 use crate::hands::{Hands, Map};
 use crate::keys::Keys;
+use crate::pairs::is_torn;
 use crate::pattern::{Pattern, Template};
 use crate::tally::Tally;
 use crate::wire::{Answer, Wire};
-use crate::{convert, fields};
+use crate::{archive, convert, error, fields};
 
 /// What is done with the keys.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +31,17 @@ pub(crate) enum Job<'a> {
 pub(crate) struct Task<'a> {
     pub(crate) job: Job<'a>,
     pub(crate) span: Option<Span>,
-    pattern: &'a Pattern,
+    pattern: Pattern,
     template: Option<Template>,
+    keys: &'a Keys,
     own: [Vec<u8>; 2],
+    /// Whether it is about keys of dunlin's own.
+    pub(crate) is_own: bool,
     map: &'a Map,
     /// Whether the login may run scripts.
     pub(crate) has_scripts: bool,
+    /// Whether a look may bring in step what it finds.
+    pub(crate) mends: bool,
     /// Of how many keys one is looked at.
     one_in: u64,
 }
@@ -63,16 +70,36 @@ impl Sent {
 }
 
 impl<'a> Task<'a> {
-    pub(crate) fn new(job: Job<'a>, span: Option<Span>, map: &'a Map, keys: &Keys) -> Result<Self> {
+    pub(crate) fn new(job: Job<'a>, span: Option<Span>, map: &'a Map, keys: &'a Keys) -> Result<Self> {
         let (pattern, other) = match job {
             // Names that are taken are found by going through the names, which are mostly none.
             Job::Collide(what) => (what.others().unwrap_or(what.keys()), Some(what.keys())),
             Job::Move(what) | Job::Judge(what) => (what.keys(), what.others()),
             Job::Look(look) => (look.keys(), look.others()),
         };
-        let template = other.map(|other| Template::new(pattern, other)).transpose();
+        let mut template = other.map(|other| Template::new(pattern, other));
+        let (mut pattern, mut is_own) = (pattern.clone(), false);
+        if let Job::Move(What::Restore { tag, .. }) = job {
+            let rest = Pattern::parse("{rest*}").expect("it is a capture");
+            (pattern, is_own) = (keys.archives(Some(tag)), true);
+            template = Some(Template::new(&pattern, &rest));
+        }
+        let template = template.transpose();
         let template = template.map_err(|name| Error::unexpected(format!("no capture {name}")))?;
-        Ok(Self { job, span, pattern, template, own: keys.own(), map, has_scripts: true, one_in: 1 })
+        let own = keys.own();
+        Ok(Self {
+            job,
+            span,
+            pattern,
+            template,
+            keys,
+            own,
+            is_own,
+            map,
+            has_scripts: true,
+            mends: false,
+            one_in: 1,
+        })
     }
 
     /// Looks at a part of the keys only, the same ones each time, spread over all of them.
@@ -90,14 +117,19 @@ impl<'a> Task<'a> {
             Job::Move(What::Convert { into, .. }) | Job::Judge(What::Convert { into, .. }) => {
                 Some(if *into == Shape::Hash { "string" } else { "hash" })
             }
-            Job::Move(What::RenameField { .. }) => Some("hash"),
+            Job::Move(What::Align { form: Form::Encoding(form), .. })
+            | Job::Look(Look::InStep { form: Form::Encoding(form), .. }) => {
+                Some(if form.into == Shape::Hash { "string" } else { "hash" })
+            }
+            Job::Move(What::RenameField { .. } | What::Align { form: Form::Field { .. }, .. })
+            | Job::Look(Look::InStep { form: Form::Field { .. }, .. }) => Some("hash"),
             _ => None,
         }
     }
 
     /// A key of a page, if it is one of the pattern's and none of dunlin's own.
     pub(crate) fn entry(&self, key: Vec<u8>) -> Option<Entry> {
-        if self.own.iter().any(|own| key.starts_with(own)) {
+        if !self.is_own && self.own.iter().any(|own| key.starts_with(own)) {
             return None;
         }
         if self.one_in > 1 && !hash(&key).is_multiple_of(self.one_in) {
@@ -107,6 +139,11 @@ impl<'a> Task<'a> {
         let found = self.pattern.matches(&key)?;
         if let Some(template) = &self.template {
             template.expand(&found, &mut name);
+        }
+        if let Job::Move(What::Restore { kept: Kept::Keys, .. }) = self.job {
+            // Before the key it says when the key was to end.
+            let colon = name.iter().position(|byte| *byte == b':')?;
+            name.drain(..=colon);
         }
         let is_crossing =
             self.map.is_cluster && self.template.is_some() && self.map.slot(&key) != self.map.slot(&name);
@@ -123,7 +160,9 @@ impl<'a> Task<'a> {
         match self.job {
             Job::Move(What::Copy { is_at_once, .. }) => !is_at_once || entry.is_crossing,
             Job::Move(What::Rename { .. }) => entry.is_crossing,
-            Job::Move(What::Convert { .. }) | Job::Judge(_) => true,
+            Job::Move(What::Convert { .. } | What::Align { form: Form::Encoding(_), .. })
+            | Job::Judge(_)
+            | Job::Look(Look::InStep { form: Form::Encoding(_), .. }) => true,
             _ => false,
         }
     }
@@ -136,7 +175,7 @@ impl<'a> Task<'a> {
         for (index, Entry { key, name, is_crossing, is_big }) in page.entries.iter().enumerate() {
             let mut sent = Sent::One(index);
             match self.job {
-                Job::Move(_) | Job::Judge(_) if *is_big => continue,
+                _ if *is_big => continue,
                 Job::Move(What::Rename { .. } | What::Copy { .. }) if *is_crossing => {
                     wire.push(&[b"DUMP", key]);
                     wire.push(&[b"PEXPIRETIME", key]);
@@ -159,7 +198,15 @@ impl<'a> Task<'a> {
                 Job::Move(What::Convert { into, .. }) | Job::Judge(What::Convert { into, .. }) => {
                     wire.push(&[if *into == Shape::Hash { b"GET" } else { b"HGETALL" }, key]);
                 }
-                Job::Move(What::Delete { .. } | What::RenameField { .. })
+                Job::Look(Look::Ends { .. }) => wire.push(&[b"PTTL", key]),
+                Job::Move(
+                    What::Delete { .. }
+                    | What::RenameField { .. }
+                    | What::Align { .. }
+                    | What::Archive { .. }
+                    | What::End { .. }
+                    | What::Restore { .. },
+                )
                 | Job::Collide(_)
                 | Job::Judge(_)
                 | Job::Look(_) => continue,
@@ -197,6 +244,38 @@ impl<'a> Task<'a> {
         tally: &mut Tally,
     ) -> Result<()> {
         match self.job {
+            Job::Move(What::Align { form, differing, is_drop }) => {
+                let rule =
+                    Rule { differing: *differing, is_drop: *is_drop, goal: Goal::Move, has_scripts: true };
+                align::page(form, rule, (&page, self.keys), hands, tally).await
+            }
+            Job::Look(Look::InStep { form, differing, is_loss }) => {
+                let goal = if self.mends { Goal::Mend } else { Goal::Look { is_loss: *is_loss } };
+                let rule =
+                    Rule { differing: *differing, is_drop: false, goal, has_scripts: self.has_scripts };
+                align::page(form, rule, (&page, self.keys), hands, tally).await
+            }
+            Job::Move(what @ (What::Archive { .. } | What::End { .. } | What::Restore { .. })) => {
+                archive::page(what, &page, self.keys, hands, tally).await
+            }
+            Job::Look(Look::Ends { end, .. }) => {
+                for (entry, answer) in page.entries.iter().zip(answers) {
+                    match answer {
+                        Answer::Error(said) if is_torn(&said) => tally.is_torn = true,
+                        Answer::Error(said) => {
+                            return Err(error::said(&said, "cannot ask when a key ends", &hands.url()));
+                        }
+                        Answer::Int(left) if left == -1 && *end => {
+                            tally.list(&entry.key, "does not end".to_owned());
+                        }
+                        Answer::Int(left) if left >= 0 && !*end => {
+                            tally.list(&entry.key, format!("ends in {left} ms"));
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(())
+            }
             Job::Move(What::Delete { if_same_as: Some(_), .. }) | Job::Collide(_) | Job::Look(_) => {
                 self.compare(&page, hands, tally).await
             }

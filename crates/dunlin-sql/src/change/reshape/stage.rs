@@ -33,8 +33,6 @@ pub(super) enum What {
     Aside,
     /// And come back.
     Back,
-    /// Nothing is amiss.
-    Check,
     /// The triggers go.
     Unsync,
     /// And come back.
@@ -47,12 +45,11 @@ impl What {
             Self::Widen => "add",
             Self::Narrow => "remove",
             Self::Finish => "complete",
-            Self::Keep => "keep aside",
-            Self::Check => "compare",
+            Self::Keep => "keep",
             Self::Aside => "set aside",
             Self::Back => "bring back",
-            Self::Unsync => "no longer sync",
-            Self::Resync => "sync again",
+            Self::Unsync => "let go of",
+            Self::Resync => "keep in step",
         }
     }
 }
@@ -64,7 +61,7 @@ impl Draw for Stage {
             What::Widen => widen(change, site),
             What::Narrow => narrow(change, site),
             What::Finish => alter::finish(change, site),
-            What::Keep | What::Check => Ok(Vec::new()),
+            What::Keep => Ok(Vec::new()),
             What::Aside => aside(change, site),
             What::Back => bring_back(change, site),
             What::Unsync => unsync(change, site),

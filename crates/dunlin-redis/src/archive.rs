@@ -1,0 +1,231 @@
+//! What contracts and changes set aside, in the slot it came from and with a TTL: keys that were deleted, under
+//! `{dunlin-<slot>}:archive:<tag>:<end>:<key>`, and ends that keys had, under `{dunlin-<slot>}:archive:<tag>:<key>`.
+
+use std::collections::BTreeMap;
+
+use dunlin_core::{Archive, Error, ErrorKind, Result, Timestamp, Version};
+use tokio::sync::Mutex;
+
+use crate::chunk::{self, Page};
+use crate::crew::Crew;
+use crate::hands::Hands;
+use crate::keys::Keys;
+use crate::moves::task::{Job, Task};
+use crate::moves::{Kept, What};
+use crate::pairs::{ask, is_torn};
+use crate::script::{self, Text};
+use crate::session::Session;
+use crate::store::Store;
+use crate::survey::Survey;
+use crate::tally::Tally;
+use crate::walk::Walk;
+use crate::wire::Answer;
+use crate::{error, quote};
+
+/// How many keys of an archive are asked when they end.
+const ASKED: usize = 100;
+
+/// What a script is given beside the keys, for a slot and the entries in it.
+type Args<'a> = dyn Fn(u16, &[usize]) -> Vec<Vec<u8>> + Sync + 'a;
+
+/// Runs a script over the keys of a page, slot by slot, and counts what it answers: 1 done, 0 gone, 2 kept, 3 the same.
+async fn run(
+    script: &'static Text,
+    page: &Page,
+    (is_pairs, args): (bool, &Args<'_>),
+    hands: &mut Hands<'_>,
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut groups: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+    for (index, entry) in page.entries.iter().enumerate() {
+        groups.entry(hands.map.slot(&entry.key)).or_default().push(index);
+    }
+    for slot in groups.keys() {
+        hands.at(*slot).await?.load(script).await?;
+    }
+    for (slot, group) in &groups {
+        let entries = group.iter().map(|index| &page.entries[*index]);
+        let keys: Vec<&[u8]> = if is_pairs {
+            entries.flat_map(|entry| [&*entry.key, &*entry.name]).collect()
+        } else {
+            entries.map(|entry| &*entry.key).collect()
+        };
+        let args = args(*slot, group);
+        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+        let wire = hands.at(*slot).await?;
+        wire.push_script(script, &keys, &args);
+        wire.ease().await?;
+    }
+    hands.flush().await?;
+    for (slot, group) in &groups {
+        match hands.at(*slot).await?.answer().await? {
+            Answer::Error(said) if is_torn(&said) => tally.is_torn = true,
+            Answer::Error(said) => return Err(error::said(&said, "cannot change keys", &hands.url())),
+            answer => {
+                for (index, answer) in group.iter().zip(answer.list()) {
+                    match answer.int() {
+                        Some(1) => tally.done += 1,
+                        Some(2) => {
+                            let entry = &page.entries[*index];
+                            tally.kept += 1;
+                            if is_pairs {
+                                tally.list(&entry.name, "was written since, and stays as it is".to_owned());
+                            }
+                        }
+                        Some(3) => tally.same += 1,
+                        _ => tally.gone += 1,
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Does with a page what has to do with the archive.
+pub(crate) async fn page(
+    what: &What,
+    page: &Page,
+    keys: &Keys,
+    hands: &mut Hands<'_>,
+    tally: &mut Tally,
+) -> Result<()> {
+    let text = |number: u64| number.to_string().into_bytes();
+    match what {
+        What::Archive { tag, keep, .. } => {
+            let args = |slot, _: &[usize]| vec![keys.archive(slot, tag).into_bytes(), text(*keep)];
+            run(&script::ARCHIVE, page, (false, &args), hands, tally).await
+        }
+        What::End { ttl, is_only_missing, tag, keep, .. } => {
+            let args = |slot, _: &[usize]| {
+                let ttl = ttl.map_or_else(|| b"-1".to_vec(), text);
+                let only = if *is_only_missing { "yes" } else { "no" };
+                vec![ttl, only.into(), keys.archive(slot, tag).into_bytes(), text(*keep)]
+            };
+            run(&script::END, page, (false, &args), hands, tally).await
+        }
+        What::Restore { kept: Kept::Keys, .. } => {
+            let args = |_, group: &[usize]| {
+                group
+                    .iter()
+                    .map(|index| end_in(&page.entries[*index].key, &page.entries[*index].name))
+                    .collect()
+            };
+            run(&script::RESTORE, page, (true, &args), hands, tally).await
+        }
+        What::Restore { kept: Kept::Ends, .. } => {
+            run(&script::UNEND, page, (true, &|_, _| Vec::new()), hands, tally).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// When the key was to end of which this is the archived name.
+fn end_in(archived: &[u8], key: &[u8]) -> Vec<u8> {
+    let before = archived.strip_suffix(key).and_then(|rest| rest.strip_suffix(b":")).unwrap_or_default();
+    before.rsplit(|byte| *byte == b':').next().unwrap_or_default().to_vec()
+}
+
+/// All archives, in order of version.
+pub(crate) async fn list(store: &Store) -> Result<Vec<Archive>> {
+    let survey = Survey::take(store).await?;
+    let pattern = store.keys.archives(None);
+    let mut found: BTreeMap<String, (u64, Vec<Vec<u8>>)> = BTreeMap::new();
+    let mut crew = Crew::readers(store.clone());
+    for (place, _) in survey.servers.values() {
+        let mut wire = crew.wire(place).await?;
+        let mut cursor = "0".to_owned();
+        loop {
+            chunk::ask_page(&mut wire, &cursor, &pattern.glob(), 1000, None);
+            wire.flush().await?;
+            let answer = wire.answer().await?;
+            if let Answer::Error(said) = &answer {
+                return Err(error::said(said, "cannot list the archives", wire.url()));
+            }
+            let mut parts = answer.list().into_iter();
+            cursor = parts.next().and_then(Answer::text).unwrap_or_else(|| "0".to_owned());
+            for key in parts.next().map(Answer::all_bytes).unwrap_or_default() {
+                let Some(parts) = pattern.matches(&key) else { continue };
+                let (tag, _) = (String::from_utf8_lossy(parts[1]).into_owned(), parts.len());
+                let (count, asked) = found.entry(tag).or_default();
+                *count += 1;
+                if asked.len() < ASKED {
+                    asked.push(key);
+                }
+            }
+            if cursor == "0" {
+                break;
+            }
+        }
+        crew.give(place, wire);
+    }
+    let url = store.target.url.clone();
+    let shared = Mutex::new(crew);
+    let mut hands = Hands::new(&shared, &survey.map, &url);
+    let mut archives = Vec::new();
+    for (tag, (count, asked)) in found {
+        let Some(version) = version(&tag) else { continue };
+        let keys: Vec<&[u8]> = asked.iter().map(Vec::as_slice).collect();
+        let ends = ask(&keys, &[&[b"PEXPIRETIME"]], &mut hands).await?;
+        let last = ends.iter().filter_map(|answers| answers[0].int()).filter(|ends| *ends > 0).max();
+        let words = if count == 1 { "key" } else { "keys" };
+        let first = asked.first().map(|key| quote::quote(key)).unwrap_or_default();
+        let what = format!("{count} {words}, such as {first}");
+        let name = family(&store.keys, &tag);
+        archives.push(Archive { version, name, what, expires: last.map(Timestamp) });
+    }
+    hands.rest().await;
+    archives.sort();
+    Ok(archives)
+}
+
+/// The name of all keys of an archive together.
+fn family(keys: &Keys, tag: &str) -> String {
+    keys.archives(Some(tag)).starred()
+}
+
+/// The version in a tag: `20261121_2`.
+fn version(tag: &str) -> Option<Version> {
+    let (version, number) = tag.rsplit_once('_')?;
+    number.parse::<u32>().ok()?;
+    Version::parse(version)
+}
+
+/// Removes one for good.
+pub(crate) async fn purge(session: &mut Session, archive: &Archive) -> Result<()> {
+    let tag =
+        archive.name.split(":archive:").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+    if version(tag).is_none() || archive.name != family(&session.store.keys, tag) {
+        let message = format!("{} is no archive of dunlin's", archive.name);
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let what = What::Delete { keys: session.store.keys.archives(Some(tag)), if_same_as: None };
+    let survey = Survey::take(&session.store).await?;
+    let mut task = Task::new(Job::Move(&what), None, &survey.map, &session.store.keys)?;
+    task.is_own = true;
+    let (mut walk, mut tally) = (Walk::new(&survey), Tally::default());
+    let pace = session.store.target.pace.clone();
+    session.crew.tidy().await?;
+    loop {
+        if session.heartbeat.is_lost() {
+            return Err(error::lost());
+        }
+        let with = (&mut session.crew, &mut BTreeMap::new());
+        if walk.bout(&task, (&survey, &pace), with, &mut tally).await? {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archived_name_says_when_the_key_was_to_end() {
+        assert_eq!(end_in(b"{dunlin-000001}:archive:1_1:-1:a:b", b"a:b"), b"-1");
+        assert_eq!(end_in(b"{dunlin-000001}:archive:1_1:1795706359742:a", b"a"), b"1795706359742");
+        assert_eq!(version("20261121_2").map(|version| version.to_string()).as_deref(), Some("20261121"));
+        assert!(version("20261121").is_none() && version("x_1").is_none());
+    }
+}
