@@ -27,6 +27,8 @@ pub struct Nothing {
     pub dialect: Dialect,
     /// The rows.
     pub rows: Rows,
+    /// What that proves, in words, where the condition says it badly.
+    pub words: Option<String>,
 }
 
 /// Reads `none = "select …"` or `none = { table, where, key }`.
@@ -45,7 +47,7 @@ pub(crate) fn decode(dialect: Dialect, phase: Phase, field: &Field<'_>) -> Resul
     }
     reader.faults.extend(table.finish(&["table", "where", "key"]));
     match rows {
-        Some(rows) if reader.faults.is_empty() => Ok(Arc::new(Nothing { dialect, rows })),
+        Some(rows) if reader.faults.is_empty() => Ok(Arc::new(Nothing { dialect, rows, words: None })),
         _ => Err(reader.faults),
     }
 }
@@ -82,6 +84,9 @@ impl Nothing {
 
 impl CoreOp for Nothing {
     fn summary(&self) -> String {
+        if let Some(words) = &self.words {
+            return words.clone();
+        }
         let filter = self.rows.filter.as_ref().map(|filter| format!(" where {}", filter.canonical));
         format!("none of {}{}", self.rows.table.name, filter.unwrap_or_default())
     }

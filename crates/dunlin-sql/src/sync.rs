@@ -153,8 +153,17 @@ impl Sync<'_> {
             self.is_in_step(),
             lines(self.new, 'n', taken),
         );
+        // What cannot fail is looked at before the function is called: rows in step, those of the backfill, cost little.
+        let is_safe = self.new.iter().all(|half| is_column(self.dialect, &half.expr, self.known));
+        let when = if is_safe && !self.old.is_empty() {
+            let in_step =
+                all(self.new, |half| self.is(&self.of("new", &half.column), &self.over("new", &half.expr)));
+            format!(" when (not ({in_step}))")
+        } else {
+            String::new()
+        };
         let trigger = format!(
-            "create trigger {function} before insert or update on {} for each row execute function {function}()",
+            "create trigger {function} before insert or update on {} for each row{when} execute function {function}()",
             self.table
         );
         vec![body, trigger]

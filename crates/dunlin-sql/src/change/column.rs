@@ -60,7 +60,11 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
         frame.evolve(words, format!("{words} {}.{column}", frame.table.name), draw)
     };
     let is_null = format!("{} is null", frame.dialect.quote(&column));
-    let none = Nothing { dialect: frame.dialect, rows: rows(&frame, &is_null) };
+    let none = Nothing {
+        dialect: frame.dialect,
+        rows: rows(&frame, &is_null),
+        words: Some(format!("no NULL in {}.{column}", frame.table.name)),
+    };
     if field.name == "drop_not_null" {
         let mut allow = step(What::Forbid, "not null again");
         if fill.is_none() {

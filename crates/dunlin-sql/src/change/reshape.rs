@@ -156,7 +156,7 @@ impl Reshape {
     }
 
     fn none(&self, filter: &str) -> Nothing {
-        Nothing { dialect: self.dialect(), rows: self.rows(filter) }
+        Nothing { dialect: self.dialect(), rows: self.rows(filter), words: Some(self.summary(What::Check)) }
     }
 
     /// Where one of these columns is NULL.

@@ -75,7 +75,11 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
     };
     let rows = Rows { table: frame.table.clone(), filter: Some(Expr::written(dialect, &broken)), key: None };
     Some(vec![
-        part(Phase::Verify, Nothing { dialect, rows }, nothing("it only looks")),
+        part(
+            Phase::Verify,
+            Nothing { dialect, rows, words: Some(format!("no row of {} breaks {name}", frame.table.name)) },
+            nothing("it only looks"),
+        ),
         part(Phase::Contract, step(true), back(step(false))),
     ])
 }

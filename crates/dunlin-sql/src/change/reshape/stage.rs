@@ -33,6 +33,8 @@ pub(super) enum What {
     Aside,
     /// And come back.
     Back,
+    /// Nothing is amiss.
+    Check,
     /// The triggers go.
     Unsync,
     /// And come back.
@@ -45,11 +47,12 @@ impl What {
             Self::Widen => "add",
             Self::Narrow => "remove",
             Self::Finish => "complete",
-            Self::Keep => "keep",
+            Self::Keep => "keep aside",
+            Self::Check => "compare",
             Self::Aside => "set aside",
             Self::Back => "bring back",
-            Self::Unsync => "let go of",
-            Self::Resync => "keep in step",
+            Self::Unsync => "no longer sync",
+            Self::Resync => "sync again",
         }
     }
 }
@@ -61,7 +64,7 @@ impl Draw for Stage {
             What::Widen => widen(change, site),
             What::Narrow => narrow(change, site),
             What::Finish => alter::finish(change, site),
-            What::Keep => Ok(Vec::new()),
+            What::Keep | What::Check => Ok(Vec::new()),
             What::Aside => aside(change, site),
             What::Back => bring_back(change, site),
             What::Unsync => unsync(change, site),
