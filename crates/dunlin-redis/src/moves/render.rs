@@ -210,6 +210,8 @@ impl CoreOp for Move {
         let replaced = |pair: &Pair| vec![format!("what keys {} hold where they exist", pair.to.text())];
         match &self.what {
             What::Delete { keys, .. } => vec![format!("keys {}", keys.text())],
+            // What would be lost is asked record by record.
+            What::Align { is_drop: true, .. } if self.life.loses.is_some() => Vec::new(),
             What::Align { form, is_drop: true, .. } => vec![form.removes()],
             What::Archive { keys, keep, .. } => {
                 vec![format!("keys {}; the archive has them for {} days", keys.text(), keep / 86_400_000)]
