@@ -84,7 +84,7 @@ async fn a_runner_that_slept_past_its_lease_moves_nothing_more(kind: Kind) {
 async fn is_locked(bench: &Bench) -> bool {
     // A signal is sent before it arrives.
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    bench.db.connect().await.sql("pragma busy_timeout = 0; begin immediate; rollback").await.is_err()
+    bench.db.connect().await.sql("pragma busy_timeout = 0; begin exclusive; rollback").await.is_err()
 }
 
 async fn a_locked_row_is_waited_for_and_its_holder_named(kind: Kind) {

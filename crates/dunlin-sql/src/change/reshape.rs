@@ -5,6 +5,8 @@
 //! rows written meanwhile are in it.
 
 pub(crate) mod alter;
+mod copy;
+mod settle;
 mod stage;
 
 use std::sync::Arc;

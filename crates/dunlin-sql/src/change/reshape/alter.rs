@@ -2,18 +2,18 @@
 
 use dunlin_core::Result;
 
-use super::{Coming, Kind, Leaving, Reshape, When};
+use super::{Coming, Leaving, Reshape, When};
 use crate::change::own_name;
 use crate::dialect::Dialect;
 use crate::evolve::Site;
-use crate::inspect::{Column, Constraint, Index, Role, Rule};
+use crate::inspect::{Column, Role, Rule};
 use crate::{declared, rewrite};
 
 /// MySQL is told what it may cost: it refuses where it cannot.
 pub(crate) const ONLINE: &str = ", algorithm=inplace, lock=none";
 
 /// Ends a transaction, where the next statement should not hold the locks of the last.
-const COMMIT: &str = "commit";
+pub(super) const COMMIT: &str = "commit";
 
 /// Another text of a SQLite table.
 pub(crate) fn edit(site: &Site<'_>, text: Option<String>) -> Result<Vec<String>> {
@@ -242,206 +242,4 @@ pub(super) fn needed_again(change: &Reshape, site: &Site<'_>) -> Result<Vec<Stri
         }
     }
     Ok(made)
-}
-
-/// Makes for the new column what the old one has: indexes, checks, foreign keys, NOT NULL.
-pub(super) fn finish(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    let (dialect, table) = (site.dialect(), site.table()?);
-    let mut made = Vec::new();
-    if let Some((old, new)) = change.twin() {
-        let (from, to) = (old.column.as_str(), new.column.as_str());
-        let reads = |body: &str| rewrite::reads(dialect, body, from);
-        for index in table.indexes.iter().filter(|index| index.role != Role::Primary && reads(&index.body)) {
-            made.extend(copy_index(site, index, (from, to)));
-        }
-        let rules = table.constraints.iter().filter(|rule| rule.rule != Rule::PointedAt && reads(&rule.body));
-        for rule in rules.filter(|_| dialect != Dialect::Sqlite) {
-            made.extend(copy_rule(site, rule, (from, to)));
-        }
-    }
-    // SQLite's triggers come after the row: there NOT NULL waits for them to go.
-    for name in needed_names(change, site, When::Before)? {
-        let column = site.column(&name)?;
-        match dialect {
-            Dialect::Postgres => {
-                made.push(COMMIT.to_owned());
-                made.extend(proven_needed(site, &change.frame.tag, &name));
-            }
-            Dialect::MySql => made.push(needed(site, column, &name, true)),
-            Dialect::Sqlite => {}
-        }
-    }
-    Ok(made)
-}
-
-/// The new columns that are to take no NULL and still do.
-fn needed_names(change: &Reshape, site: &Site<'_>, when: When) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for new in &change.coming {
-        let name = change.new_name(&new.column, when);
-        let is_needed = match change.twin() {
-            Some((old, _)) => change.old_column(site, &old.column)?.is_needed() || new.is_needed,
-            None => new.is_needed,
-        };
-        if is_needed && site.column(&name)?.is_nullable {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-/// A name for the copy of what was named after a column.
-fn renamed(site: &Site<'_>, name: &str, (from, to): (&str, &str)) -> String {
-    let new = if name.contains(from) { name.replacen(from, to, 1) } else { format!("{name}_{to}") };
-    let mut new = if new.len() > 63 { own_name("dunlin", &new) } else { new };
-    let is_taken = |name: &str| {
-        site.table().is_ok_and(|table| {
-            table.index(name).is_some() || table.constraints.iter().any(|rule| rule.name == name)
-        })
-    };
-    while is_taken(&new) {
-        new.push('_');
-    }
-    new
-}
-
-fn copy_index(site: &Site<'_>, index: &Index, (from, to): (&str, &str)) -> Vec<String> {
-    let (dialect, table) = (site.dialect(), site.named());
-    let body = rewrite::renamed(dialect, &index.body, from, to);
-    let plain = |text: &str| text.replace(['"', '`'], "");
-    let is_copy = |other: &&Index| plain(&other.body) == plain(&body) && other.is_unique == index.is_unique;
-    let found = site.table().ok().and_then(|table| table.indexes.iter().find(is_copy));
-    let name = match found {
-        Some(found) => found.name.clone(),
-        None => renamed(site, &index.name.replace("sqlite_autoindex_", ""), (from, to)),
-    };
-    let unique = if index.is_unique { "unique " } else { "" };
-    let quoted = site.quote(&name);
-    let mut made = Vec::new();
-    if found.is_none_or(|found| found.is_invalid) {
-        made.push(match dialect {
-            Dialect::Postgres => {
-                let is_whole = site.table().is_ok_and(|table| !table.is_partitioned);
-                let concurrently = if is_whole { "concurrently " } else { "" };
-                format!("create {unique}index {concurrently}{quoted} on {table} {body}")
-            }
-            Dialect::MySql => {
-                let (using, columns) = body.split_at(body.find('(').unwrap_or(0));
-                format!("alter table {table} add {unique}index {quoted} {using}{columns}{ONLINE}")
-            }
-            Dialect::Sqlite => format!("create {unique}index {quoted} on {table} {body}"),
-        });
-    }
-    let is_rule = index.role != Role::Plain && index.is_unique && dialect == Dialect::Postgres;
-    if is_rule && !found.is_some_and(|found| found.role != Role::Plain) {
-        made.push(format!("alter table {table} add constraint {quoted} unique using index {quoted}"));
-    }
-    made
-}
-
-/// What a constraint says of this table's columns, and the rest: what a foreign key points at has columns of its own.
-fn own_part(rule: &Constraint) -> (&str, &str) {
-    match rule.body.to_lowercase().find(" references ") {
-        Some(at) if rule.rule == Rule::Foreign => rule.body.split_at(at),
-        _ => (&rule.body, ""),
-    }
-}
-
-fn copy_rule(site: &Site<'_>, rule: &Constraint, (from, to): (&str, &str)) -> Vec<String> {
-    let (dialect, table) = (site.dialect(), site.named());
-    let (own, target) = own_part(rule);
-    let body = format!("{}{target}", rewrite::renamed(dialect, own, from, to));
-    let plain = |text: &str| text.replace(['"', '`'], "");
-    let is_copy = |other: &&Constraint| plain(&other.body) == plain(&body);
-    let found = site.table().ok().and_then(|table| table.constraints.iter().find(is_copy));
-    let name = found.map_or_else(|| renamed(site, &rule.name, (from, to)), |found| found.name.clone());
-    let quoted = site.quote(&name);
-    match dialect {
-        Dialect::Postgres => [vec![COMMIT.to_owned()], checked(site, &name, &body)].concat(),
-        _ if found.is_some() => Vec::new(),
-        // What the copy points at is what the original points at, and was checked there.
-        _ if rule.rule == Rule::Foreign => vec![
-            "set foreign_key_checks = 0".to_owned(),
-            format!("alter table {table} add constraint {quoted} {body}{ONLINE}"),
-            "set foreign_key_checks = 1".to_owned(),
-        ],
-        _ => vec![format!("alter table {table} add constraint {quoted} {body}")],
-    }
-}
-
-/// What waited for the triggers to go: defaults that are computed, and in SQLite all that a row must meet.
-pub(super) fn settle(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    let (dialect, table) = (site.dialect(), site.named());
-    let when = if change.leaving.is_empty() { When::Before } else { When::After };
-    let default = late_default(change, site)?;
-    if dialect != Dialect::Sqlite {
-        let set = |(name, default): (String, String)| {
-            format!("alter table {table} alter column {} set default {default}", site.quote(&name))
-        };
-        return Ok(default.map(set).into_iter().collect());
-    }
-    let mut text = site.table()?.text.clone();
-    for name in needed_names(change, site, when)? {
-        text = declared::tightened(&text, &name).unwrap_or(text);
-    }
-    if let Some((name, default)) = default {
-        text = declared::with_default(&text, &name, Some(&default)).unwrap_or(text);
-    }
-    if let Some((old, new)) = change.twin() {
-        let (from, to) = (change.old_name(&old.column, when), change.new_name(&new.column, when));
-        let rules = &site.table()?.constraints;
-        for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.rule != Rule::PointedAt) {
-            let (own, target) = own_part(rule);
-            if rewrite::reads(dialect, own, &from) {
-                let name = site.quote(&rule_name(change, at));
-                let body = format!("{}{target}", rewrite::renamed(dialect, own, &from, &to));
-                text = declared::with_constraint(&text, &format!("constraint {name} {body}"));
-            }
-        }
-    }
-    edit(site, Some(text))
-}
-
-/// The reverse of [`settle`].
-pub(super) fn unsettle(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    let (dialect, table) = (site.dialect(), site.named());
-    let when = if change.leaving.is_empty() { When::Before } else { When::After };
-    let default = late_default(change, site)?;
-    if dialect != Dialect::Sqlite {
-        let drop = |(name, _): (String, String)| {
-            format!("alter table {table} alter column {} drop default", site.quote(&name))
-        };
-        return Ok(default.map(drop).into_iter().collect());
-    }
-    let mut text = site.table()?.text.clone();
-    for new in &change.coming {
-        text = declared::relaxed(&text, &change.new_name(&new.column, when)).unwrap_or(text);
-    }
-    if let Some((name, _)) = default {
-        text = declared::with_default(&text, &name, None).unwrap_or(text);
-    }
-    for at in 0..site.table()?.constraints.len() {
-        text = declared::without_constraint(&text, &rule_name(change, at)).unwrap_or(text);
-    }
-    edit(site, Some(text))
-}
-
-fn rule_name(change: &Reshape, at: usize) -> String {
-    own_name(&format!("dunlin_{}", change.frame.tag), &at.to_string())
-}
-
-/// The default that the new column gets when the old one is aside: what the old one's leads to.
-fn late_default(change: &Reshape, site: &Site<'_>) -> Result<Option<(String, String)>> {
-    let Some((old, new)) = change.twin() else { return Ok(None) };
-    let aside = change.old_column(site, &old.column)?;
-    let is_like = matches!(new.kind, Kind::Like(_));
-    let (Some(default), Some(up)) = (&aside.default, &new.up) else { return Ok(None) };
-    if is_like && aside.constant().is_some() {
-        return Ok(None);
-    }
-    let led = rewrite::columns(site.dialect(), &up.text, |name| {
-        rewrite::is_same(site.dialect(), name, &old.column).then(|| default.clone())
-    });
-    let default = if is_like { default.clone() } else { format!("({led})") };
-    Ok(Some((change.new_name(&new.column, When::After), default)))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dunlin_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
-use super::{Leaving, Reshape, When, alter};
+use super::{Leaving, Reshape, When, alter, copy, settle};
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Site};
 use crate::inspect::{Role, Rule};
@@ -63,7 +63,7 @@ impl Draw for Stage {
         match self.what {
             What::Widen => widen(change, site),
             What::Narrow => narrow(change, site),
-            What::Finish => alter::finish(change, site),
+            What::Finish => copy::finish(change, site),
             What::Keep | What::Check => Ok(Vec::new()),
             What::Aside => aside(change, site),
             What::Back => bring_back(change, site),
@@ -184,13 +184,13 @@ fn bring_back(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 
 fn unsync(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let mut made = drop_sync(change, site)?;
-    made.extend(alter::settle(change, site)?);
+    made.extend(settle::settle(change, site)?);
     Ok(made)
 }
 
 fn resync(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let mut made = drop_sync(change, site)?;
-    made.extend(alter::unsettle(change, site)?);
+    made.extend(settle::unsettle(change, site)?);
     let when = if change.leaving.is_empty() { When::Before } else { When::After };
     made.extend(change.sync(site, when)?);
     Ok(made)
