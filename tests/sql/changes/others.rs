@@ -5,7 +5,7 @@ use super::life::{Life, live};
 use super::shape;
 use dunlin_testkit::Kind;
 
-over!([postgres, mysql, sqlite] set_not_null, drop_not_null, set_default, add_index, drop_index, add_unique, add_check, add_foreign_key, create_table, drop_table, sql);
+over!([postgres, mysql, sqlite] what_held_before_holds_after, set_not_null, drop_not_null, set_default, add_index, drop_index, add_unique, add_check, add_foreign_key, create_table, drop_table, sql);
 over!([postgres, mysql] rename_table);
 
 const READ: &str = "select id, name from users order by id";
@@ -269,4 +269,30 @@ async fn sql(kind: Kind) {
     let text = "sql = { up = 'create table extra (id integer)', down = 'drop table extra' }";
     plain(kind, setup, text, &["insert into users values (2, 'b')"], &["insert into users values (3, 'c')"])
         .await;
+}
+
+/// A column that takes no NULL already, or takes it already, is not changed by the way back from what changed nothing.
+async fn what_held_before_holds_after(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench
+        .db
+        .sql(&users("name varchar(9) not null, town varchar(9)", "insert into users values (1, 'a', 'b')"))
+        .await;
+    let before = shape(&bench).await;
+    let already = "set_not_null = { table = 'users', column = 'name' }\n[[change]]\nstore = 'app'\ndrop_not_null = { table = 'users', column = 'town' }";
+    bench.write("1_change.toml", &change(already));
+    bench.run("up --contract").expect_code(0);
+    bench.run("down --allow-data-loss").expect_code(0);
+    assert_eq!(shape(&bench).await, before);
+}
+
+/// MySQL has no index over some of the rows, and says so before anything runs.
+#[tokio::test]
+async fn a_filter_is_refused_where_no_index_can_have_one() {
+    let bench = Bench::new(Kind::Mysql).await;
+    bench.write(
+        "1_change.toml",
+        &change("add_index = { table = 'users', columns = 'name', where = 'id > 1' }"),
+    );
+    says(&bench.run("check").expect_code(13), &["unknown key `where`"]);
 }

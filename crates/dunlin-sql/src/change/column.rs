@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dunlin_core::{Diagnostic, Error, ErrorKind, Field, Part, Phase, Result};
+use serde_json::{Value, json};
 
 use super::decode::frame;
 use super::reshape::alter::{edit, needed, proven_needed};
@@ -30,9 +31,11 @@ enum What {
     Fill,
     Unfill,
     Forbid,
+    /// NULL is taken no more, if it was not before.
+    ForbidAgain,
     /// NULL is taken for a while.
     Allow,
-    /// It is taken again, as before.
+    /// It is taken again, if it was before.
     AllowAgain,
 }
 
@@ -66,7 +69,7 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
         words: Some(format!("no NULL in {}.{column}", frame.table.name)),
     };
     if field.name == "drop_not_null" {
-        let mut allow = step(What::Forbid, "not null again");
+        let mut allow = step(What::ForbidAgain, "not null again");
         if fill.is_none() {
             allow.loses = Some(Arc::new(none));
         }
@@ -136,9 +139,16 @@ impl Draw for Needed {
         let (table, column) = (site.table()?, site.column(&self.column)?);
         let mut made = sync::drop(site.dialect(), &site.named(), &self.tag, &table.triggers);
         let is_needed = !column.is_nullable;
-        match (self.what, site.dialect()) {
+        // What held before the change holds after the way back from it.
+        let what = match (self.what, site.was(&self.column).as_bool()) {
+            (What::ForbidAgain, Some(false)) => What::Unfill,
+            (What::ForbidAgain, _) => What::Forbid,
+            (What::AllowAgain, Some(true)) => What::Fill,
+            (what, _) => what,
+        };
+        match (what, site.dialect()) {
             (What::Fill, _) => made.extend(self.triggers(site)?),
-            (What::Unfill, _) => {}
+            (What::Unfill | What::ForbidAgain, _) => {}
             (What::Forbid, _) if is_needed => {}
             (What::Forbid, Dialect::Postgres) => {
                 // The triggers fill until nothing more can be missing.
@@ -152,7 +162,7 @@ impl Draw for Needed {
                 made.extend(bump());
             }
             (What::Allow | What::AllowAgain, Dialect::Sqlite) => {
-                let text = match self.what {
+                let text = match what {
                     What::Allow => declared::relaxed(&table.text, &self.column),
                     _ => declared::nullable(&table.text, &self.column),
                 };
@@ -166,6 +176,10 @@ impl Draw for Needed {
             }
         }
         Ok(made)
+    }
+
+    fn remember(&self, site: &Site<'_>) -> Result<Option<Value>> {
+        Ok(Some(json!({ (self.column.as_str()): !site.column(&self.column)?.is_nullable })))
     }
 }
 
@@ -194,16 +208,7 @@ struct Preset {
 
 impl Draw for Preset {
     fn draw(&self, site: &Site<'_>) -> Result<Vec<String>> {
-        let column = site.column(&self.column)?;
-        if let (Some(found), None) = (&column.default, &self.other) {
-            let message = format!(
-                "`{}.{}` has the default {found}, and the change does not say so",
-                site.name.name, self.column
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message).help(format!(
-                "write `down = {found:?}`, so that it can be brought back; nothing was changed"
-            )));
-        }
+        site.column(&self.column)?;
         let (table, name) = (site.named(), site.quote(&self.column));
         Ok(match (site.dialect(), &self.default) {
             (Dialect::Sqlite, default) => {
@@ -221,5 +226,20 @@ impl Draw for Preset {
             }
             (_, None) => vec![format!("alter table {table} alter column {name} drop default")],
         })
+    }
+
+    /// Asked before anything is changed, and once: what another run of this step did is not taken for what was there.
+    fn remember(&self, site: &Site<'_>) -> Result<Option<Value>> {
+        let column = site.column(&self.column)?;
+        if let (Some(found), None) = (&column.default, &self.other) {
+            let message = format!(
+                "`{}.{}` has the default {found}, and the change does not say so",
+                site.name.name, self.column
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message).help(format!(
+                "write `down = {found:?}`, so that it can be brought back; nothing was changed"
+            )));
+        }
+        Ok(Some(json!({ (self.column.as_str()): column.default })))
     }
 }

@@ -1,7 +1,7 @@
 //! `add_index`, `drop_index`, `add_unique`: built and dropped while everybody works.
 
 use dunlin_core::node::Value;
-use dunlin_core::{Field, Part, Phase, Result};
+use dunlin_core::{Error, ErrorKind, Field, Part, Phase, Result};
 
 use super::decode::{Said, frame};
 use super::reshape::alter::ONLINE;
@@ -43,8 +43,10 @@ enum What {
 pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<Vec<Part>> {
     let mut said = frame(reader, field, tag)?;
     let columns = columns(reader, &mut said);
-    let filter = said.expr(reader, "where");
     let is_constraint = field.name == "add_unique";
+    // A constraint is about all rows, and MySQL has no index that is not.
+    let takes_filter = !is_constraint && reader.dialect != Dialect::MySql;
+    let filter = if takes_filter { said.expr(reader, "where") } else { None };
     let is_unique = is_constraint || said.flag(reader, "unique");
     let name = match said.table.take("name") {
         Some(node) => reader.keep(node.text().and_then(|text| expr::column(reader.dialect, text, node.span))),
@@ -65,7 +67,10 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
     if let Some(name) = &name {
         said.hash("name", name);
     }
-    let frame = said.finish(reader, &["table", "columns", "where", "unique", "name"]);
+    let mut known = vec!["table", "columns", "name"];
+    known.extend((!is_constraint).then_some("unique"));
+    known.extend(takes_filter.then_some("where"));
+    let frame = said.finish(reader, &known);
     let index = Index { name: name?, columns: columns?, is_unique, filter, is_constraint };
     let step = |what: What, words: &str| {
         let summary = format!("{words} {} of {}", index.name, frame.table.name);
@@ -80,8 +85,8 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
         return Some(vec![part(Phase::Expand, make, back(drop))]);
     }
     // Who still writes the old shape may write what is there twice: the rule comes with the contract, once none is found.
-    let twice =
-        Op::script(frame.dialect, &twice(&index, &frame.table.quoted(frame.dialect), frame.dialect)).ok()?;
+    let twice = Op::script(frame.dialect, &twice(&index, &frame.table.quoted(frame.dialect), frame.dialect));
+    let twice = twice.map_err(|faults| reader.faults.extend(faults)).ok()?;
     Some(vec![part(Phase::Verify, twice, nothing("it only looks")), part(Phase::Contract, make, back(drop))])
 }
 
@@ -118,6 +123,12 @@ fn columns(reader: &mut Reader, said: &mut Said<'_>) -> Option<Expr> {
 impl Draw for Step {
     fn draw(&self, site: &Site<'_>) -> Result<Vec<String>> {
         let found = site.table()?.index(&self.index.name);
+        let of_constraint = found.is_some_and(|found| found.role != Role::Plain);
+        if of_constraint && matches!(self.what, What::Drop | What::Hide) && !self.index.is_constraint {
+            let message = format!("`{}` is the index of a constraint", self.index.name);
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .help("take the constraint away with `sql = { up, down }`; nothing was changed"));
+        }
         Ok(match (self.what, found) {
             (What::Make, found) => self.make(site, found),
             (What::Drop, Some(_)) => self.drop(site),
