@@ -1,5 +1,7 @@
 //! The worked example in `migrations/`: the files that the README shows and the demo runs, over three real stores.
 
+mod clients;
+
 use std::path::Path;
 
 use dunlin::{Goal, Project, State};
@@ -61,7 +63,12 @@ async fn the_example_expands_contracts_and_comes_back_in_all_three_stores() {
     assert_eq!(stores.cache.redis_words::<i64>(&["EXISTS", "user_1", "user_2", "user_3"]).await, 0);
     assert_eq!(dunlin::up(&project, &goal, &mut |_| {}).await.expect("nothing to do").completed.len(), 0);
 
-    back_to_nothing(&project).await;
+    back(&project, 9).await;
+    for history in
+        histories(&project.connect(&[]).await.expect("they can be reached")).await.expect("read").values()
+    {
+        assert!(history.records.values().all(|record| record.state == State::Undone));
+    }
     assert_eq!(
         stores.app.number("select count(*) from information_schema.tables where table_name = 'users'").await,
         0
@@ -82,11 +89,12 @@ fn an_embedded_directory_is_the_directory() {
     assert_eq!(pairs(EMBEDDED), pairs(&read));
 }
 
-async fn back_to_nothing(project: &Project) {
+/// Takes so many migrations back.
+async fn back(project: &Project, count: usize) {
     let mut loaded = project.load();
     let context = project.context(project.connect(&[]).await.expect("the stores can be reached"));
     let before = histories(&context.stores).await.expect("the histories can be read");
-    let versions = reverse::versions(&loaded.migrations, &before, &Extent::Count(9));
+    let versions = reverse::versions(&loaded.migrations, &before, &Extent::Count(count));
     let backends = project.backends();
     let found = reverse::resolve(
         &versions,
@@ -102,7 +110,4 @@ async fn back_to_nothing(project: &Project) {
     };
     let (_, result) = run::run(&context, &planner, &mut |_| {}).await;
     result.expect("there is a way back from everything");
-    for history in histories(&context.stores).await.expect("the histories can be read").values() {
-        assert!(history.records.values().all(|record| record.state == State::Undone));
-    }
 }

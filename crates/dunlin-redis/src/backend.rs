@@ -61,9 +61,9 @@ use crate::{address, change, decode, file};
 /// says so and removes nothing; servers with an LFU policy cannot tell, and what replicas are asked is not seen.
 ///
 /// **The way back.** Before contract the new shape is removed; what is only there is given the old shape first, and what
-/// differs is the old one's, unless the new one wins; without `wins` it is listed as what would be lost. After contract the
-/// old shape is made anew of the new one, with what was written since; what is there already stays. Whatever matches `to` is
-/// taken for the change's, even if it was there before.
+/// differs is the old one's, and listed as what would be lost, unless the new one wins. After contract the old shape is made
+/// anew of the new one, with what was written since; what is there already stays. Whatever matches `to` is taken for the
+/// change's, even if it was there before.
 ///
 /// **The archive** has what the new shape does not lead back to, in the slot it came from: the strings of `change_encoding`
 /// that would not come back letter by letter (numbers are texts in a hash), under `{dunlin-<slot>}:archive:<tag>:<key>`; the

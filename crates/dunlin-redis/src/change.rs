@@ -90,7 +90,7 @@ impl Frame {
         let turned = form.turned();
         let look = Look::InStep { form: turned.clone(), differing: Differing::Stop, is_loss: true };
         let mut op = self.op(What::Align { form: turned, differing: self.wins.of_new(), is_drop: true });
-        op.life.loses = (self.wins == Wins::Nobody).then_some(look);
+        op.life.loses = (self.wins != Wins::New).then_some(look);
         op
     }
 
