@@ -95,7 +95,7 @@ impl World {
 
     async fn contract(&self, force: Option<&str>) -> Result<(), Stop> {
         let mut context = self.project.context(self.project.connect(&[]).await.expect("they can be reached"));
-        context.force = force.map(str::to_owned);
+        context.force = force.map(Into::into);
         let (loaded, goal) = (self.project.load(), Goal { contract: true, ..Goal::default() });
         let planner = run::forward(&loaded.migrations, self.project.policy, &goal);
         run::run(&context, &planner, &mut |_| {}).await.1.map(drop)
