@@ -63,13 +63,20 @@ impl Catalog {
         }
     }
 
-    /// Puts a value in the first place where the document has one, unless a greater one is there.
+    /// Puts a value in the first place where the document has one, unless a greater one is there. Each statement says by
+    /// itself that nothing is in the places before: an old place may come back since it was looked for, and it leads.
     async fn put(&self, work: Work, places: Vec<&str>, value: &str) -> Result<(), Error> {
+        let mut nowhere = doc! { "userId": work.user };
+        let mut choices = Vec::new();
+        for place in &places {
+            let mut there = nowhere.clone();
+            there.insert(*place, doc! { "$exists": true });
+            choices.push((there, doc! { "$max": { *place: value } }));
+            nowhere.insert(*place, doc! { "$exists": false });
+        }
         // Twice, for a change that comes or goes between the two.
-        for place in places.iter().chain(&places) {
-            let there = doc! { "userId": work.user, *place: { "$exists": true } };
-            let put = self.profiles.update_one(there, doc! { "$max": { *place: value } }).await?;
-            if put.matched_count == 1 {
+        for (there, change) in choices.iter().chain(&choices) {
+            if self.profiles.update_one(there.clone(), change.clone()).await?.matched_count == 1 {
                 return Ok(());
             }
         }
