@@ -37,7 +37,8 @@ impl Digest {
         for (user, (record, ..)) in records {
             sum.update(format!("{user} {record}\n"));
         }
-        let sum = sum.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let first = sum.finalize().first_chunk().copied().expect("a digest has 32 bytes");
+        let sum = format!("{:016x}", u64::from_be_bytes(first));
         let olds = records.values().filter(|record| record.1).count();
         let news = records.values().filter(|record| record.2).count();
         Self { store, records: records.len(), sum, shapes: (olds, news) }
