@@ -13,6 +13,7 @@ pub mod backend;
 pub mod diagnostic;
 pub mod duration;
 pub mod error;
+pub mod excerpt;
 pub mod history;
 pub mod id;
 pub mod migration;
@@ -30,6 +31,7 @@ pub use async_trait::async_trait;
 pub use backend::{Backend, Field, LockMode, Native, Part, Section, Target};
 pub use diagnostic::{Diagnostic, Severity};
 pub use error::{Error, ErrorKind, Result};
+pub use excerpt::Excerpt;
 pub use history::{
     Author, Checkpoint, Cursor, Event, EventKind, History, Origin, Record, State, StoredFile, Timestamp,
 };

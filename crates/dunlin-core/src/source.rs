@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::excerpt::Excerpt;
+
 /// A place in one of the files of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
@@ -54,6 +56,12 @@ impl Source {
     /// The text under a span of this source.
     pub fn slice(&self, span: Span) -> &str {
         self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// The same, for whoever keeps it.
+    pub fn excerpt(&self, span: Span) -> Excerpt {
+        let end = (span.end as usize).min(self.text.len());
+        Excerpt::of(&self.text, (span.start as usize).min(end)..end)
     }
 
     /// Line and column of a byte offset, both from 1, columns counted in characters.

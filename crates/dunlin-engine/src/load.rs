@@ -118,7 +118,7 @@ fn load_all(mut loaded: Loaded, files: &[File], scope: &Scope<'_>) -> Loaded {
         named.chunk_by(|left, right| left.name.version == right.name.version).collect();
     for (migration, faults) in side::by_side(&groups, |group| Reader::new(scope, group).read(group)) {
         loaded.diagnostics.extend(faults);
-        loaded.migrations.insert(migration.id.version.clone(), Arc::new(migration));
+        loaded.migrations.insert(migration.id().version.clone(), migration);
     }
     loaded
 }
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
         Self { scope, migration: FileMigration { id, summary, needs, steps, files }, faults: Vec::new() }
     }
 
-    fn read(mut self, group: &[Named<'_>]) -> (FileMigration, Vec<Diagnostic>) {
+    fn read(mut self, group: &[Named<'_>]) -> (Arc<dyn Migration>, Vec<Diagnostic>) {
         let first = &group[0].name;
         for file in group {
             let same = file.name.slug == first.slug && file.name.version.as_str() == first.version.as_str();
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
         // Thousands of these are kept, and most have one of each.
         self.migration.steps.shrink_to_fit();
         self.migration.files.shrink_to_fit();
-        (self.migration, self.faults)
+        (Arc::new(self.migration), self.faults)
     }
 
     fn check_has_up(&mut self, file: &Named<'_>, group: &[Named<'_>]) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dunlin_core::node::{Table, Value};
-use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase};
+use dunlin_core::{AnyOp, Diagnostic, Excerpt, Field, Node, Phase};
 
 use crate::dialect::Dialect;
 use crate::directive;
@@ -80,14 +80,19 @@ fn foreign_keys(dialect: Dialect, node: &Node) -> Result<ForeignKeys, Diagnostic
 
 /// All texts as one script.
 fn grouped(dialect: Dialect, nodes: &[&Node], mut settings: Settings, findings: &mut Vec<Diagnostic>) -> Op {
-    let mut statements = Vec::new();
+    let mut texts: Vec<(Excerpt, Place)> = Vec::new();
     for node in nodes {
-        let Value::String { text, verbatim } = &node.value else {
-            findings.push(wrong(node, "a text"));
-            continue;
-        };
-        let place = verbatim.map_or(Place::Within(node.span), Place::Verbatim);
-        let text = Text { dialect, content: text, place };
+        match &node.value {
+            Value::String { text, verbatim } => {
+                let place = verbatim.map_or(Place::Within(node.span), Place::Verbatim);
+                texts.push((text.as_str().into(), place));
+            }
+            _ => findings.push(wrong(node, "a text")),
+        }
+    }
+    let mut statements = Vec::new();
+    for (content, place) in &texts {
+        let text = Text { dialect, content, place: *place };
         statements.extend(script::statements(text, &mut settings, findings));
     }
     units::group(dialect, statements, settings, findings)

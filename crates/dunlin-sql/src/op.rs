@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use dunlin_core::{Line, Op as CoreOp, Span};
+use dunlin_core::{Excerpt, Line, Op as CoreOp, Span};
 
 use crate::canonical::canonical;
 use crate::dialect::Dialect;
@@ -33,11 +33,11 @@ pub struct Unit {
 #[derive(Debug, Clone)]
 pub struct Statement {
     /// The text that is sent: without the delimiter, without the comments around it.
-    pub text: Arc<str>,
+    pub text: Excerpt,
     /// Where that text stands. Byte offsets within `text` are byte offsets within the span.
     pub span: Option<Span>,
     /// The lines that follow `COPY … FROM stdin`, without the closing `\.`.
-    pub copy_data: Option<Arc<str>>,
+    pub copy_data: Option<Excerpt>,
     /// The grammar it was split by.
     pub(crate) dialect: Dialect,
     /// Worked out for the statements that run or that are compared with a history: of thousands that ran long ago, few.

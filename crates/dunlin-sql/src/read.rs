@@ -5,7 +5,7 @@ mod sections;
 use std::ops::Range;
 use std::sync::Arc;
 
-use dunlin_core::{Diagnostic, Native, Phase, Section, Source, Undo};
+use dunlin_core::{Diagnostic, Excerpt, Native, Phase, Section, Source, Undo};
 
 use crate::dialect::Dialect;
 use crate::marker::Part;
@@ -20,8 +20,12 @@ use sections::{Half, Reason, Sections};
 pub fn read(dialect: Dialect, file: &Source, down: Option<&Source>) -> Native {
     let mut findings = Vec::new();
     let half = if down.is_some() { Half::Up } else { Half::Whole };
-    let mut there = sections::read(text(dialect, file), half, &mut findings);
-    let mut back = down.map(|down| sections::read(text(dialect, down), Half::Down, &mut findings));
+    let whole = |source: &Source| source.excerpt(source.whole());
+    let (contents, back) = (whole(file), down.map(|down| (down, whole(down))));
+    let mut there = sections::read(text(dialect, file, &contents), half, &mut findings);
+    let mut back = back
+        .as_ref()
+        .map(|(down, contents)| sections::read(text(dialect, down, contents), Half::Down, &mut findings));
     there.check(&mut findings);
     let mut reading = Reading { there: &mut there, back: back.as_mut(), findings };
     let sections = [reading.up(), reading.verify(), reading.contract()].into_iter().flatten().collect();
@@ -30,8 +34,8 @@ pub fn read(dialect: Dialect, file: &Source, down: Option<&Source>) -> Native {
     Native { sections, diagnostics }
 }
 
-fn text(dialect: Dialect, source: &Source) -> Text<'_> {
-    Text { dialect, content: &source.text, place: Place::Verbatim(source.whole()) }
+fn text<'a>(dialect: Dialect, source: &Source, content: &'a Excerpt) -> Text<'a> {
+    Text { dialect, content, place: Place::Verbatim(source.whole()) }
 }
 
 /// A file on its way into sections.

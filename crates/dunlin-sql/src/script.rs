@@ -23,7 +23,7 @@ impl Op {
     /// ```
     pub fn script(dialect: Dialect, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let (op, findings) =
-            read(Text { dialect, content: text, place: Place::Nowhere }, Settings::default());
+            read(Text { dialect, content: &text.into(), place: Place::Nowhere }, Settings::default());
         if findings.iter().any(Diagnostic::is_error) { Err(findings) } else { Ok(op) }
     }
 }
@@ -31,7 +31,8 @@ impl Op {
 /// An op from the bytes `start..end` of a file in which it stands letter by letter, and what is wrong with it.
 pub fn script_at(dialect: Dialect, source: &Source, start: usize, end: usize) -> (Op, Vec<Diagnostic>) {
     let span = source.span(start, end);
-    read(Text { dialect, content: source.slice(span), place: Place::Verbatim(span) }, Settings::default())
+    let content = &source.excerpt(span);
+    read(Text { dialect, content, place: Place::Verbatim(span) }, Settings::default())
 }
 
 /// An op from a text without sections.

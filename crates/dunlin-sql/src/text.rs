@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use dunlin_core::{Diagnostic, Severity, Span};
+use dunlin_core::{Diagnostic, Excerpt, Severity, Span};
 
 use crate::dialect::Dialect;
 use crate::split::Fault;
@@ -24,7 +24,7 @@ pub(crate) struct Text<'a> {
     /// Its grammar.
     pub(crate) dialect: Dialect,
     /// The text itself.
-    pub(crate) content: &'a str,
+    pub(crate) content: &'a Excerpt,
     /// Where it stands.
     pub(crate) place: Place,
 }

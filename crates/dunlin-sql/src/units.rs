@@ -60,7 +60,7 @@ pub(crate) fn statements<'a>(text: Text<'a>, pieces: &[Piece]) -> Vec<Classed<'a
                 class: classify(text.dialect, part),
                 range: piece.range.clone(),
                 statement: Statement {
-                    text: part.into(),
+                    text: text.content.part(piece.range.clone()),
                     span: text.span(&piece.range),
                     copy_data: None,
                     dialect: text.dialect,
@@ -69,7 +69,7 @@ pub(crate) fn statements<'a>(text: Text<'a>, pieces: &[Piece]) -> Vec<Classed<'a
             }),
             PieceKind::Copy => {
                 if let Some(copy) = classed.last_mut() {
-                    copy.statement.copy_data = Some(part.into());
+                    copy.statement.copy_data = Some(text.content.part(piece.range.clone()));
                 }
             }
             _ => {}

@@ -16,7 +16,7 @@ fn shown(dialect: Dialect, text: &str) -> Vec<String> {
 }
 
 fn codes(dialect: Dialect, text: &str) -> Vec<&'static str> {
-    let text = Text { dialect, content: text, place: crate::text::Place::Nowhere };
+    let text = Text { dialect, content: &text.into(), place: crate::text::Place::Nowhere };
     crate::script::read(text, Settings::default()).1.iter().map(|finding| finding.code).collect()
 }
 
