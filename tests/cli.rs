@@ -7,7 +7,7 @@ mod contract;
 mod doctor;
 mod down;
 mod explain;
-mod filter;
+pub(crate) mod filter;
 mod history;
 mod init;
 mod lock;

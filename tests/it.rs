@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod conformance;
 mod example;
+mod follow;
 mod mongo;
 mod readme;
 mod redis;

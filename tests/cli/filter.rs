@@ -3,7 +3,7 @@
 use std::fs;
 
 /// The text without what differs. Columns are no wider than their gap, because what stood in them may have been.
-pub(super) fn steady(text: &str) -> String {
+pub(crate) fn steady(text: &str) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
     let text = text.replace(&format!("ann@{host}"), "ann@HOST").replace(&format!("on {host}"), "on HOST");

@@ -9,6 +9,8 @@ pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod explain;
 mod findings;
+pub(crate) mod follow;
+mod followed;
 pub(crate) mod history;
 mod holding;
 pub(crate) mod init;

@@ -82,6 +82,9 @@ fn perform(args: &Args, printer: &Printer) -> Result<Answer, Failure> {
         Command::Contract(contract) => {
             command::contract::run(contract, &args.global, settings(args, printer)?, printer)
         }
+        Command::Follow(follow) => {
+            command::follow::run(follow, &args.global, settings(args, printer)?, printer)
+        }
         Command::Down(down) => command::down::run(down, &args.global, settings(args, printer)?, printer),
         Command::Redo(redo) => command::down::redo(redo, &args.global, settings(args, printer)?, printer),
         Command::History(history) => {
@@ -138,6 +141,7 @@ fn name(command: &Command) -> &'static str {
         Command::Explain(_) => "explain",
         Command::Up(_) => "up",
         Command::Contract(_) => "contract",
+        Command::Follow(_) => "follow",
         Command::Down(_) => "down",
         Command::Redo(_) => "redo",
         Command::Baseline(_) => "baseline",

@@ -3,13 +3,15 @@
 
 pub(crate) mod json;
 mod track;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dunlin_core::{Holder, StoreName};
+use dunlin_core::{Doing, Holder, MigrationId, Pulse, StoreName};
 use dunlin_engine::Event;
 use dunlin_engine::event::StepLabel;
+use dunlin_engine::follow::End;
 use dunlin_engine::plan::Direction;
 use indicatif::MultiProgress;
 
@@ -17,6 +19,7 @@ use crate::render::color::Style;
 use crate::render::words::{grouped, rate, rows, span};
 use crate::render::{Format, Printer, Volume, complain};
 use track::Track;
+use trail::Trail;
 
 /// Shows events as they come.
 pub(crate) struct Show<'a> {
@@ -24,22 +27,35 @@ pub(crate) struct Show<'a> {
     bars: Option<MultiProgress>,
     /// The step under way in each store.
     tracks: BTreeMap<StoreName, Track>,
+    /// Whoever follows in each store.
+    trails: BTreeMap<StoreName, Trail>,
 }
 
 impl<'a> Show<'a> {
     pub(crate) fn new(printer: &'a Printer) -> Self {
         let wants_bars =
             printer.format == Format::Text && printer.volume > Volume::Quiet && printer.is_terminal();
-        Self { printer, bars: wants_bars.then(MultiProgress::new), tracks: BTreeMap::new() }
+        Self {
+            printer,
+            bars: wants_bars.then(MultiProgress::new),
+            tracks: BTreeMap::new(),
+            trails: BTreeMap::new(),
+        }
     }
 
     /// Takes the bars off the terminal.
     pub(crate) fn end(&mut self) {
         self.tracks.clear();
+        self.trails.clear();
     }
 
     pub(crate) fn event(&mut self, event: &Event<'_>) {
         if self.printer.format == Format::Json {
+            if let Event::Followed { id, store, pulse, .. } = event
+                && !self.trail(store, id).is_news(pulse)
+            {
+                return;
+            }
             // A reader that went away does not stop a migration.
             let _ = self.printer.data(&format!("{}\n", json::line(event)));
             return;
@@ -68,11 +84,47 @@ impl<'a> Show<'a> {
                 self.tracks.remove(step.store);
                 self.line(&self.finished(*step, (*changed, *compared), *elapsed));
             }
+            Event::Followed { id, store, pulse, heard, mended } => {
+                self.followed((store, id), pulse, (*heard, *mended));
+            }
+            Event::FollowerWaits { id, store, reason } => {
+                let told = self.trail(store, id).waits(reason);
+                told.into_iter().for_each(|told| self.line(&format!("{store} {id}: {told}")));
+            }
+            Event::FollowerLost { id, store, error, delay } => {
+                self.line(&format!("{store} {id}: {}; tries again in {}", error.message, span(*delay)));
+            }
+            Event::Unfollowed { id, store, end } => {
+                self.trails.remove(*store);
+                self.line(&format!("{store} {id}: {}", ending(end)));
+            }
             other => {
                 if let Some(line) = about_lock(other) {
                     self.line(&line);
                 }
             }
+        }
+    }
+
+    fn trail(&mut self, store: &StoreName, id: &MigrationId) -> &mut Trail {
+        let bars = self.bars.as_ref();
+        self.trails.entry(store.clone()).or_insert_with(|| Trail::new(store, id, bars))
+    }
+
+    fn followed(
+        &mut self,
+        (store, id): (&StoreName, &MigrationId),
+        pulse: &Pulse,
+        (heard, mended): (u64, u64),
+    ) {
+        if pulse.doing == Doing::Closed {
+            return;
+        }
+        let trail = self.trail(store, id);
+        let told = trail.goes_on(pulse, (heard, mended));
+        let left = trail::left(pulse).filter(|_| trail.is_first());
+        for line in pulse.notes.iter().chain(&left).chain(&told) {
+            self.line(&format!("{store} {id}: {line}"));
         }
     }
 
@@ -123,6 +175,17 @@ impl<'a> Show<'a> {
             Some(bars) => bars.suspend(|| complain(&format!("{text}\n"))),
             None => complain(&format!("{text}\n")),
         }
+    }
+}
+
+/// Why following ended, in words.
+pub(crate) fn ending(end: &End) -> &'static str {
+    match end {
+        End::Stopped => "stopped",
+        End::Until => "stopped by the clock",
+        End::InStep => "everything is in step",
+        End::Contracted => "the contract removes the old shape, so there is nothing left to follow",
+        End::TakenBack => "the new shape is taken back, so there is nothing left to follow",
     }
 }
 

@@ -14,6 +14,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod error;
 pub mod excerpt;
+pub mod follow;
 pub mod history;
 pub mod id;
 pub mod migration;
@@ -32,6 +33,7 @@ pub use backend::{Backend, Field, LockMode, Native, Part, Section, Target};
 pub use diagnostic::{Diagnostic, Severity};
 pub use error::{Error, ErrorKind, Result};
 pub use excerpt::Excerpt;
+pub use follow::{Activity, Doing, Follow, Followed, Follower, Pulse, Stand, Window};
 pub use history::{
     Author, Checkpoint, Cursor, Event, EventKind, History, Origin, Record, State, StoredFile, Timestamp,
 };

@@ -41,6 +41,12 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether, in the verify phase, it brings in step what applications write while both shapes are there, and nothing in
+    /// the store does that by itself.
+    fn follows(&self) -> bool {
+        false
+    }
+
     /// What it changes or builds upon, as paths: `users.email`. While a migration waits for its contract, no other one
     /// may touch what it touches, or a part of that, or what that is a part of.
     fn touches(&self) -> Vec<String> {

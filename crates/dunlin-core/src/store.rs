@@ -7,12 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::follow::{Follow, Followed, Follower};
 use crate::history::{Checkpoint, Event, EventKind, History, Record, StoredFile, Timestamp};
 use crate::id::{RunId, Version};
 use crate::op::{Line, Op};
 use crate::pace::Pace;
 
-/// A database we can read. Nothing here creates or changes anything but [`Store::try_lock`] and [`Store::unlock`].
+/// A database we can read. Nothing here creates or changes anything but [`Store::try_lock`], [`Store::unlock`] and
+/// [`Store::follow`].
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// Whether a failed multi-statement op leaves nothing behind.
@@ -54,6 +56,19 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// What contracts set aside rather than removed, until it is purged.
     async fn archives(&self) -> Result<Vec<Archive>> {
+        Ok(Vec::new())
+    }
+
+    /// Begins to follow a migration, with a setting of the server that is in the way put right only where that is
+    /// allowed. Nothing comes back where the record is not within the window at this moment.
+    async fn follow(&self, what: &Follow<'_>) -> Result<Option<Box<dyn Follower>>> {
+        let message =
+            format!("this store keeps {} in step by itself, and has nothing to be followed", what.id);
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
+
+    /// Who follows which migrations, or did, as they last said.
+    async fn followed(&self) -> Result<Vec<Followed>> {
         Ok(Vec::new())
     }
 

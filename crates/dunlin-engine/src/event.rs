@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dunlin_core::{AnyOp, Holder, MigrationId, Phase, Seen, StoreName};
+use dunlin_core::{AnyOp, Holder, MigrationId, Phase, Pulse, Seen, StoreName};
 
+use crate::follow::End;
 use crate::plan::Direction;
 
 /// Something that happened.
@@ -68,6 +69,48 @@ pub enum Event<'a> {
         compared: u64,
         /// How long it took in this run.
         elapsed: Duration,
+    },
+    /// A follower went on for a moment.
+    Followed {
+        /// The migration.
+        id: &'a MigrationId,
+        /// Where.
+        store: &'a StoreName,
+        /// What it did.
+        pulse: &'a Pulse,
+        /// What was heard there in this run so far.
+        heard: u64,
+        /// What was brought in step there in this run so far.
+        mended: u64,
+    },
+    /// A follower cannot begin yet.
+    FollowerWaits {
+        /// The migration.
+        id: &'a MigrationId,
+        /// Where.
+        store: &'a StoreName,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A follower broke off and begins again.
+    FollowerLost {
+        /// The migration.
+        id: &'a MigrationId,
+        /// Where.
+        store: &'a StoreName,
+        /// Why.
+        error: &'a dunlin_core::Error,
+        /// In how long.
+        delay: Duration,
+    },
+    /// A follower is at its end.
+    Unfollowed {
+        /// The migration.
+        id: &'a MigrationId,
+        /// Where.
+        store: &'a StoreName,
+        /// Why.
+        end: &'a End,
     },
 }
 

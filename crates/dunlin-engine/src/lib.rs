@@ -5,6 +5,7 @@
 pub mod audit;
 mod drive;
 pub mod event;
+pub mod follow;
 pub mod lane;
 pub mod load;
 pub mod lock;

@@ -51,6 +51,8 @@ pub(crate) async fn purge(store: &Store, archive: &Archive) -> Result<()> {
         let message = format!("{} is no archive of dunlin's", archive.name);
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
+    // A follower that was killed before the contract may have left its document.
+    crate::follow::shut(store, &archive.version).await?;
     let drop = doc! { "drop": &archive.name, "writeConcern": { "w": "majority" } };
     match store.db.run_command(drop).await {
         // Servers before 7.0 report a collection that is not there.

@@ -266,4 +266,8 @@ impl CoreOp for Look {
     fn moves(&self) -> bool {
         true
     }
+
+    fn follows(&self) -> bool {
+        matches!(&self.question, Question::Found(found) if !found.mends.is_empty())
+    }
 }

@@ -135,6 +135,19 @@ pub(crate) async fn touch(
     Ok(response.get_i32("n").unwrap_or_default() == 1)
 }
 
+/// Counts a follower that begins, in a transaction that opens it; whether the fence was as `mark` says. Who holds the fence
+/// goes on as if nothing had happened.
+pub(crate) async fn join(
+    db: &Database,
+    mark: Mark,
+    transaction: &mut ClientSession,
+) -> Result<bool, DriverError> {
+    let next = doc! { "$inc": { "followers": 1_i64 } };
+    let command = doc! { "update": LOCK, "updates": [{ "q": mark.filter(), "u": next }] };
+    let response = db.run_command(command).session(transaction).await?;
+    Ok(response.get_i32("n").unwrap_or_default() == 1)
+}
+
 /// What the fence says now; nothing where it is gone.
 pub(crate) async fn mark(db: &Database) -> Result<Result<Option<Mark>>, DriverError> {
     let only = doc! { "token": 1, "sequence": 1, "round": 1 };

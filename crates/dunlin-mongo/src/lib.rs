@@ -16,6 +16,7 @@ mod examine;
 mod extended;
 mod fence;
 mod fill;
+mod follow;
 mod history;
 mod lock;
 pub mod moves;

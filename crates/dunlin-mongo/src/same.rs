@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bson::{Bson, Document, doc};
 use dunlin_core::pace::Sizer;
 use dunlin_core::position::sum_of;
-use dunlin_core::{Check, Checked, Error, ErrorKind, Position, Result, Violation};
+use dunlin_core::{Check, Checked, Error, ErrorKind, Position, Result, Violation, async_trait};
 use futures_util::future::try_join;
 use mongodb::error::Error as DriverError;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,6 @@ use crate::check::{Counterpart, Look, Question};
 use crate::chunk::{Chunk, Collection, Key, Route, both, index, number};
 use crate::error;
 use crate::op::render;
-use crate::session::Session;
 use crate::store::Store;
 
 /// How many violations are listed.
@@ -38,12 +37,20 @@ struct Found {
     unlisted: u64,
 }
 
-/// Goes on for one bout. What somebody wrote since it was in step is mended by the session, where there is one.
+/// Whoever may bring documents in step: it holds the lock, or follows.
+#[async_trait]
+pub(crate) trait Mender: Send {
+    /// Mends documents, and looks at them again in the same transaction: whether all of them are in step then. Nothing is
+    /// known where there is no transaction, or where another write came in between.
+    async fn mend(&mut self, look: &Look, (mend, found): (&Document, &Document)) -> Result<Option<bool>>;
+}
+
+/// Goes on for one bout. What somebody wrote since it was in step is mended, where somebody may.
 pub(crate) async fn run(
     store: &Store,
     look: &Look,
     check: &Check<'_>,
-    mut mender: Option<&mut Session>,
+    mut mender: Option<&mut dyn Mender>,
 ) -> Result<Checked> {
     let db = store.database(&look.command());
     let fail = |failure: DriverError| error::of_command(&failure, &look.command(), &store.target.url);
@@ -70,7 +77,10 @@ pub(crate) async fn run(
             let scanned = position.scanned;
             return Ok(wholly(position, scanned));
         };
-        let mender = mender.as_deref_mut();
+        let mender: Option<&mut dyn Mender> = match &mut mender {
+            Some(mender) => Some(&mut **mender),
+            None => None,
+        };
         one(&place, (look, mender), &chunk, &mut position.place).await?.map_err(fail)?;
         position.place.route.pass(&chunk);
         position.scanned += chunk.count;
@@ -114,16 +124,44 @@ async fn fresh(store: &Store, place: &Collection<'_>, look: &Look) -> Result<Pos
 /// Looks at one chunk.
 async fn one(
     place: &Collection<'_>,
-    (look, mender): (&Look, Option<&mut Session>),
+    (look, mender): (&Look, Option<&mut dyn Mender>),
     chunk: &Chunk,
     found: &mut Found,
 ) -> Result<Result<(), DriverError>> {
     if let Question::Across { left, with } = &look.question {
         return Ok(across(place, (look, left, with), chunk, found).await);
     }
-    let Some(command) = look.found(chunk.range()) else { return Ok(Ok(())) };
-    let (Some(session), Some(mend)) = (mender, look.mend(&chunk.range())) else {
-        return Ok(list(place, (&command, look), found).await);
+    // Whoever writes a document faster than it is mended is met again: by the next look, or as what a follower hears.
+    Ok(mended(place, (look, mender), &chunk.range(), found).await?.map(drop))
+}
+
+/// Looks at these documents and mends them. What stays as it must not be; nothing where others wrote them all the while.
+pub(crate) async fn hinted(
+    store: &Store,
+    look: &Look,
+    ids: &[Bson],
+    mender: &mut dyn Mender,
+) -> Result<Option<Vec<Violation>>> {
+    let db = store.database(&look.command());
+    let place = Collection { db: &db, name: &look.collection };
+    let mut found = Found { route: Route::default(), size: 0, violations: Vec::new(), unlisted: 0 };
+    let range = doc! { "_id": { "$in": ids } };
+    let is_sure = mended(&place, (look, Some(mender)), &range, &mut found).await?;
+    let fail = |failure: DriverError| error::of_command(&failure, &look.command(), &store.target.url);
+    Ok(is_sure.map_err(fail)?.then_some(found.violations))
+}
+
+/// Lists the documents of a range that are not as they must be, once they were mended where somebody may. Whether that is
+/// sure, or others wrote them all the while.
+async fn mended(
+    place: &Collection<'_>,
+    (look, mender): (&Look, Option<&mut dyn Mender>),
+    range: &Document,
+    found: &mut Found,
+) -> Result<Result<bool, DriverError>> {
+    let Some(command) = look.found(range.clone()) else { return Ok(Ok(true)) };
+    let (Some(mender), Some(mend)) = (mender, look.mend(range)) else {
+        return Ok(list(place, (&command, look), found).await.map(|()| true));
     };
     let (listed, unlisted) = (found.violations.len(), found.unlisted);
     for _ in 0..MENDS {
@@ -133,26 +171,26 @@ async fn one(
             return Ok(Err(failure));
         }
         if found.violations.len() == listed && found.unlisted == unlisted {
-            break;
+            return Ok(Ok(true));
         }
-        match session.mend(look, (&mend, &command)).await? {
+        match mender.mend(look, (&mend, &command)).await? {
             // In the transaction that mended them, all were in step.
             Some(true) => {
                 found.violations.truncate(listed);
                 found.unlisted = unlisted;
-                break;
+                return Ok(Ok(true));
             }
             // Some cannot be brought in step: those are still found.
             Some(false) => {
                 found.violations.truncate(listed);
                 found.unlisted = unlisted;
-                return Ok(list(place, (&command, look), found).await);
+                return Ok(list(place, (&command, look), found).await.map(|()| true));
             }
             // Without a transaction they may have been written again since: look.
             None => {}
         }
     }
-    Ok(Ok(()))
+    Ok(Ok(false))
 }
 
 /// Counts what a command finds, and lists it where there is room.

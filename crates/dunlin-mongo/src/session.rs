@@ -9,8 +9,8 @@ mod apart;
 mod kept;
 mod ledger;
 mod look;
-mod mend;
-mod transaction;
+pub(crate) mod mend;
+pub(crate) mod transaction;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -175,7 +175,7 @@ fn outcome(response: &Document, command: &Command) -> Result<u64, Failure> {
 
 /// A command that the server ran in part.
 #[derive(Debug)]
-struct Failure {
+pub(crate) struct Failure {
     code: i32,
     message: String,
     /// Whether nothing is wrong but that documents with these `_id`s are there.
@@ -185,7 +185,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn error(&self, store: &Store, command: &Command) -> Error {
+    pub(crate) fn error(&self, store: &Store, command: &Command) -> Error {
         let message = store.target.url.scrub(&self.message);
         let error = Error::new(ErrorKind::Statement, message).at(command.span).with("code", self.code);
         match self.code {

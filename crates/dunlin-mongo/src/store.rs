@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Line, Op, Result,
-    Store as CoreStore, StoredFile, Target, Version, async_trait,
+    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, Follow, Followed, Follower, History, Holder,
+    Line, Op, Result, Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use mongodb::{Client, Database};
@@ -17,7 +17,7 @@ use crate::fence::{self, Mark, Pending};
 use crate::lock::{self, Asked, Heartbeat};
 use crate::op::Command;
 use crate::session::{Ledger, Session, remembered};
-use crate::{archive, error, examine, usage, verify};
+use crate::{archive, error, examine, follow, usage, verify};
 
 /// A connected MongoDB database.
 #[derive(Debug, Clone)]
@@ -126,6 +126,14 @@ impl CoreStore for Store {
 
     async fn archives(&self) -> Result<Vec<Archive>> {
         archive::list(&self.db).await.map_err(|failure| self.fail(&failure, "cannot list the archives"))
+    }
+
+    async fn follow(&self, what: &Follow<'_>) -> Result<Option<Box<dyn Follower>>> {
+        follow::begin(self, what).await
+    }
+
+    async fn followed(&self) -> Result<Vec<Followed>> {
+        follow::told(self).await
     }
 
     async fn preview(&self, op: &dyn Op) -> Result<Vec<Line>> {

@@ -7,15 +7,19 @@ use mongodb::error::Error as DriverError;
 use crate::check::Look;
 use crate::fill::{self, Seed};
 use crate::op::{Command, Op};
-use crate::session::Session;
+use crate::same::{self, Mender};
 use crate::store::Store;
-use crate::{command, error, extended, same};
+use crate::{command, error, extended};
 
 /// How many documents a read shows.
 const SHOWN: i32 = 20;
 
-/// Runs all reads, or goes on with a look. A session mends what it may.
-pub(crate) async fn run(store: &Store, check: &Check<'_>, mender: Option<&mut Session>) -> Result<Checked> {
+/// Runs all reads, or goes on with a look, in which somebody may mend.
+pub(crate) async fn run(
+    store: &Store,
+    check: &Check<'_>,
+    mender: Option<&mut dyn Mender>,
+) -> Result<Checked> {
     if let Some(look) = check.op.kind::<Look>() {
         return same::run(store, look, check, mender).await;
     }

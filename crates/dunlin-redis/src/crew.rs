@@ -11,11 +11,12 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_core::{Checksum, Error, ErrorKind, Result};
+use dunlin_core::{Checksum, Error, ErrorKind, Result, Version};
 use redis::cmd;
 
 use crate::address::Place;
 use crate::connect::{shown, text};
+use crate::follow::guard::Guard;
 use crate::lock::words;
 use crate::store::Store;
 use crate::wire::Wire;
@@ -28,22 +29,37 @@ const RIGHTS: &str = "grant the login `+client|id +client|list +client|kill +cli
 #[derive(Debug)]
 pub(crate) struct Crew {
     store: Store,
-    /// The fencing token; none where they only read.
-    token: Option<i64>,
+    right: Right,
     idle: BTreeMap<String, Vec<Wire>>,
     /// Whether one of them was given up with something under way.
     is_dirty: bool,
 }
 
+/// What lets connections write.
+#[derive(Debug)]
+enum Right {
+    /// Nothing: they only read.
+    None,
+    /// The lock, by its fencing token.
+    Lock(i64),
+    /// That a follower is open.
+    Follow(Guard),
+}
+
 impl Crew {
     /// For whoever holds the lock with this token.
     pub(crate) fn movers(store: Store, token: i64) -> Self {
-        Self { store, token: Some(token), idle: BTreeMap::new(), is_dirty: false }
+        Self { store, right: Right::Lock(token), idle: BTreeMap::new(), is_dirty: false }
     }
 
     /// For looking only.
     pub(crate) fn readers(store: Store) -> Self {
-        Self { store, token: None, idle: BTreeMap::new(), is_dirty: false }
+        Self { store, right: Right::None, idle: BTreeMap::new(), is_dirty: false }
+    }
+
+    /// For a follower, as long as it is open.
+    pub(crate) fn followers(store: Store, guard: Guard) -> Self {
+        Self { store, right: Right::Follow(guard), idle: BTreeMap::new(), is_dirty: false }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -60,12 +76,23 @@ impl Crew {
         if let Some(wire) = self.idle.get_mut(&shown(place)).and_then(Vec::pop) {
             return Ok(wire);
         }
-        let Some(token) = self.token else { return self.store.net.door().wire(place).await };
-        declare(&self.store, token).await?;
-        let mut wire = self.store.net.door().wire(place).await?;
-        enlist(&mut wire, &format!("{}{token}", prefix(&self.store))).await?;
-        declare(&self.store, token).await?;
-        Ok(wire)
+        let door = self.store.net.door();
+        match &self.right {
+            Right::None => door.wire(place).await,
+            Right::Lock(token) => {
+                declare(&self.store, *token).await?;
+                let mut wire = door.wire(place).await?;
+                enlist(&mut wire, &format!("{}{token}", prefix(&self.store))).await?;
+                declare(&self.store, *token).await?;
+                Ok(wire)
+            }
+            Right::Follow(guard) => {
+                let mut wire = door.wire(place).await?;
+                enlist(&mut wire, &follower(&self.store, guard.version())).await?;
+                guard.must_be_open().await?;
+                Ok(wire)
+            }
+        }
     }
 
     /// Takes a connection back.
@@ -85,7 +112,8 @@ impl Crew {
 
     /// Ends what was given up, which might yet do what it was told: nobody may count on a server having read it.
     pub(crate) async fn tidy(&mut self) -> Result<()> {
-        if let (Some(token), true) = (self.token, self.is_dirty) {
+        if let (Right::Lock(token), true) = (&self.right, self.is_dirty) {
+            let token = *token;
             self.idle.clear();
             evict(&self.store, token).await?;
             self.is_dirty = false;
@@ -133,6 +161,25 @@ pub(crate) async fn shut(store: &Store, token: i64) -> Result<()> {
 /// Ends all movers with this token or an older one, on every server.
 pub(crate) async fn evict(store: &Store, token: i64) -> Result<()> {
     let prefix = prefix(store);
+    end(store, |name| {
+        let theirs = name.strip_prefix(&prefix).and_then(|token| token.parse::<i64>().ok());
+        theirs.is_some_and(|theirs| theirs <= token)
+    })
+    .await
+}
+
+/// Ends all connections of those who follow a migration, on every server.
+pub(crate) async fn evict_followers(store: &Store, version: &Version) -> Result<()> {
+    let theirs = follower(store, version);
+    end(store, |name| name == theirs).await
+}
+
+/// The name of the connections of whoever follows a migration. No mover has such a one: tokens are numbers.
+fn follower(store: &Store, version: &Version) -> String {
+    format!("{}{}", prefix(store), Guard::name(version))
+}
+
+async fn end(store: &Store, is_theirs: impl Fn(&str) -> bool) -> Result<()> {
     let doing = "cannot end the connections of an earlier run";
     let failed = |failure: redis::RedisError| {
         let error = error::own(&failure, doing, &store.target.url);
@@ -141,8 +188,7 @@ pub(crate) async fn evict(store: &Store, token: i64) -> Result<()> {
     for place in store.net.everybody().await? {
         let list = store.net.call_at(&place, cmd("CLIENT").arg("LIST")).await?.map_err(failed)?;
         for (id, name) in clients(&text(&list).unwrap_or_default()) {
-            let theirs = name.strip_prefix(&prefix).and_then(|token| token.parse::<i64>().ok());
-            if theirs.is_some_and(|theirs| theirs <= token) {
+            if is_theirs(name) {
                 let kill = store.net.call_at(&place, cmd("CLIENT").arg("KILL").arg("ID").arg(id)).await?;
                 kill.map_err(failed)?;
             }

@@ -96,7 +96,7 @@ pub(crate) fn tail(record: &Record) -> String {
 }
 
 /// Reads a record.
-fn record(text: &str) -> Result<Record> {
+pub(crate) fn record(text: &str) -> Result<Record> {
     let whole: Whole = serde_json::from_str(text).map_err(|error| unreadable(text, "a record", error))?;
     readable(whole.format)?;
     Ok(Record {

@@ -3,13 +3,14 @@
 use crate::pattern::Pattern;
 use crate::slot;
 
-/// The four keys.
+/// The keys: four that every script of a session takes, and that of the followers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keys {
     pub(crate) lock: String,
     pub(crate) history: String,
     pub(crate) journal: String,
     pub(crate) files: String,
+    pub(crate) follow: String,
     prefix: String,
 }
 
@@ -23,6 +24,7 @@ impl Keys {
             history: name("history"),
             journal: name("journal"),
             files: name("files"),
+            follow: name("follow"),
             prefix: prefix.to_owned(),
         }
     }

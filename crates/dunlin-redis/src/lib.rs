@@ -26,6 +26,7 @@ mod error;
 mod examine;
 mod fields;
 mod file;
+mod follow;
 mod hands;
 mod history;
 mod keys;

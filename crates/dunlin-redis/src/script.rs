@@ -32,6 +32,9 @@ pub(crate) static LEAVE: LazyLock<Text> =
 /// Says whether connections write outside of scripts.
 pub(crate) static MOVERS: LazyLock<Text> =
     LazyLock::new(|| script(&[PRELUDE, STATE, include_str!("lua/movers.lua")]));
+/// Writes where a follower stands, and says whether it may go on.
+pub(crate) static FOLLOW: LazyLock<Text> =
+    LazyLock::new(|| script(&[PRELUDE, include_str!("lua/follow.lua")]));
 /// Compares keys with one another, and may delete what has its equal.
 pub(crate) static SAME: LazyLock<Text> = LazyLock::new(|| script(&[include_str!("lua/same.lua")]));
 /// Deletes a key that did not change.

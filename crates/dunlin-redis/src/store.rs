@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_core::{
-    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, LockMode, Op, Result,
-    Store as CoreStore, StoredFile, Target, Version, async_trait,
+    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, Follow, Followed, Follower, History, Holder,
+    LockMode, Op, Result, Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use redis::{Cmd, Value, cmd};
 
@@ -14,7 +14,7 @@ use crate::keys::Keys;
 use crate::lock::{self, Leaving, Taken};
 use crate::net::Net;
 use crate::session::Session;
-use crate::{address, archive, crew, error, examine, history, usage, verify};
+use crate::{address, archive, crew, error, examine, follow, history, usage, verify};
 
 /// How many journal lines are read at once when only some of them are wanted.
 const PAGE: u32 = 500;
@@ -53,7 +53,7 @@ impl Store {
         self.target.connect_timeout * 3
     }
 
-    async fn ask(&self, request: &Cmd, doing: &str) -> Result<Value> {
+    pub(crate) async fn ask(&self, request: &Cmd, doing: &str) -> Result<Value> {
         let reply = error::within(self.patience(), doing, self.net.ask(self.keys.slot(), request)).await?;
         reply.map_err(|failure| error::own_state(&failure, doing, &self.net))
     }
@@ -156,6 +156,14 @@ impl CoreStore for Store {
 
     async fn archives(&self) -> Result<Vec<Archive>> {
         archive::list(self).await
+    }
+
+    async fn follow(&self, what: &Follow<'_>) -> Result<Option<Box<dyn Follower>>> {
+        follow::begin(self, what).await
+    }
+
+    async fn followed(&self) -> Result<Vec<Followed>> {
+        follow::told(self).await
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

@@ -183,6 +183,23 @@ impl Wire {
         keys.iter().chain(args).for_each(|word| self.word(word));
     }
 
+    /// The next thing that the server says without being asked; nothing if that takes too long. May be given up at any time.
+    pub(crate) async fn heard(&mut self, wait: Duration) -> Result<Option<Answer>> {
+        loop {
+            match answer::parse(&self.input[self.start..self.end]) {
+                Ok(Some((answer, used))) => {
+                    self.start += used;
+                    return Ok(Some(answer));
+                }
+                Ok(None) => match tokio::time::timeout(wait, self.read()).await {
+                    Ok(read) => read?,
+                    Err(_) => return Ok(None),
+                },
+                Err(()) => return Err(self.broken(&io::ErrorKind::InvalidData.into())),
+            }
+        }
+    }
+
     async fn read(&mut self) -> Result<()> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);

@@ -33,6 +33,8 @@ pub enum Command {
     Explain(Explain),
     /// Apply what is pending
     Up(Up),
+    /// Keep old and new in step while applications write both (MongoDB, Redis)
+    Follow(Follow),
     /// Remove the old shape of migrations that are expanded and verified
     Contract(Contract),
     /// Undo the last migration, or several
@@ -200,6 +202,26 @@ pub struct Up {
     /// Rules for this run.
     #[command(flatten)]
     pub rules: Rules,
+}
+
+/// `follow`
+#[derive(Debug, Clone, Args)]
+pub struct Follow {
+    /// The migration
+    #[arg(value_parser = version)]
+    pub version: Version,
+    /// End once everything is in step, instead of following on
+    #[arg(long)]
+    pub once: bool,
+    /// Turn on what a Redis server must tell, and say so; it stays on
+    #[arg(long)]
+    pub configure: bool,
+    /// At most so many documents or keys a second while everything is gone through
+    #[arg(long, value_name = "NUMBER")]
+    pub rate: Option<NonZeroU32>,
+    /// Stop at this time of day
+    #[arg(long, value_name = "HH:MM", value_parser = clock::parse)]
+    pub until: Option<SystemTime>,
 }
 
 /// `contract`

@@ -17,11 +17,11 @@ const STYLES: Styles = Styles::styled()
 
 const GROUPS: [(&str, &[&str]); 3] = [
     ("Reads only", &["status", "plan", "history", "check", "verify", "doctor", "explain"]),
-    ("Writes to stores", &["up", "contract", "down", "redo", "baseline", "mark", "purge", "lock"]),
+    ("Writes to stores", &["up", "follow", "contract", "down", "redo", "baseline", "mark", "purge", "lock"]),
     ("Writes files", &["init", "new", "completions", "man"]),
 ];
 
-const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 20] = [
     ("status", &[("dunlin status", ""), ("dunlin status --exit-code", "10 where something is pending")]),
     (
         "plan",
@@ -50,6 +50,14 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
             ("dunlin up --dry-run", "what it would do"),
             ("dunlin up --to 20261121090000", ""),
             ("dunlin up --wait 30s --lock-wait 10m", "in a deploy, beside servers that start"),
+        ],
+    ),
+    (
+        "follow",
+        &[
+            ("dunlin follow 20261121090000", "until its contract, or Ctrl-C"),
+            ("dunlin follow 20261121090000 --store cache --configure", "turns the notifications of Redis on"),
+            ("dunlin follow 20261121090000 --until 06:00", ""),
         ],
     ),
     (

@@ -144,8 +144,13 @@ impl Stage {
             pace.jobs = said.jobs.unwrap_or(pace.jobs);
             pace.max_lag = said.max_lag.map_or(pace.max_lag, |Limit(limit)| limit);
         });
+        self.until(said.until);
+    }
+
+    /// Stops at this time.
+    pub(crate) fn until(&mut self, until: Option<SystemTime>) {
         let left = |until: SystemTime| until.duration_since(SystemTime::now()).unwrap_or_default();
-        self.project.until = said.until.map(|until| Instant::now() + left(until));
+        self.project.until = until.map(|until| Instant::now() + left(until));
     }
 
     /// Refuses a version of which there is no file.

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use dunlin_core::{Cursor, Origin, Seen, State, StoreName};
+use dunlin_core::{Cursor, Followed, Origin, Seen, State, StoreName};
+use dunlin_engine::follow::{Followers, followers};
 use dunlin_engine::status::{Row, Standing, pending, rows};
 use dunlin_engine::{Finding, Reaction, audit};
 use serde_json::{Value, json};
 
-use super::findings;
 use super::stage::{Stage, block_on};
 use super::when::Moment;
+use super::{findings, followed};
 use crate::answer::{Answer, Failure};
 use crate::args::commands::Status;
 use crate::args::global::Global;
@@ -29,15 +30,16 @@ pub(crate) fn run(
 ) -> Result<Answer, Failure> {
     let stage = Stage::open_connecting(global, config, Some(&args.rules))?;
     block_on(async {
-        let (_, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
+        let (connected, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
+        let followers = followers(&connected).await.map_err(|error| stage.failure(error))?;
         let rows = rows(&stage.loaded.migrations, &histories);
         let found = audit::audit(&stage.loaded.migrations, &histories, stage.project.policy);
         let stores: BTreeSet<&StoreName> = histories.keys().collect();
         // Only one of the two is shown, and with thousands of migrations either takes its time.
         let (data, text) = if stage.is_json {
-            (data(&rows), String::new())
+            (data(&rows, &followers), String::new())
         } else {
-            (Value::Null, text(&rows, &stores, is_refused(&found), printer))
+            (Value::Null, text(&rows, (&stores, &followers), is_refused(&found), printer))
         };
         let mut answer = Answer::done(data, text);
         answer.faults = found.iter().map(findings::fault).collect();
@@ -56,7 +58,12 @@ fn is_refused(found: &[Finding]) -> bool {
     found.iter().any(|finding| finding.reaction == Reaction::Refuse)
 }
 
-fn text(rows: &[Row<'_>], stores: &BTreeSet<&StoreName>, is_refused: bool, printer: &Printer) -> String {
+fn text(
+    rows: &[Row<'_>],
+    (stores, followers): (&BTreeSet<&StoreName>, &Followers),
+    is_refused: bool,
+    printer: &Printer,
+) -> String {
     if rows.is_empty() {
         return "no migrations yet; `dunlin new NAME` writes the first one\n".to_owned();
     }
@@ -80,6 +87,9 @@ fn text(rows: &[Row<'_>], stores: &BTreeSet<&StoreName>, is_refused: bool, print
                 detail(row, store, standing).or_else(|| settled(row, store, standing).filter(|_| told))
             {
                 let _ = writeln!(out, "{detail}");
+            }
+            if let Some(follower) = follower(row, store, standing, followers) {
+                let _ = writeln!(out, "{} in {store}: {}", row.id, followed::line(follower));
             }
         }
     }
@@ -117,6 +127,18 @@ fn cell(standing: &Standing<'_>) -> Cell {
         None => word,
     };
     (style, word)
+}
+
+/// Who follows a migration in a store, or did and would be missed.
+fn follower<'f>(
+    row: &Row<'_>,
+    store: &StoreName,
+    standing: &Standing<'_>,
+    followers: &'f Followers,
+) -> Option<&'f Followed> {
+    let is_open =
+        standing.record.is_some_and(|record| matches!(record.state, State::Applying | State::Expanded));
+    followers.get(&(row.id.version.clone(), store.clone())).filter(|_| is_open)
 }
 
 /// More about what is under way.
@@ -163,14 +185,17 @@ fn settled(row: &Row<'_>, store: &StoreName, standing: &Standing<'_>) -> Option<
     Some(text)
 }
 
-fn data(rows: &[Row<'_>]) -> Value {
+fn data(rows: &[Row<'_>], followers: &Followers) -> Value {
     let migrations: Vec<Value> = rows
         .iter()
         .map(|row| {
             let stores: serde_json::Map<String, Value> = row
                 .stores
                 .iter()
-                .map(|(store, standing)| (store.to_string(), of_standing(standing)))
+                .map(|(store, standing)| {
+                    let follower = follower(row, store, standing, followers);
+                    (store.to_string(), of_standing(standing, follower))
+                })
                 .collect();
             json!({
                 "version": row.id.version.as_str(),
@@ -185,9 +210,9 @@ fn data(rows: &[Row<'_>]) -> Value {
     json!({ "pending": pending(rows).len(), "migrations": migrations })
 }
 
-fn of_standing(standing: &Standing<'_>) -> Value {
+fn of_standing(standing: &Standing<'_>, follower: Option<&Followed>) -> Value {
     let record = standing.record;
-    json!({
+    let mut value = json!({
         "state": standing.word(),
         "steps": standing.steps,
         "steps_complete": record.map_or(0, |record| record.steps.len()),
@@ -199,5 +224,9 @@ fn of_standing(standing: &Standing<'_>) -> Value {
         "finished": record.and_then(|record| record.finished).map(|at| Moment(at).to_string()),
         "run": record.map(|record| record.author.run.to_string()),
         "note": record.and_then(|record| record.note.clone()),
-    })
+    });
+    if let Some(follower) = follower {
+        value["follower"] = followed::data(follower);
+    }
+    value
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use dunlin_core::Holder;
+use dunlin_core::{Doing, Holder, MigrationId, Pulse, StoreName};
 use dunlin_engine::Event;
 use dunlin_engine::event::StepLabel;
+use dunlin_engine::follow::End;
 use dunlin_engine::plan::Direction;
 use serde_json::{Value, json};
 
@@ -19,6 +20,41 @@ fn of_step(event: &str, step: StepLabel<'_>) -> Value {
         "direction": direction(step.direction),
         "summary": step.summary,
     })
+}
+
+fn of_follower(event: &str, store: &StoreName, id: &MigrationId) -> Value {
+    json!({
+        "schema": "dunlin.event/1",
+        "event": event,
+        "store": store.as_str(),
+        "version": id.version.as_str(),
+        "slug": &*id.slug,
+    })
+}
+
+fn followed(object: Value, pulse: &Pulse, (heard, mended): (u64, u64)) -> Value {
+    let mut object = object;
+    object["doing"] = json!(super::trail::word(&pulse.doing));
+    object["heard"] = json!(heard);
+    object["mended"] = json!(mended);
+    object["left"] = json!(pulse.left.iter().map(|left| &left.record).collect::<Vec<_>>());
+    object["lag_ms"] = json!(u64::try_from(pulse.lag.as_millis()).unwrap_or(u64::MAX));
+    object["notes"] = json!(pulse.notes);
+    if let Doing::Pass(seen) = &pulse.doing {
+        object["seen"] = json!(seen);
+    }
+    object
+}
+
+/// The word for the end of following.
+pub(crate) fn ending(end: &End) -> &'static str {
+    match end {
+        End::Stopped => "stopped",
+        End::Until => "until",
+        End::InStep => "in-step",
+        End::Contracted => "contracted",
+        End::TakenBack => "taken-back",
+    }
 }
 
 /// The word for a direction.
@@ -57,6 +93,19 @@ pub(super) fn line(event: &Event<'_>) -> Value {
             object["compared"] = json!(compared);
             object["elapsed_ms"] = millis(elapsed);
             object
+        }
+        Event::Followed { id, store, pulse, heard, mended } => {
+            followed(of_follower("followed", store, id), pulse, (*heard, *mended))
+        }
+        Event::FollowerWaits { id, store, reason } => {
+            with(of_follower("follower-waits", store, id), "reason", json!(reason))
+        }
+        Event::FollowerLost { id, store, error, delay } => {
+            let object = with(of_follower("follower-lost", store, id), "message", json!(error.message));
+            with(object, "delay_ms", millis(delay))
+        }
+        Event::Unfollowed { id, store, end } => {
+            with(of_follower("unfollowed", store, id), "end", json!(ending(end)))
         }
         _ => json!({ "schema": "dunlin.event/1", "event": "other" }),
     }

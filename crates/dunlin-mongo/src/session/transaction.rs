@@ -141,7 +141,7 @@ async fn inside<'a>(
 }
 
 /// Commits. Where the answer is lost, asking again tells: a commit is done once however often it is asked for.
-pub(super) async fn commit(transaction: &mut ClientSession) -> Result<(), DriverError> {
+pub(crate) async fn commit(transaction: &mut ClientSession) -> Result<(), DriverError> {
     let mut tries = 0;
     loop {
         tries += 1;

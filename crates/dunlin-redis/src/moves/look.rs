@@ -31,17 +31,24 @@ impl Look {
 
 /// Looks on for one bout, as anybody may.
 pub(crate) async fn run(store: &Store, look: &Look, check: &Check<'_>) -> Result<Checked> {
-    go_on(look, check, &mut Crew::readers(store.clone()), false).await
+    let (checked, _) = go_on(look, check, &mut Crew::readers(store.clone()), false).await?;
+    Ok(checked)
 }
 
 /// Looks on for one bout as the holder of the lock, and brings in step what was written since: an application that writes
 /// all the time would else always be a little ahead.
 pub(crate) async fn mend(crew: &mut Crew, look: &Look, check: &Check<'_>) -> Result<Checked> {
     crew.tidy().await?;
+    let (checked, _) = go_on(look, check, crew, true).await?;
+    Ok(checked)
+}
+
+/// The same for a follower, who also wants to know how many keys were brought in step from the beginning on.
+pub(crate) async fn follow(crew: &mut Crew, look: &Look, check: &Check<'_>) -> Result<(Checked, u64)> {
     go_on(look, check, crew, true).await
 }
 
-async fn go_on(look: &Look, check: &Check<'_>, crew: &mut Crew, mends: bool) -> Result<Checked> {
+async fn go_on(look: &Look, check: &Check<'_>, crew: &mut Crew, mends: bool) -> Result<(Checked, u64)> {
     let store = &crew.store().clone();
     let survey = Survey::take(store).await?;
     let mut task = Task::new(Job::Look(look), None, &survey.map, &store.keys)?;
@@ -67,10 +74,10 @@ async fn go_on(look: &Look, check: &Check<'_>, crew: &mut Crew, mends: bool) -> 
     let is_over = walk.bout(&task, (&survey, check.pace), (crew, &mut BTreeMap::new()), tally).await?;
     position.scanned = tally.seen;
     if !is_over {
-        return Ok(Checked::Partly(position.checkpoint()));
+        return Ok((Checked::Partly(position.checkpoint()), position.place.tally.done));
     }
-    let Tally { listed, unlisted, seen, .. } = position.place.tally;
-    Ok(Checked::Wholly { violations: listed, unlisted, scanned: seen })
+    let Tally { listed, unlisted, seen, done, .. } = position.place.tally;
+    Ok((Checked::Wholly { violations: listed, unlisted, scanned: seen }, done))
 }
 
 /// Whether this login may run scripts; one that may only read compares here.

@@ -278,6 +278,10 @@ impl CoreOp for Look {
         }
     }
 
+    fn follows(&self) -> bool {
+        self.mends()
+    }
+
     fn preview(&self) -> Vec<Line> {
         let mut lines = vec![scan(&self.keys().glob(), "on every primary, about 1 ms a page", None)];
         if let Self::Same { pair, .. } = self {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dunlin_core::position::{Start, sum_of};
-use dunlin_core::{Advance, Error, ErrorKind, Position, Result, Work};
+use dunlin_core::{Advance, Error, ErrorKind, Phase, Position, Result, Version, Work};
 use serde::{Deserialize, Serialize};
 
 use super::task::{Job, Task};
@@ -11,11 +11,11 @@ use super::{Existing, Move, What};
 use crate::big::{self, Draft};
 use crate::chunk::{Habit, TARGET};
 use crate::commit::Entry;
-use crate::room;
 use crate::session::Session;
 use crate::survey::Survey;
 use crate::tally::Tally;
 use crate::walk::Walk;
+use crate::{follow, room};
 
 /// Where an op goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub(crate) struct Going {
     pub(crate) habits: BTreeMap<String, Habit>,
     /// Whether others wait for so long that it should do less.
     pub(crate) rests: bool,
+    /// The migration whose followers were shut out.
+    closed: Option<Version>,
 }
 
 /// What must be looked at before anything is written.
@@ -70,7 +72,10 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     session.crew.tidy().await?;
     let survey = Survey::take(&session.store).await?;
     let mut position = match Start::of(work)? {
-        Start::On(position) => position,
+        Start::On(position) => {
+            close(session, work).await?;
+            position
+        }
         Start::Fresh | Start::Back(_) => return begin(session, op, work, &survey).await,
     };
     let place: &mut Place = &mut position.place;
@@ -120,6 +125,17 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     let entry = Entry { record: Some(done), kind: Some(work.ends_as()), detail: None };
     let record = session.record(work, entry, rows).await?;
     Ok(Advance { notes: notes(&op.what, &position.place.tally), ..Advance::complete(record, changed) })
+}
+
+/// Shuts out whoever follows, once the record says that a shape begins to go: none can begin to follow after that.
+async fn close(session: &mut Session, work: &Work<'_>) -> Result<()> {
+    let is_contract = work.running.phase == Phase::Contract && !work.op.prepares();
+    let version = &work.running.id.version;
+    if (is_contract || work.is_undo()) && session.going.closed.as_ref() != Some(version) {
+        follow::shut(&session.store, version).await?;
+        session.going.closed = Some(version.clone());
+    }
+    Ok(())
 }
 
 impl Place {

@@ -2,13 +2,14 @@
 
 use bson::{Bson, doc};
 use dunlin_core::position::{Start, sum_of};
-use dunlin_core::{Error, ErrorKind, Position, Result};
+use dunlin_core::{Error, ErrorKind, Phase, Position, Result, Work};
 use mongodb::Database;
 use mongodb::error::Error as DriverError;
 
 use super::{Bout, Place, Stride, odd::Odd};
 use crate::chunk::{Collection, Route, number};
 use crate::fill::Seed;
+use crate::follow;
 use crate::moves::{Move, OnError, Task};
 use crate::session::{Session, outcome};
 
@@ -63,6 +64,7 @@ pub(super) async fn start(
         Start::On(mut position) => {
             position.place.is_exact &= is_exact;
             session.stride = Some(stride);
+            close(session, work).await?;
             return Ok(Some(position));
         }
         Start::Back(position) if position.place.of == of && position.place.is_exact && !is_guarded => {
@@ -88,7 +90,17 @@ pub(super) async fn start(
     // The journal has a line where the walk begins, and one where it ends.
     let record = work.partly(position.checkpoint(), 0);
     bout.running = session.ledger.put_step(&session.store, work, &record).await?;
+    close(session, work).await?;
     Ok(Some(position))
+}
+
+/// Shuts out whoever follows, once the record says that a shape begins to go: none can begin to follow after that.
+async fn close(session: &Session, work: &Work<'_>) -> Result<()> {
+    let is_contract = work.running.phase == Phase::Contract && !work.op.prepares();
+    if is_contract || work.is_undo() {
+        follow::shut(&session.store, &work.running.id.version).await?;
+    }
+    Ok(())
 }
 
 fn fresh(op: &Move, (of, route): (String, Route), count: u64) -> Position<Place> {

@@ -1,0 +1,173 @@
+//! Following: what applications of the old shape write is there in the new one a moment later, whatever happens to the
+//! follower, its server, or the migration it follows.
+#![allow(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
+
+mod cli;
+mod mongo;
+mod redis;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dunlin::{Doing, File, Goal, Pace, Project, Reaction, RunEvent, StoreUrl, Summary, Target};
+use dunlin_engine::follow::{End, Followed, Manner, follow};
+use dunlin_engine::run::{self, Histories, Stop};
+use dunlin_engine::{Extent, plan, reverse};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const STORE: &str = "app";
+/// Longer than anything here takes, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The version of the next migration: in a store that several tests share each is another one.
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// A project of one migration with these changes.
+fn project(url: &StoreUrl, changes: &[&str]) -> Project {
+    let target = Target {
+        connect_timeout: Duration::from_secs(5),
+        lease: Duration::from_secs(2),
+        pace: Pace { max_lag: None, ..Pace::default() },
+        ..Target::new(STORE, url.clone())
+    };
+    let one = |text: &&str| format!("[[change]]\nstore = \"{STORE}\"\n{text}\n");
+    let text: String = changes.iter().map(one).collect();
+    let name = format!("{:06}_change.toml", NEXT.fetch_add(1, Ordering::Relaxed));
+    let file = File { name: name.clone().into(), shown: name.into(), bytes: text.into_bytes().into() };
+    let mut project = Project::default().target(target).unwrap().files(&[file]);
+    project.policy.missing = Reaction::Accept;
+    project.policy.out_of_order = Reaction::Accept;
+    project
+}
+
+async fn run_to(project: &Project, contract: bool) {
+    let goal = Goal { contract, ..Goal::default() };
+    if let Err(failure) = dunlin::up(project, &goal, &mut |_| {}).await {
+        panic!("{failure}: {failure:?}");
+    }
+}
+
+/// Both shapes are there from now on.
+async fn up(project: &Project) {
+    run_to(project, false).await;
+}
+
+/// The old shape goes.
+async fn contract(project: &Project) {
+    run_to(project, true).await;
+}
+
+/// The new shape goes.
+async fn down(project: &Project) {
+    let context = project.context(project.connect(&[]).await.unwrap());
+    let histories = run::histories(&context.stores).await.unwrap();
+    let (mut loaded, backends) = (project.load(), project.backends());
+    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(1));
+    let (stores, sources) = ((&context.stores, &backends), &mut loaded.sources);
+    let resolved = reverse::resolve(&versions, &loaded.migrations, &histories, stores, sources).await;
+    let migrations = resolved.unwrap().migrations;
+    let planner =
+        |histories: &Histories, _: &mut Summary| plan::down(&migrations, histories).map_err(Stop::Failed);
+    if let Err(stop) = run::run(&context, &planner, &mut |_| {}).await.1 {
+        panic!("{stop:?}");
+    }
+}
+
+/// What a follower said so far.
+type Said = Arc<Mutex<Vec<String>>>;
+
+/// A follower at work.
+struct Following {
+    cancel: CancellationToken,
+    task: JoinHandle<(Vec<Followed>, dunlin::Result<()>)>,
+    said: Said,
+}
+
+impl Following {
+    /// Begins, and waits until it listens.
+    async fn live(project: &Project) -> Self {
+        let mut following = Self::begin(project, Manner::default()).await;
+        following.until("live").await;
+        following
+    }
+
+    async fn begin(project: &Project, manner: Manner) -> Self {
+        let mut project = project.clone();
+        let cancel = CancellationToken::new();
+        project.cancel = cancel.clone();
+        let context = project.context(project.connect(&[]).await.unwrap());
+        let migration = project.load().migrations.values().next().unwrap().clone();
+        let said = Said::default();
+        let heard = said.clone();
+        let task = tokio::spawn(async move {
+            let mut report = |event: RunEvent<'_>| {
+                heard.lock().unwrap_or_else(PoisonError::into_inner).extend(words(&event));
+            };
+            follow(&context, &migration, manner, &mut report).await
+        });
+        Self { cancel, task, said }
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it said this.
+    async fn until(&mut self, word: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.said().iter().any(|said| said.contains(word)) {
+            assert!(!self.task.is_finished(), "{:?}: {:?}", self.said(), (&mut self.task).await);
+            assert!(Instant::now() < until, "never said {word}: {:?}", self.said());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Ends it.
+    async fn stop(self) -> Followed {
+        self.cancel.cancel();
+        self.end().await.unwrap()
+    }
+
+    /// Waits for its end.
+    async fn end(self) -> Result<Followed, dunlin::Error> {
+        let (mut followed, result) = tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap();
+        result.map(|()| followed.remove(0))
+    }
+}
+
+fn words(event: &RunEvent<'_>) -> Vec<String> {
+    match event {
+        RunEvent::Followed { pulse, .. } => {
+            let doing = match pulse.doing {
+                Doing::Pass(_) => "pass",
+                Doing::Live => "live",
+                Doing::Closed => "closed",
+                Doing::Lost(_) => "lost",
+            };
+            let left = pulse.left.iter().map(|left| format!("left {}", left.record));
+            std::iter::once(doing.to_owned()).chain(pulse.notes.clone()).chain(left).collect()
+        }
+        RunEvent::FollowerWaits { reason, .. } => vec![format!("waits {reason}")],
+        RunEvent::FollowerLost { error, .. } => vec![format!("lost {}", error.message)],
+        RunEvent::Unfollowed { end, .. } => vec![format!("{end:?}")],
+        _ => Vec::new(),
+    }
+}
+
+/// Waits until something holds; how long that took.
+async fn soon(what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    began.elapsed()
+}
+
+/// That the end is this one.
+#[track_caller]
+fn ended(followed: &Followed, end: &End) {
+    assert_eq!(&followed.end, end, "{followed:?}");
+}
