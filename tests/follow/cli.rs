@@ -1,9 +1,7 @@
 //! The real program: killed, put to sleep, asked.
 
-use std::time::Duration;
-
 use bson::{Document, doc};
-use dunlin_testkit::process::{Running, dunlin, run, spawn};
+use dunlin_testkit::process::{Running, run, spawn};
 use dunlin_testkit::{private, scratch};
 use insta::assert_snapshot;
 use tempfile::TempDir;
@@ -38,8 +36,13 @@ impl Desk {
     }
 
     fn command(&self, line: &str) -> std::process::Command {
-        let mut command = dunlin();
-        command.args(line.split(' ')).current_dir(self.0.path()).env("USER", "ann").env("TZ", "UTC");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dunlin-under-test"));
+        command
+            .args(line.split(' '))
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("USER", "ann")
+            .env("TZ", "UTC");
         command
     }
 
@@ -167,7 +170,6 @@ async fn what_cannot_be_followed_is_said() {
     desk.said("up");
     assert_snapshot!(desk.said("follow 1"), @"");
     assert_snapshot!(desk.said("follow 2"), @"");
-    tokio::time::sleep(Duration::ZERO).await;
 }
 
 #[tokio::test]
