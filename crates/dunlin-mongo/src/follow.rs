@@ -84,8 +84,8 @@ pub(crate) async fn begin(store: &Store, what: &Follow<'_>) -> Result<Option<Box
     if store.topology == Topology::Standalone {
         let message =
             "this server is no replica set: it has no change streams, so nothing says what is written";
-        let help = "make it a replica set (one member will do: `--replSet rs0`, then `rs.initiate()`). Without a follower nothing is \
-                    lost either: `dunlin verify`'s mends and the catch-up before a contract bring in step what was written since";
+        let help = "make it a replica set (one member will do: `--replSet rs0`, then `rs.initiate()`); without a follower \
+                    nothing is lost, since the passes before a contract find what was written";
         return Err(Error::new(ErrorKind::Unsupported, message).help(help).with("code", "no-change-streams"));
     }
     let Some((guard, token)) = Guard::open(store, what).await? else { return Ok(None) };

@@ -73,13 +73,11 @@ fn by_themselves(stage: &Stage, context: &Context, migration: &Arc<dyn Migration
     };
     others
         .map(|name| match kind(name) {
-            Some(kind) if kind.extension == "sql" => {
-                format!(
-                    "nothing to follow in `{name}`: triggers of {} keep both shapes in step there",
-                    kind.name
-                )
-            }
-            _ => format!("nothing to follow in `{name}`: {} has no two shapes there", migration.id()),
+            Some(kind) if kind.extension == "sql" => format!(
+                "`{name}` needs no follower: wherever there are two shapes, triggers of {} keep them in step",
+                kind.name
+            ),
+            _ => format!("`{name}` needs no follower: {} has no two shapes there", migration.id()),
         })
         .collect()
 }
@@ -88,7 +86,7 @@ fn by_themselves(stage: &Stage, context: &Context, migration: &Arc<dyn Migration
 fn nothing(context: &Context, migration: &Arc<dyn Migration>) -> Result<Option<Answer>, Failure> {
     let id = migration.id();
     if !context.stores.keys().any(|name| Part::of(&**migration, name).is_some()) {
-        let text = format!("nothing to follow: every store keeps {id} in step by itself\n");
+        let text = format!("nothing to follow of {id}\n");
         return Ok(Some(Answer::done(json!({ "stores": [] }), text)));
     }
     let histories = context.known.as_ref().expect("a stage reads the histories when it connects");

@@ -69,7 +69,7 @@ pub(super) async fn check(
 fn refusal(lacking: &[(String, String)]) -> Error {
     let names: Vec<&str> = lacking.iter().map(|(name, _)| name.as_str()).collect();
     let message =
-        format!("{} does not say enough of what is written, so nothing could be followed", names.join(", "));
+        format!("{} sends too few notifications for a follower to hear of every write", names.join(", "));
     let mut commands: Vec<String> =
         lacking.iter().map(|(_, completed)| format!("`CONFIG SET {SETTING} {completed}`")).collect();
     commands.dedup();
