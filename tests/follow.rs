@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dunlin::{Doing, File, Goal, Pace, Project, Reaction, RunEvent, StoreUrl, Summary, Target};
+use dunlin::{
+    AnyOp, Doing, File, Follow, Follower, Goal, Pace, Phase, Project, Reaction, RunEvent, StoreName,
+    StoreUrl, Summary, Target, Window,
+};
 use dunlin_engine::follow::{End, Followed, Manner, follow};
 use dunlin_engine::run::{self, Histories, Stop};
 use dunlin_engine::{Extent, plan, reverse};
@@ -170,4 +173,31 @@ async fn soon(what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
 #[track_caller]
 fn ended(followed: &Followed, end: &End) {
     assert_eq!(&followed.end, end, "{followed:?}");
+}
+
+/// A follower by itself, which nobody tells what the history says; it listens.
+async fn alone(project: &Project) -> Box<dyn Follower> {
+    let context = project.context(project.connect(&[]).await.unwrap());
+    let migration = project.load().migrations.values().next().unwrap().clone();
+    let steps = migration.steps();
+    let verify = steps.iter().filter(|step| step.phase == Phase::Verify);
+    let ops: Vec<AnyOp> = verify.map(|step| step.op.clone()).collect();
+    let removes = |step: &dunlin::Step| step.phase == Phase::Contract && !step.op.prepares();
+    let window = Window {
+        from: steps.iter().filter(|step| step.phase < Phase::Verify).count(),
+        to: steps.iter().filter(|step| !removes(step)).count(),
+    };
+    let pace = Pace::default();
+    let (id, author) = (migration.id(), &context.author);
+    let what = Follow { id, ops: &ops, window, author, pace: &pace, configures: false };
+    let mut follower = context.stores[&StoreName::from(STORE)].follow(&what).await.unwrap().unwrap();
+    while follower.advance().await.unwrap().doing != Doing::Live {}
+    follower
+}
+
+/// Whether there is a follower to be had.
+async fn is_followable(project: &Project) -> bool {
+    let mut following = Following::begin(project, Manner { is_once: true, ..Manner::default() }).await;
+    let (followed, _) = (&mut following.task).await.unwrap();
+    followed[0].end == End::InStep
 }

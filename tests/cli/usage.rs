@@ -28,6 +28,7 @@ fn alone_it_prints_help_and_exits_2() {
 
     Writes to stores:
       up           Apply what is pending
+      follow       Keep old and new in step while applications write both (MongoDB, Redis)
       contract     Remove the old shape of migrations that are expanded and verified
       down         Undo the last migration, or several
       redo         Undo the last migration and apply it again

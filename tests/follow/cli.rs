@@ -149,7 +149,11 @@ async fn status_says_who_follows_and_who_does_no_more() {
     let done = desk.said("contract 1 --yes");
     assert!(done.starts_with("exit 0\n"), "{done}");
     assert!(!run(&mut desk.command("status")).stdout.contains("follow"), "nothing is left to be said");
-    assert_snapshot!(desk.said("follow 1"), @"");
+    assert_snapshot!(desk.said("follow 1"), @r#"
+    exit 0
+    ---- stdout
+    nothing to follow: 1_mail is contracted
+    "#);
 }
 
 #[tokio::test]
@@ -157,19 +161,57 @@ async fn what_cannot_be_followed_is_said() {
     let server = private::redis(&[]).await;
     let desk = Desk::new(&[("cache", server.url.expose())]);
     let steady = |said: String| said.replace(&server.port().to_string(), "PORT");
-    assert_snapshot!(steady(desk.said("follow 1")), @"");
+    assert_snapshot!(steady(desk.said("follow 1")), @r#"
+    exit 1
+    ---- stderr
+    error[not-followable]: 1_mail has not begun: there is one shape only
+      = help: run `dunlin up` first; what is written meanwhile is not lost
+
+    `dunlin explain not-followable` says more
+    "#);
     desk.said("up");
-    assert_snapshot!(steady(desk.said("follow 1")), @"");
+    assert_snapshot!(steady(desk.said("follow 1")), @r#"
+    exit 1
+    ---- stderr
+    error[no-notifications]: 127.0.0.1:PORT sends too few notifications for a follower to hear of every write
+      = store: cache
+      = migration: 1_mail
+      = help: `CONFIG SET notify-keyspace-events Kg$lshzt` turns it on, or `--configure` does that; it costs a little work with every write, and `CONFIG REWRITE` keeps it
+
+    `dunlin explain no-notifications` says more
+    "#);
     let standalone = private::mongod().await;
     let desk = Desk::new(&[("catalog", standalone.url.expose())]);
     desk.said("up");
-    assert_snapshot!(desk.said("follow 1"), @"");
+    assert_snapshot!(desk.said("follow 1"), @r#"
+    exit 1
+    ---- stderr
+    error[no-change-streams]: this server is no replica set: it has no change streams, so nothing says what is written
+      = store: catalog
+      = migration: 1_mail
+      = help: make it a replica set (one member will do: `--replSet rs0`, then `rs.initiate()`); without a follower nothing is lost, since the passes before a contract find what was written
+
+    `dunlin explain no-change-streams` says more
+    "#);
     let desk = Desk::new(&[("app", "sqlite:app.db?create=true")]);
     std::fs::write(desk.0.path().join("migrations/1_users.sql"), "create table users (id integer);\n")
         .unwrap();
     desk.said("up");
-    assert_snapshot!(desk.said("follow 1"), @"");
-    assert_snapshot!(desk.said("follow 2"), @"");
+    assert_snapshot!(desk.said("follow 1"), @r#"
+    exit 0
+    ---- stdout
+    nothing to follow of 1_users
+    ---- stderr
+    note: `app` needs no follower: wherever there are two shapes, triggers of SQLite keep them in step
+    "#);
+    assert_snapshot!(desk.said("follow 2"), @r#"
+    exit 2
+    ---- stderr
+    error[unknown-version]: there is no migration 2
+      = help: `dunlin status` lists them; nothing was changed
+
+    `dunlin explain unknown-version` says more
+    "#);
 }
 
 #[tokio::test]
@@ -180,5 +222,22 @@ async fn programs_get_lines() {
     let desk = Desk::new(&[("catalog", scratch.url.expose())]);
     desk.said("up");
     users.insert_one(doc! { "_id": 2, "mail": "a" }).await.unwrap();
-    assert_snapshot!(desk.said("follow 1 --once --json"), @"");
+    let said = desk.said("follow 1 --once --json");
+    let lines: Vec<&str> = said.lines().skip(2).collect();
+    assert!(lines[0].contains("\"event\":\"followed\",\"store\":\"catalog\",\"version\":\"1\""), "{said}");
+    assert!(lines[0].contains("\"doing\":\"pass\",\"heard\":0,\"mended\":1,\"left\":[]"), "{said}");
+    let [.., end, answer] = lines.as_slice() else { panic!("{said}") };
+    assert!(end.contains("\"event\":\"unfollowed\"") && end.contains("\"end\":\"in-step\""), "{said}");
+    assert!(answer.contains("{\"schema\":\"dunlin.follow/1\",\"ok\":true,"), "{said}");
+    assert!(answer.contains("\"mended\":1,\"left\":0,\"end\":\"in-step\""), "{said}");
+}
+
+#[tokio::test]
+async fn a_store_that_needs_no_follower_is_left_alone() {
+    let scratch = scratch::mongo().await;
+    let desk = Desk::new(&[("app", "sqlite:app.db?create=true"), ("catalog", scratch.url.expose())]);
+    std::fs::write(desk.0.path().join("migrations/1_mail.app.sql"), "create table users (id integer);\n")
+        .unwrap();
+    desk.said("up");
+    assert_snapshot!(desk.said("follow 1 --once"), @"");
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bson::{Document, doc};
+use dunlin_core::Doing;
 use dunlin_engine::follow::{End, Manner};
 use dunlin_testkit::{private, scratch};
 use mongodb::{Client, Collection, Database};
 
-use super::{Following, contract, down, ended, project, soon, up};
+use super::{Following, alone, contract, down, ended, is_followable, project, soon, up};
 
 const RENAME: &str = "rename_field = { collection = \"users\", from = \"mail\", to = \"email\" }";
 
@@ -262,4 +263,60 @@ async fn it_waits_for_a_backfill_and_once_ends_in_step() {
     let followed = Following::begin(&project, once).await.end().await.unwrap();
     ended(&followed, &End::InStep);
     assert_eq!((followed.mended, count(&db, doc! { "email": { "$exists": true } }).await), (10, 20));
+}
+
+#[tokio::test]
+async fn one_that_is_told_nothing_writes_nothing_once_a_shape_goes() {
+    let scratch = scratch::mongo().await;
+    let db = database(&scratch.url).await;
+    insert(&db, 0..10).await;
+    let project = project(&scratch.url, &[RENAME]);
+    let mut next = 100;
+    for _ in 0..3 {
+        up(&project).await;
+        let mut follower = alone(&project).await;
+        insert(&db, next..next + 50).await;
+        next += 50;
+        down(&project).await;
+        while follower.advance().await.unwrap().doing != Doing::Closed {}
+        assert_eq!(count(&db, doc! { "email": { "$exists": true } }).await, 0);
+        assert!(!is_followable(&project).await);
+        // Another life of the same migration lets nobody write who knew the one before.
+        up(&project).await;
+        let other = alone(&project).await;
+        assert_eq!(follower.advance().await.unwrap().doing, Doing::Closed);
+        other.close(false).await.unwrap();
+        down(&project).await;
+    }
+}
+
+#[tokio::test]
+async fn the_clock_ends_it() {
+    let scratch = scratch::mongo().await;
+    let db = database(&scratch.url).await;
+    insert(&db, 0..10).await;
+    let project = project(&scratch.url, &[RENAME]);
+    up(&project).await;
+    let mut until = project.clone();
+    until.until = Some(std::time::Instant::now() + Duration::from_millis(500));
+    ended(&Following::begin(&until, Manner::default()).await.end().await.unwrap(), &End::Until);
+    assert!(is_followable(&project).await);
+}
+
+#[tokio::test]
+async fn a_document_that_refuses_holds_nobody_else_up() {
+    let scratch = scratch::mongo().await;
+    let db = database(&scratch.url).await;
+    insert(&db, 0..10).await;
+    let project = project(&scratch.url, &[RENAME]);
+    up(&project).await;
+    let rule = doc! { "collMod": "users", "validator": { "email": { "$ne": "15@x" } } };
+    db.run_command(rule).await.unwrap();
+    let following = Following::live(&project).await;
+    insert(&db, 10..20).await;
+    soon("the others", async || count(&db, doc! { "email": { "$exists": true } }).await == 19).await;
+    let said = following.said();
+    assert!(said.iter().any(|said| said == "left 15"), "{said:?}");
+    let followed = following.stop().await;
+    assert_eq!((followed.mended, followed.left >= 1), (9, true), "{followed:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dunlin::StoreUrl;
+use dunlin::{Doing, StoreUrl};
 use dunlin_engine::follow::{End, Manner};
 use dunlin_testkit::private;
 use dunlin_testkit::scratch::redis_connection;
@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, FromRedisValue};
 
-use super::{Following, contract, down, ended, project, soon, up};
+use super::{Following, alone, contract, down, ended, is_followable, project, soon, up};
 
 const NAMES: &str = "rename_keys = { from = \"u:{id}\", to = \"user:{id}\", wins = \"old\" }";
 const ON: [&str; 2] = ["--notify-keyspace-events", "AK"];
@@ -239,4 +239,42 @@ async fn a_cluster_is_listened_to_everywhere_while_slots_move() {
     })
     .await;
     ended(&following.stop().await, &End::Stopped);
+}
+
+#[tokio::test]
+async fn one_that_is_told_nothing_writes_nothing_once_a_shape_goes() {
+    let server = private::redis(&ON).await;
+    let mut client = Client::of(&server.url).await;
+    client.fill(0..10).await;
+    let project = project(&server.url, &[NAMES]);
+    let mut next = 100;
+    for _ in 0..3 {
+        up(&project).await;
+        let mut follower = alone(&project).await;
+        client.fill(next..next + 50).await;
+        next += 50;
+        down(&project).await;
+        while follower.advance().await.unwrap().doing != Doing::Closed {}
+        assert_eq!(client.has("user:*").await, 0);
+        assert!(!is_followable(&project).await);
+        // Another life of the same migration lets nobody write who knew the one before.
+        up(&project).await;
+        let other = alone(&project).await;
+        assert_eq!(follower.advance().await.unwrap().doing, Doing::Closed);
+        other.close(false).await.unwrap();
+        down(&project).await;
+    }
+}
+
+#[tokio::test]
+async fn the_clock_ends_it() {
+    let server = private::redis(&ON).await;
+    let mut client = Client::of(&server.url).await;
+    client.fill(0..10).await;
+    let project = project(&server.url, &[NAMES]);
+    up(&project).await;
+    let mut until = project.clone();
+    until.until = Some(std::time::Instant::now() + Duration::from_millis(500));
+    ended(&Following::begin(&until, Manner::default()).await.end().await.unwrap(), &End::Until);
+    assert!(is_followable(&project).await);
 }

@@ -185,7 +185,7 @@ struct Lane<'a, 'r> {
 
 impl Lane<'_, '_> {
     async fn run(mut self) -> (Followed, Result<()>) {
-        let result = self.to_the_end().await;
+        let result = self.go_on().await;
         match &result {
             Ok(end) => {
                 self.followed.end = end.clone();
@@ -201,7 +201,7 @@ impl Lane<'_, '_> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)(event);
     }
 
-    async fn to_the_end(&mut self) -> Result<End> {
+    async fn go_on(&mut self) -> Result<End> {
         let mut tries = 0;
         loop {
             if let Some(end) = self.is_over() {
@@ -262,11 +262,9 @@ impl Lane<'_, '_> {
         let closed = follower.close(is_over).await;
         let end = ended?;
         // That it could not say that it goes is seen by its silence.
-        if !is_over {
-            closed.ok()
-        } else {
-            Some(closed?)
-        };
+        if is_over {
+            closed?;
+        }
         Ok(end)
     }
 
@@ -290,7 +288,10 @@ impl Lane<'_, '_> {
             match &pulse.doing {
                 // The history says why, or it was another follower's doing.
                 Doing::Closed => return Ok(None),
-                Doing::Lost(words) => return Err(gone(words)),
+                // The change itself may have done it, on its way to the end.
+                Doing::Lost(words) => {
+                    return Ok(Some(ending(self.stand().await?).ok_or_else(|| gone(words))?));
+                }
                 Doing::Pass(seen) => {
                     let now = seen.as_ref().map_or(0, |seen| seen.scanned);
                     let rest = self.pace.least(now.saturating_sub(scanned)).saturating_sub(began.elapsed());

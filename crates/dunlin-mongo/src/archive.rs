@@ -52,7 +52,7 @@ pub(crate) async fn purge(store: &Store, archive: &Archive) -> Result<()> {
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     // A follower that was killed before the contract may have left its document.
-    crate::follow::shut(store, &archive.version).await?;
+    crate::follow::forget(store, &archive.version).await?;
     let drop = doc! { "drop": &archive.name, "writeConcern": { "w": "majority" } };
     match store.db.run_command(drop).await {
         // Servers before 7.0 report a collection that is not there.

@@ -18,7 +18,7 @@
 //! - the document is made in a transaction that changes the fence as well, and only where the fence is what it was when the
 //!   record was found within the window;
 //! - every mend is a transaction that changes the document;
-//! - a step that takes a shape away writes that it begun, then removes the document, and only then touches what is followed.
+//! - a step that takes a shape away writes that it begun, then closes the document, and only then looks how far it has to go.
 //!
 //! So a mend either is in the log before the removal begins, or finds its document gone and is undone, however long its
 //! process slept; and none can be made any more, since the record says so.
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use bson::{Bson, Document, doc};
 use dunlin_core::{
     Activity, AnyOp, Check, Checked, Checkpoint, Doing, Error, ErrorKind, Follow, Followed, Follower, Pace,
-    Pulse, Result, Seen, Version, async_trait,
+    Pulse, Result, Seen, Version, Violation, async_trait,
 };
 
 use crate::check::Look;
@@ -43,7 +43,7 @@ use crate::verify;
 use guard::{Beat, Guard};
 use stream::{Heard, Stream};
 
-pub(crate) use guard::{forget, shut};
+pub(crate) use guard::{close, forget};
 
 /// How many documents are looked at in one go.
 const TOGETHER: usize = 500;
@@ -144,7 +144,7 @@ impl Follower for Listener {
     async fn close(mut self: Box<Self>, is_over: bool) -> Result<()> {
         self.stream.close(&self.store).await;
         if is_over {
-            return forget(&self.store, &self.guard.key).await;
+            return forget(&self.store, &self.guard.version).await;
         }
         let beat = Beat { activity: Activity::Stopped, ..Beat::of(Activity::Stopped) };
         self.guard.beat(&self.store, beat).await.map(drop)
@@ -189,30 +189,46 @@ impl Listener {
         }
         let mut pulse = Pulse { heard: self.heard, ..Pulse::of(Doing::Live) };
         let mut is_sure = true;
-        for op in &self.ops {
+        for op in self.ops.clone() {
             let Some(look) = op.kind::<Look>() else { continue };
             let ids: Vec<Bson> =
                 self.hints.get(&look.collection).into_iter().flat_map(BTreeMap::values).cloned().collect();
-            for ids in ids.chunks(TOGETHER) {
-                match same::hinted(&self.store, look, ids, &mut self.guard).await? {
-                    Some(violations) => pulse.left.extend(violations),
-                    None => is_sure = false,
-                }
-            }
+            is_sure &= self.see_to(look, &ids, &mut pulse.left).await?;
         }
-        pulse.mended = self.guard.take_mended();
         if !is_sure {
             // Somebody wrote them all the while: they are seen to anew before anything else.
-            self.guard.owe(pulse.mended);
-            pulse.heard = 0;
-            return Ok(pulse);
+            return Ok(Pulse::of(Doing::Live));
         }
+        pulse.mended = self.guard.take_mended();
         if self.heard > 0 || self.beaten.elapsed() >= BEAT {
             pulse.lag = self.beat(Activity::Live, pulse.mended).await?;
         }
         self.hints.clear();
         (self.heard, self.oldest) = (0, None);
         Ok(pulse)
+    }
+
+    /// Looks at documents and mends them; whether it is sure that nothing else is to be done. Where one of them refuses, the
+    /// others are mended without it.
+    async fn see_to(&mut self, look: &Look, ids: &[Bson], left: &mut Vec<Violation>) -> Result<bool> {
+        let mut open: Vec<&[Bson]> = ids.chunks(TOGETHER).collect();
+        let mut is_sure = true;
+        while let Some(ids) = open.pop() {
+            let found = same::hinted(&self.store, look, ids, &mut self.guard).await?;
+            match (found, self.guard.refusal.take()) {
+                (None, _) => is_sure = false,
+                (Some(_), Some(_)) if ids.len() > 1 => {
+                    open.extend(<[_; 2]>::from(ids.split_at(ids.len() / 2)));
+                }
+                (Some(found), Some(refusal)) => {
+                    left.extend(
+                        found.into_iter().map(|one| Violation { values: Some(refusal.clone()), ..one }),
+                    );
+                }
+                (Some(found), None) => left.extend(found),
+            }
+        }
+        Ok(is_sure)
     }
 
     /// Waits for what is written next. Says where that leads away from listening.

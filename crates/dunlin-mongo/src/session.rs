@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bson::{Bson, Document};
 use dunlin_core::{
     Advance, Archive, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History,
-    Op as _, Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
+    Op as _, Origin, Pace, Record, Result, Session as CoreSession, State, StoredFile, Work, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ use crate::fill::{self, Seed};
 use crate::lock::{self, Heartbeat};
 use crate::op::{Command, Op};
 use crate::store::{Store, lost};
-use crate::{error, strain, verify};
+use crate::{error, follow, strain, verify};
 
 pub(crate) use kept::remembered;
 pub(crate) use ledger::Ledger;
@@ -264,6 +264,10 @@ impl CoreSession for Session {
         let entry =
             Entry { record, files, kind: Some(kind), step, detail: record.note.as_deref(), is_new: true };
         self.ledger.put(&self.store, entry, true).await?;
+        if record.origin == Origin::Mark && matches!(record.state, State::Done | State::Undone) {
+            // A person says that a shape is gone.
+            follow::forget(&self.store, &record.id.version).await?;
+        }
         self.ledger.carry_over(&self.store, false).await
     }
 

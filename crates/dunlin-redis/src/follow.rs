@@ -77,6 +77,7 @@ struct Listener {
     heard: u64,
     notes: Vec<String>,
     beaten: Instant,
+    looked: Instant,
 }
 
 /// What is kept in step.
@@ -149,6 +150,7 @@ pub(crate) async fn begin(store: &Store, what: &Follow<'_>) -> Result<Option<Box
         heard: 0,
         notes,
         beaten: Instant::now(),
+        looked: Instant::now(),
     })))
 }
 
@@ -236,7 +238,8 @@ impl Listener {
             );
             return Ok(Pulse::of(Doing::Pass(None)));
         }
-        if self.beaten.elapsed() >= BEAT {
+        if self.looked.elapsed() >= BEAT {
+            self.looked = Instant::now();
             self.look_around().await?;
         }
         let hints = mem::take(&mut self.hints);

@@ -1,8 +1,8 @@
 //! A Redis whose migration lock we hold: the one place from which anything is written.
 
 use dunlin_core::{
-    Advance, Archive, Check, Checked, Checkpoint, Error, ErrorKind, EventKind, History, Pace, Record, Result,
-    Session as CoreSession, StoredFile, Version, Work, async_trait,
+    Advance, Archive, Check, Checked, Checkpoint, Error, ErrorKind, EventKind, History, Origin, Pace, Record,
+    Result, Session as CoreSession, State, StoredFile, Version, Work, async_trait,
 };
 
 use crate::commit::{Commit, Entry, Outcome, commit};
@@ -14,7 +14,7 @@ use crate::op::{Command, Op};
 use crate::place::{self, Place};
 use crate::store::Store;
 use crate::strain::{Strain, Watch};
-use crate::{apart, archive, atomic, crew, error, position, spread, verify};
+use crate::{apart, archive, atomic, crew, error, follow, position, spread, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -198,7 +198,12 @@ impl CoreSession for Session {
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
-        self.put(record, files, Some(kind)).await
+        self.put(record, files, Some(kind)).await?;
+        if record.origin == Origin::Mark && matches!(record.state, State::Done | State::Undone) {
+            // A person says that a shape is gone.
+            follow::shut(&self.store, &record.id.version).await?;
+        }
+        Ok(())
     }
 
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
@@ -210,6 +215,8 @@ impl CoreSession for Session {
 
     async fn purge(&mut self, archive: &Archive) -> Result<()> {
         self.shut().await?;
+        // A follower that was killed before the contract may have left its field.
+        follow::shut(&self.store, &archive.version).await?;
         archive::purge(self, archive).await
     }
 

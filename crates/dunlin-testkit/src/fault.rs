@@ -10,7 +10,7 @@ use dunlin_core::history::{Event, EventKind, History, Record, StoredFile};
 use dunlin_core::id::Version;
 use dunlin_core::op::{Line, Op};
 use dunlin_core::store::{Advance, AnyStore, Archive, Attempt, Check, Checked, Holder, Session, Store, Work};
-use dunlin_core::{Error, Pace, Result, async_trait};
+use dunlin_core::{Error, Follow, Followed, Follower, Pace, Result, async_trait};
 
 /// The call at which a process with [`Fuse::from_env`] dies, counted from 1.
 pub const AT: &str = "DUNLIN_TEST_ABORT_AT";
@@ -175,6 +175,14 @@ impl Store for Faulty {
 
     async fn usage(&self, op: &dyn Op) -> Result<Vec<String>> {
         self.fuse.burn("usage", self.inner.usage(op)).await
+    }
+
+    async fn follow(&self, what: &Follow<'_>) -> Result<Option<Box<dyn Follower>>> {
+        self.fuse.burn("follow", self.inner.follow(what)).await
+    }
+
+    async fn followed(&self) -> Result<Vec<Followed>> {
+        self.fuse.burn("followed", self.inner.followed()).await
     }
 
     async fn gone(&self, op: &dyn Op) -> Result<Vec<String>> {

@@ -32,12 +32,15 @@ const DOING: &str = "cannot write where the follower stands";
 #[derive(Debug)]
 pub(super) struct Guard {
     store: Store,
-    pub(super) key: String,
+    key: String,
+    pub(super) version: Version,
     /// Which document of that key: one that was removed and made again lets nobody write who knew the first.
     life: ObjectId,
     /// Whether it is gone.
     pub(super) is_closed: bool,
     mended: u64,
+    /// Why a document was not taken, since this was asked last.
+    pub(super) refusal: Option<String>,
 }
 
 /// What a follower says of itself.
@@ -85,9 +88,11 @@ impl Guard {
                     let guard = Self {
                         store: store.clone(),
                         key: key(&what.id.version),
+                        version: what.id.version.clone(),
                         life,
                         is_closed: false,
                         mended: 0,
+                        refusal: None,
                     };
                     return Ok(Some((guard, found.get_document("token").ok().cloned())));
                 }
@@ -145,11 +150,6 @@ impl Guard {
         std::mem::take(&mut self.mended)
     }
 
-    /// These are told of another time.
-    pub(super) fn owe(&mut self, mended: u64) {
-        self.mended += mended;
-    }
-
     /// Whether it is still there, in a transaction that writes something else.
     async fn touch(&self, transaction: &mut ClientSession) -> Result<bool, DriverError> {
         let update = doc! { "$inc": { "writes": 1_i64 } };
@@ -203,7 +203,11 @@ impl Mender for Guard {
                 self.mended += changed;
                 Ok(Some(is_in_step))
             }
-            Ok(Ran::Failed(failure)) => Err(failure.error(&self.store, &written)),
+            // One of them refuses: all are as they were, and are found.
+            Ok(Ran::Failed(failure)) => {
+                self.refusal = Some(failure.error(&self.store, &written).message);
+                Ok(Some(false))
+            }
             Ok(Ran::Fenced) => {
                 self.is_closed = true;
                 Err(Error::new(ErrorKind::LeaseLost, "this follower was closed"))
@@ -214,15 +218,23 @@ impl Mender for Guard {
     }
 }
 
-/// Closes whoever follows a version, for a step that said in the record that it begun.
-pub(crate) async fn shut(store: &Store, version: &Version) -> Result<()> {
-    forget(store, &key(version)).await
+const CLOSING: &str = "cannot close a follower";
+
+/// Lets nobody write any more who follows a version; whether anybody could. The document stays, so that whoever goes on
+/// where a run stopped that did this knows it, too.
+pub(crate) async fn close(store: &Store, version: &Version) -> Result<bool> {
+    let update = doc! { "$set": { "life": ObjectId::new(), "activity": Activity::Stopped.word() } };
+    let documents = collection(&store.db);
+    let closed =
+        documents.update_one(doc! { "_id": key(version) }, update).write_concern(lock::for_good()).await;
+    Ok(closed.map_err(|failure| store.fail(&failure, CLOSING))?.matched_count == 1)
 }
 
-/// Removes a document.
-pub(crate) async fn forget(store: &Store, key: &str) -> Result<()> {
-    let gone = collection(&store.db).delete_one(doc! { "_id": key }).write_concern(lock::for_good()).await;
-    gone.map(drop).map_err(|failure| store.fail(&failure, "cannot close a follower"))
+/// Removes the document of a version, and with it the right to write.
+pub(crate) async fn forget(store: &Store, version: &Version) -> Result<()> {
+    let documents = collection(&store.db);
+    let gone = documents.delete_one(doc! { "_id": key(version) }).write_concern(lock::for_good()).await;
+    gone.map(drop).map_err(|failure| store.fail(&failure, CLOSING))
 }
 
 fn rights(error: Error) -> Error {

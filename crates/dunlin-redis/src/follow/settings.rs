@@ -68,8 +68,9 @@ pub(super) async fn check(
 
 fn refusal(lacking: &[(String, String)]) -> Error {
     let names: Vec<&str> = lacking.iter().map(|(name, _)| name.as_str()).collect();
+    let send = if names.len() == 1 { "sends" } else { "send" };
     let message =
-        format!("{} sends too few notifications for a follower to hear of every write", names.join(", "));
+        format!("{} {send} too few notifications for a follower to hear of every write", names.join(", "));
     let mut commands: Vec<String> =
         lacking.iter().map(|(_, completed)| format!("`CONFIG SET {SETTING} {completed}`")).collect();
     commands.dedup();

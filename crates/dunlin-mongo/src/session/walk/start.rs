@@ -2,7 +2,7 @@
 
 use bson::{Bson, doc};
 use dunlin_core::position::{Start, sum_of};
-use dunlin_core::{Error, ErrorKind, Phase, Position, Result, Work};
+use dunlin_core::{Error, ErrorKind, Phase, Position, Result};
 use mongodb::Database;
 use mongodb::error::Error as DriverError;
 
@@ -11,7 +11,7 @@ use crate::chunk::{Collection, Route, number};
 use crate::fill::Seed;
 use crate::follow;
 use crate::moves::{Move, OnError, Task};
-use crate::session::{Session, outcome};
+use crate::session::{Session, ledger, outcome};
 
 /// What is known of a collection.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ pub(super) async fn start(
         Start::On(mut position) => {
             position.place.is_exact &= is_exact;
             session.stride = Some(stride);
-            close(session, work).await?;
+            close(session, bout, &mut position).await?;
             return Ok(Some(position));
         }
         Start::Back(position) if position.place.of == of && position.place.is_exact && !is_guarded => {
@@ -90,17 +90,27 @@ pub(super) async fn start(
     // The journal has a line where the walk begins, and one where it ends.
     let record = work.partly(position.checkpoint(), 0);
     bout.running = session.ledger.put_step(&session.store, work, &record).await?;
-    close(session, work).await?;
+    close(session, bout, &mut position).await?;
     Ok(Some(position))
 }
 
-/// Shuts out whoever follows, once the record says that a shape begins to go: none can begin to follow after that.
-async fn close(session: &Session, work: &Work<'_>) -> Result<()> {
+/// Shuts out whoever follows, once the record says that a shape begins to go: none can begin to follow after that. What
+/// was mended until now may lie beyond the end that was found before.
+async fn close(session: &mut Session, bout: &mut Bout<'_>, position: &mut Position<Place>) -> Result<()> {
+    let (op, work) = (bout.op, bout.work);
     let is_contract = work.running.phase == Phase::Contract && !work.op.prepares();
-    if is_contract || work.is_undo() {
-        follow::shut(&session.store, &work.running.id.version).await?;
+    let version = &work.running.id.version;
+    if !is_contract && !work.is_undo() || !follow::close(&session.store, version).await? {
+        return Ok(());
     }
-    Ok(())
+    if matches!(op.task, Task::Reshape(_)) {
+        let db = session.store.database(&op.command());
+        let through = Route::through(&Collection { db: &db, name: &op.collection }).await;
+        position.place.route = through.map_err(|failure| session.of_command(&failure, &op.command()))?;
+        let record = bout.now().partly(position.checkpoint(), 0);
+        bout.running = session.ledger.put(&session.store, ledger::light(&record, &[]), true).await?;
+    }
+    follow::forget(&session.store, version).await
 }
 
 fn fresh(op: &Move, (of, route): (String, Route), count: u64) -> Position<Place> {
