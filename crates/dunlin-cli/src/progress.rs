@@ -89,7 +89,9 @@ impl<'a> Show<'a> {
             }
             Event::FollowerWaits { id, store, reason } => {
                 let told = self.trail(store, id).waits(reason);
-                told.into_iter().for_each(|told| self.line(&format!("{store} {id}: {told}")));
+                if let Some(told) = told {
+                    self.line(&format!("{store} {id}: {told}"));
+                }
             }
             Event::FollowerLost { id, store, error, delay } => {
                 self.line(&format!("{store} {id}: {}; tries again in {}", error.message, span(*delay)));

@@ -210,7 +210,8 @@ impl Lane<'_, '_> {
             let error = match self.once(&mut tries).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => continue,
-                Err(error) if error.temporary => error,
+                // Whatever a follower sends may be sent again.
+                Err(error) if error.temporary || error.kind == ErrorKind::Connect => error,
                 Err(error) => return Err(error),
             };
             tries += 1;

@@ -36,7 +36,9 @@ pub(crate) fn run(
         if let Some(answer) = nothing(&context, &migration)? {
             return Ok(stage.finish(Answer { notes, ..answer }));
         }
-        notes.iter().for_each(|note| printer.note(note));
+        for note in &notes {
+            printer.note(note);
+        }
         let manner = Manner { is_once: args.once, configures: args.configure };
         let began = Instant::now();
         let (ended, stopped_by) = shown(&context.cancel, printer, async |report| {

@@ -210,7 +210,7 @@ impl Mender for Guard {
             }
             Ok(Ran::Fenced) => {
                 self.is_closed = true;
-                Err(Error::new(ErrorKind::LeaseLost, "this follower was closed"))
+                Err(Error::new(ErrorKind::LeaseLost, "this follower was closed").temporary())
             }
             Err(failure) if failure.contains_label(TRANSIENT_TRANSACTION_ERROR) => Ok(None),
             Err(failure) => Err(error::of_command(&failure, &written, &self.store.target.url)),

@@ -116,7 +116,7 @@ impl Guard {
 }
 
 fn closed() -> Error {
-    Error::new(ErrorKind::LeaseLost, "this follower was closed")
+    Error::new(ErrorKind::LeaseLost, "this follower was closed").temporary()
 }
 
 fn now_text() -> String {
