@@ -27,6 +27,7 @@
 mod ear;
 pub(crate) mod guard;
 mod settings;
+mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -38,19 +39,15 @@ use dunlin_core::{
 };
 use tokio::sync::Mutex;
 
-use crate::chunk::{Entry, Page};
 use crate::crew::{self, Crew};
-use crate::hands::Hands;
 use crate::moves::Look;
 use crate::moves::look::follow as pass_on;
-use crate::moves::task::{Job, Task};
-use crate::pairs::{self, BIG};
-use crate::pattern::{Pattern, Template};
 use crate::store::Store;
 use crate::survey::Survey;
 use crate::tally::Tally;
 use ear::Ears;
 use guard::Guard;
+use shape::{Shape, align};
 
 /// How many keys are brought in step at once.
 const TOGETHER: usize = 300;
@@ -80,14 +77,6 @@ struct Listener {
     looked: Instant,
 }
 
-/// What is kept in step.
-#[derive(Debug)]
-struct Shape {
-    look: Look,
-    /// Leads from the keys of the second shape to those of the first, where they have names of their own.
-    back: Option<(Pattern, Template)>,
-}
-
 /// A look at everything.
 #[derive(Debug, Default)]
 struct Pass {
@@ -96,33 +85,6 @@ struct Pass {
     from: Option<Checkpoint>,
     /// How many keys it brought in step there so far.
     done: u64,
-}
-
-impl Shape {
-    fn of(look: &Look) -> Result<Self> {
-        let back = look.others().map(|others| {
-            let template = Template::new(others, look.keys());
-            template.map(|template| (others.clone(), template))
-        });
-        let back = back.transpose().map_err(|name| Error::unexpected(format!("no capture {name}")))?;
-        Ok(Self { look: look.clone(), back })
-    }
-
-    /// What the server lets through of what is written.
-    fn globs(&self) -> impl Iterator<Item = Vec<u8>> {
-        std::iter::once(self.look.keys()).chain(self.look.others()).map(Pattern::glob)
-    }
-
-    /// The key of the first shape that a written key belongs to.
-    fn first(&self, key: &[u8]) -> Option<Vec<u8>> {
-        if self.look.keys().matches(key).is_some() {
-            return Some(key.to_vec());
-        }
-        let (others, template) = self.back.as_ref()?;
-        let mut first = Vec::new();
-        template.expand(&others.matches(key)?, &mut first);
-        Some(first)
-    }
 }
 
 /// Begins to follow, unless the record is not within the window.
@@ -301,30 +263,4 @@ impl Listener {
         self.beaten = Instant::now();
         self.guard.beat(activity, (self.heard, mended), lag).await
     }
-}
-
-/// Brings keys in step, as a page of a pass.
-async fn align(
-    look: &Look,
-    keys: &[&Vec<u8>],
-    (survey, crew): (&Survey, &Mutex<Crew>),
-    tally: &mut Tally,
-) -> Result<()> {
-    let store = crew.lock().await.store().clone();
-    let mut task = Task::new(Job::Look(look), None, &survey.map, &store.keys)?;
-    task.mends = true;
-    let mut entries: Vec<Entry> = keys.iter().filter_map(|key| task.entry((*key).clone())).collect();
-    let mut hands = Hands::new(crew, &survey.map, &store.target.url);
-    let asked: Vec<&[u8]> =
-        entries.iter().filter(|entry| task.asks(entry)).map(|entry| &*entry.key).collect();
-    let sizes = pairs::ask(&asked, &[&[b"MEMORY", b"USAGE"]], &mut hands).await?;
-    let mut sizes = sizes.into_iter();
-    let is_asked: Vec<bool> = entries.iter().map(|entry| task.asks(entry)).collect();
-    for (entry, _) in entries.iter_mut().zip(is_asked).filter(|(_, is_asked)| *is_asked) {
-        let size = sizes.next().and_then(|answers| answers.first()?.int());
-        entry.is_big = size.is_some_and(|size| size > BIG);
-    }
-    task.finish(Page::of(entries), Vec::new(), &mut hands, tally).await?;
-    hands.rest().await;
-    Ok(())
 }

@@ -108,7 +108,7 @@ fn words(pulse: &Pulse, heard: u64, mended: u64) -> String {
         Doing::Live => {
             let lag =
                 if pulse.lag.is_zero() { "in step".to_owned() } else { format!("lag {}", span(pulse.lag)) };
-            format!("follows: {lag}, {} of {} heard", mended, grouped(heard))
+            format!("follows: {lag}, {} heard, {mended}", grouped(heard))
         }
         Doing::Closed => "closed".to_owned(),
         Doing::Lost(words) => words.clone(),

@@ -1,0 +1,76 @@
+//! What is kept in step, and which of its keys a written key belongs to; and those keys, brought in step as a page of a pass
+//! is.
+
+use dunlin_core::{Error, Result};
+use tokio::sync::Mutex;
+
+use crate::chunk::{Entry, Page};
+use crate::crew::Crew;
+use crate::hands::Hands;
+use crate::moves::Look;
+use crate::moves::task::{Job, Task};
+use crate::pairs::{self, BIG};
+use crate::pattern::{Pattern, Template};
+use crate::survey::Survey;
+use crate::tally::Tally;
+
+/// What is kept in step.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) look: Look,
+    /// Leads from the keys of the second shape to those of the first, where they have names of their own.
+    back: Option<(Pattern, Template)>,
+}
+
+impl Shape {
+    pub(super) fn of(look: &Look) -> Result<Self> {
+        let back = look.others().map(|others| {
+            let template = Template::new(others, look.keys());
+            template.map(|template| (others.clone(), template))
+        });
+        let back = back.transpose().map_err(|name| Error::unexpected(format!("no capture {name}")))?;
+        Ok(Self { look: look.clone(), back })
+    }
+
+    /// What the server lets through of what is written.
+    pub(super) fn globs(&self) -> impl Iterator<Item = Vec<u8>> {
+        std::iter::once(self.look.keys()).chain(self.look.others()).map(Pattern::glob)
+    }
+
+    /// The key of the first shape that a written key belongs to.
+    pub(super) fn first(&self, key: &[u8]) -> Option<Vec<u8>> {
+        if self.look.keys().matches(key).is_some() {
+            return Some(key.to_vec());
+        }
+        let (others, template) = self.back.as_ref()?;
+        let mut first = Vec::new();
+        template.expand(&others.matches(key)?, &mut first);
+        Some(first)
+    }
+}
+
+/// Brings keys in step, as a page of a pass.
+pub(super) async fn align(
+    look: &Look,
+    keys: &[&Vec<u8>],
+    (survey, crew): (&Survey, &Mutex<Crew>),
+    tally: &mut Tally,
+) -> Result<()> {
+    let store = crew.lock().await.store().clone();
+    let mut task = Task::new(Job::Look(look), None, &survey.map, &store.keys)?;
+    task.mends = true;
+    let mut entries: Vec<Entry> = keys.iter().filter_map(|key| task.entry((*key).clone())).collect();
+    let mut hands = Hands::new(crew, &survey.map, &store.target.url);
+    let asked: Vec<&[u8]> =
+        entries.iter().filter(|entry| task.asks(entry)).map(|entry| &*entry.key).collect();
+    let sizes = pairs::ask(&asked, &[&[b"MEMORY", b"USAGE"]], &mut hands).await?;
+    let mut sizes = sizes.into_iter();
+    let is_asked: Vec<bool> = entries.iter().map(|entry| task.asks(entry)).collect();
+    for (entry, _) in entries.iter_mut().zip(is_asked).filter(|(_, is_asked)| *is_asked) {
+        let size = sizes.next().and_then(|answers| answers.first()?.int());
+        entry.is_big = size.is_some_and(|size| size > BIG);
+    }
+    task.finish(Page::of(entries), Vec::new(), &mut hands, tally).await?;
+    hands.rest().await;
+    Ok(())
+}
