@@ -201,3 +201,13 @@ async fn is_followable(project: &Project) -> bool {
     let (followed, _) = (&mut following.task).await.unwrap();
     followed[0].end == End::InStep
 }
+
+/// Goes on until it says that it was closed.
+async fn closes(follower: &mut Box<dyn Follower>) {
+    for _ in 0..50 {
+        if follower.advance().await.unwrap().doing == Doing::Closed {
+            return;
+        }
+    }
+    panic!("it goes on and on");
+}

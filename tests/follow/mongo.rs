@@ -8,7 +8,7 @@ use dunlin_engine::follow::{End, Manner};
 use dunlin_testkit::{private, scratch};
 use mongodb::{Client, Collection, Database};
 
-use super::{Following, alone, contract, down, ended, is_followable, project, soon, up};
+use super::{Following, alone, closes, contract, down, ended, is_followable, project, soon, up};
 
 const RENAME: &str = "rename_field = { collection = \"users\", from = \"mail\", to = \"email\" }";
 
@@ -278,7 +278,7 @@ async fn one_that_is_told_nothing_writes_nothing_once_a_shape_goes() {
         insert(&db, next..next + 50).await;
         next += 50;
         down(&project).await;
-        while follower.advance().await.unwrap().doing != Doing::Closed {}
+        closes(&mut follower).await;
         assert_eq!(count(&db, doc! { "email": { "$exists": true } }).await, 0);
         assert!(!is_followable(&project).await);
         // Another life of the same migration lets nobody write who knew the one before.

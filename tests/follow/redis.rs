@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, FromRedisValue};
 
-use super::{Following, alone, contract, down, ended, is_followable, project, soon, up};
+use super::{Following, alone, closes, contract, down, ended, is_followable, project, soon, up};
 
 const NAMES: &str = "rename_keys = { from = \"u:{id}\", to = \"user:{id}\", wins = \"old\" }";
 const ON: [&str; 2] = ["--notify-keyspace-events", "AK"];
@@ -254,7 +254,7 @@ async fn one_that_is_told_nothing_writes_nothing_once_a_shape_goes() {
         client.fill(next..next + 50).await;
         next += 50;
         down(&project).await;
-        while follower.advance().await.unwrap().doing != Doing::Closed {}
+        closes(&mut follower).await;
         assert_eq!(client.has("user:*").await, 0);
         assert!(!is_followable(&project).await);
         // Another life of the same migration lets nobody write who knew the one before.
