@@ -14,6 +14,7 @@ use dunlin_core::Result;
 use crate::chunk::{Entry, Page};
 use crate::hands::Hands;
 use crate::keys::Keys;
+use crate::moves::call::Said;
 use crate::moves::{Differing, Existing, Form};
 use crate::pairs::{self, BIG, Unlike, Verdict, ask, compare, is_torn};
 use crate::tally::Tally;
@@ -77,23 +78,33 @@ impl Rule {
 pub(crate) async fn page(
     form: &Form,
     rule: Rule,
-    (page, keys): (&Page, &Keys),
+    (page, said, keys): (&Page, &[Said], &Keys),
     hands: &mut Hands<'_>,
     tally: &mut Tally,
 ) -> Result<()> {
     match form {
-        Form::Name(_) => names(rule, page, hands, tally).await,
+        Form::Name(_) => names(rule, page, said, hands, tally).await,
         Form::Encoding(form) => encoding::encodings(form, rule, (page, keys), hands, tally).await,
-        Form::Field { from, to, .. } => field::fields((from, to), rule, page, hands, tally).await,
+        Form::Field { from, to, .. } => field::fields((from, to), rule, (page, said), hands, tally).await,
     }
 }
 
 /// Brings the values of two names in step.
-async fn names(rule: Rule, page: &Page, hands: &mut Hands<'_>, tally: &mut Tally) -> Result<()> {
+async fn names(
+    rule: Rule,
+    page: &Page,
+    said: &[Said],
+    hands: &mut Hands<'_>,
+    tally: &mut Tally,
+) -> Result<()> {
     let mut open: Vec<&Entry> = page.entries.iter().collect();
     for round in 0.. {
         let pairs: Vec<pairs::Keys<'_>> = open.iter().map(|entry| (&*entry.key, &*entry.name)).collect();
-        let verdicts = compare(&pairs, rule.is_drop, rule.has_scripts, hands).await?;
+        let verdicts = if round == 0 {
+            pairs::settle(&pairs, pairs::verdicts(said), rule.is_drop, hands).await?
+        } else {
+            compare(&pairs, rule.is_drop, rule.has_scripts, hands).await?
+        };
         let (mut again, mut ways) = (Vec::new(), Vec::new());
         for (entry, verdict) in open.into_iter().zip(verdicts) {
             if round > 0 && verdict == Verdict::Same {

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use dunlin_core::{Archive, Error, ErrorKind, Result, Timestamp, Version};
 use tokio::sync::Mutex;
 
-use crate::chunk::{self, Page};
+use crate::chunk::{self, Entry, Page};
 use crate::crew::Crew;
 use crate::hands::Hands;
 use crate::keys::Keys;
+use crate::moves::call::Said;
 use crate::moves::task::{Job, Task};
 use crate::moves::{Kept, What};
-use crate::pairs::{ask, is_torn};
-use crate::script::{self, Text};
+use crate::pairs::ask;
 use crate::session::Session;
 use crate::store::Store;
 use crate::survey::Survey;
@@ -25,98 +25,44 @@ use crate::{error, quote};
 /// How many keys of an archive are asked when they end.
 const ASKED: usize = 100;
 
-/// What a script is given beside the keys, for a slot and the entries in it.
-type Args<'a> = dyn Fn(u16, &[usize]) -> Vec<Vec<u8>> + Sync + 'a;
-
-/// Runs a script over the keys of a page, slot by slot, and counts what it answers: 1 done, 0 gone, 2 kept, 3 the same.
-async fn run(
-    script: &'static Text,
-    page: &Page,
-    (is_pairs, args): (bool, &Args<'_>),
-    hands: &mut Hands<'_>,
-    tally: &mut Tally,
-) -> Result<()> {
-    let mut groups: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
-    for (index, entry) in page.entries.iter().enumerate() {
-        groups.entry(hands.map.slot(&entry.key)).or_default().push(index);
-    }
-    for slot in groups.keys() {
-        hands.at(*slot).await?.load(script).await?;
-    }
-    for (slot, group) in &groups {
-        let entries = group.iter().map(|index| &page.entries[*index]);
-        let keys: Vec<&[u8]> = if is_pairs {
-            entries.flat_map(|entry| [&*entry.key, &*entry.name]).collect()
-        } else {
-            entries.map(|entry| &*entry.key).collect()
-        };
-        let args = args(*slot, group);
-        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        let wire = hands.at(*slot).await?;
-        wire.push_script(script, &keys, &args);
-        wire.ease().await?;
-    }
-    hands.flush().await?;
-    for (slot, group) in &groups {
-        match hands.at(*slot).await?.answer().await? {
-            Answer::Error(said) if is_torn(&said) => tally.is_torn = true,
-            Answer::Error(said) => return Err(error::said(&said, "cannot change keys", &hands.url())),
-            answer => {
-                for (index, answer) in group.iter().zip(answer.list()) {
-                    match answer.int() {
-                        Some(1) => tally.done += 1,
-                        Some(2) => {
-                            let entry = &page.entries[*index];
-                            tally.kept += 1;
-                            if is_pairs {
-                                tally.list(&entry.name, "was written since, and stays as it is".to_owned());
-                            }
-                        }
-                        Some(3) => tally.same += 1,
-                        _ => tally.gone += 1,
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Does with a page what has to do with the archive.
-pub(crate) async fn page(
-    what: &What,
-    page: &Page,
-    keys: &Keys,
-    hands: &mut Hands<'_>,
-    tally: &mut Tally,
-) -> Result<()> {
+/// What a script of the archive is given beside the keys.
+pub(crate) fn args(what: &What, (slot, entries): (u16, &[Entry]), keys: &Keys) -> Vec<Vec<u8>> {
     let text = |number: u64| number.to_string().into_bytes();
     match what {
-        What::Archive { tag, keep, .. } => {
-            let args = |slot, _: &[usize]| vec![keys.archive(slot, tag).into_bytes(), text(*keep)];
-            run(&script::ARCHIVE, page, (false, &args), hands, tally).await
-        }
+        What::Archive { tag, keep, .. } => vec![keys.archive(slot, tag).into_bytes(), text(*keep)],
         What::End { ttl, is_only_missing, tag, keep, .. } => {
-            let args = |slot, _: &[usize]| {
-                let ttl = ttl.map_or_else(|| b"-1".to_vec(), text);
-                let only = if *is_only_missing { "yes" } else { "no" };
-                vec![ttl, only.into(), keys.archive(slot, tag).into_bytes(), text(*keep)]
-            };
-            run(&script::END, page, (false, &args), hands, tally).await
+            let ttl = ttl.map_or_else(|| b"-1".to_vec(), text);
+            let only = if *is_only_missing { "yes" } else { "no" };
+            vec![ttl, only.into(), keys.archive(slot, tag).into_bytes(), text(*keep)]
         }
         What::Restore { kept: Kept::Keys, .. } => {
-            let args = |_, group: &[usize]| {
-                group
-                    .iter()
-                    .map(|index| end_in(&page.entries[*index].key, &page.entries[*index].name))
-                    .collect()
-            };
-            run(&script::RESTORE, page, (true, &args), hands, tally).await
+            entries.iter().map(|entry| end_in(&entry.key, &entry.name)).collect()
         }
-        What::Restore { kept: Kept::Ends, .. } => {
-            run(&script::UNEND, page, (true, &|_, _| Vec::new()), hands, tally).await
+        _ => Vec::new(),
+    }
+}
+
+/// Counts what such a script says of the keys of a page: 1 done, 4 done and kept in the archive, 0 gone, 2 left, 3 the
+/// same.
+pub(crate) fn count(page: &Page, said: &[Said], tally: &mut Tally) {
+    for (entry, said) in page.entries.iter().zip(said) {
+        match said {
+            Said::Code(1) => tally.done += 1,
+            Said::Code(4) => {
+                tally.done += 1;
+                tally.aside += 1;
+            }
+            Said::Code(2) => {
+                tally.kept += 1;
+                // What comes out of the archive has a name there, and its own.
+                if !entry.name.is_empty() {
+                    tally.list(&entry.name, "was written since, and stays as it is".to_owned());
+                }
+            }
+            Said::Code(3) => tally.same += 1,
+            Said::Torn => tally.is_torn = true,
+            _ => tally.gone += 1,
         }
-        _ => Ok(()),
     }
 }
 
@@ -170,7 +116,7 @@ pub(crate) async fn list(store: &Store) -> Result<Vec<Archive>> {
         let last = ends.iter().filter_map(|answers| answers[0].int()).filter(|ends| *ends > 0).max();
         let words = if count == 1 { "key" } else { "keys" };
         let first = asked.first().map(|key| quote::quote(key)).unwrap_or_default();
-        let what = format!("{count} {words}, such as {first}");
+        let what = format!("archive of {count} {words}, such as {first}");
         let name = family(&store.keys, &tag);
         archives.push(Archive { version, name, what, expires: last.map(Timestamp) });
     }
@@ -180,12 +126,12 @@ pub(crate) async fn list(store: &Store) -> Result<Vec<Archive>> {
 }
 
 /// The name of all keys of an archive together.
-fn family(keys: &Keys, tag: &str) -> String {
+pub(crate) fn family(keys: &Keys, tag: &str) -> String {
     keys.archives(Some(tag)).starred()
 }
 
 /// The version in a tag: `20261121_2`.
-fn version(tag: &str) -> Option<Version> {
+pub(crate) fn version(tag: &str) -> Option<Version> {
     let (version, number) = tag.rsplit_once('_')?;
     number.parse::<u32>().ok()?;
     Version::parse(version)

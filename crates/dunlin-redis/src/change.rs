@@ -94,18 +94,13 @@ impl Frame {
         op
     }
 
-    /// The steps from verify on: compare, catch up, remove; `rebuild` makes the old shape anew.
+    /// The steps from verify on: compare and catch up, remove; `rebuild` makes the old shape anew.
     fn later(&self, form: &Form, rebuild: Move) -> Vec<Part> {
         let differing = self.wins.of_old();
-        let align = |is_drop| self.op(What::Align { form: form.clone(), differing, is_drop });
+        // Asked again before contract, by whoever holds the lock: that brings in step what was written since.
         let look = Look::InStep { form: form.clone(), differing, is_loss: false };
-        let mut catch_up = align(false);
-        catch_up.life.prepares = true;
-        vec![
-            one_way(Phase::Verify, look, "it took nothing away"),
-            one_way(Phase::Contract, catch_up, "what it made goes with the way back of the backfill"),
-            part(Phase::Contract, align(true), rebuild),
-        ]
+        let remove = self.op(What::Align { form: form.clone(), differing, is_drop: true });
+        vec![one_way(Phase::Verify, look, "it took nothing away"), part(Phase::Contract, remove, rebuild)]
     }
 }
 

@@ -27,13 +27,28 @@ const MOST: (u32, u32) = (300, 1000);
 pub(crate) struct Habit {
     pub(crate) sizer: Sizer,
     question: Question,
+    /// How many keys are come past for one that the op is about, as far as the last page says.
+    scarcity: u32,
 }
 
 impl Habit {
     /// When nothing is known yet.
     pub(crate) fn new(task: &Task<'_>, pace: &Pace) -> Self {
         let most = if is_fast(pace) || task.is_about_names() { MOST.1 } else { MOST.0 };
-        Self { sizer: Sizer::new(COUNT.0, COUNT.1, most), question: Question::new(task) }
+        Self { sizer: Sizer::new(COUNT.0, COUNT.1, most), question: Question::new(task), scarcity: 1 }
+    }
+
+    /// How many keys the next page comes past: those the op is not about need nothing.
+    fn count(&self) -> u32 {
+        let count = self.sizer.size().saturating_mul(self.scarcity);
+        count.min(MOST.1.max(self.sizer.size()))
+    }
+
+    /// Learns how many of the keys of a page the op is about.
+    fn meet(&mut self, count: u64, met: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let met = u32::try_from(met).unwrap_or(u32::MAX).max(1);
+        self.scarcity = ((count + met / 2) / met).clamp(1, MOST.1);
     }
 }
 
@@ -100,6 +115,9 @@ pub(crate) async fn walk(
     (wire, hands): (&mut Wire, &mut Hands<'_>),
     tally: &mut Tally,
 ) -> Result<Option<String>> {
+    if let Some(script) = task.script() {
+        wire.load(script).await?;
+    }
     let glob = task.glob();
     let mut at = Some(from.clone());
     let mut done = Some(from);
@@ -109,7 +127,7 @@ pub(crate) async fn walk(
         // The first page is always read, or a bout of no length would get nowhere.
         let asks = at.clone().filter(|_| is_first || (!reach.is_over() && seen < reach.most));
         is_first = false;
-        let count = u64::from(habit.sizer.size()).min(reach.most);
+        let count = u64::from(habit.count()).min(reach.most);
         if let Some(cursor) = &asks {
             ask_page(wire, cursor, &glob, count, task.kind());
         }
@@ -137,6 +155,7 @@ pub(crate) async fn walk(
             if at.is_some() && page.next.is_some() {
                 habit.sizer.learn(clock.elapsed(), reach.target);
             }
+            habit.meet(count, page.entries.len());
             clock = Instant::now();
             seen += count_of(&page);
             at.clone_from(&page.next);

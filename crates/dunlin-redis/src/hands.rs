@@ -52,11 +52,6 @@ impl<'a> Hands<'a> {
         self.url.clone()
     }
 
-    /// Whether fields have TTLs, as the scripts take it.
-    pub(crate) fn fields(&self) -> &'static [u8] {
-        if self.map.has_field_ttls { b"yes" } else { b"no" }
-    }
-
     /// The connection to whoever owns a slot.
     pub(crate) async fn at(&mut self, slot: u16) -> Result<&mut Wire> {
         let place = self.map.owner(slot);

@@ -10,6 +10,7 @@ mod address;
 mod align;
 mod apart;
 mod archive;
+mod aside;
 mod atomic;
 mod backend;
 mod big;

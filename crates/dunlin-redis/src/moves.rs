@@ -1,6 +1,7 @@
 //! Ops that go through keys. Each says which names it is about with a pattern; how it goes through them is the business
 //! of `chunk`, and what it does to each of them that of `moves/task.rs`.
 
+pub(crate) mod call;
 pub(crate) mod decode;
 pub(crate) mod look;
 mod render;
@@ -26,8 +27,6 @@ pub struct Move {
 /// What an op is to the change it is a part of; nothing where it stands alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Life {
-    /// Whether it only prepares a contract.
-    pub prepares: bool,
     /// Which keys the change is about.
     pub touches: Vec<String>,
     /// What finds the keys that would lose something.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use dunlin_core::Result;
 
-use crate::hands::Hands;
+use crate::hands::{Hands, Map};
+use crate::moves::call::Said;
 use crate::wire::Answer;
 use crate::{error, script, sliced};
 
@@ -46,6 +47,16 @@ pub(crate) fn is_torn(said: &str) -> bool {
         || said.contains("non local key")
 }
 
+/// How many pairs one script compares: what everybody else waits for.
+const MANY: usize = 50;
+
+/// What `same.lua` is given beside the keys.
+pub(crate) fn args(is_drop: bool, map: &Map) -> Vec<Vec<u8>> {
+    let fields: &[u8] = if map.has_field_ttls { b"yes" } else { b"no" };
+    let verb: &[u8] = if is_drop { b"drop" } else { b"look" };
+    vec![BIG.to_string().into_bytes(), SLACK.to_string().into_bytes(), verb.to_vec(), fields.to_vec()]
+}
+
 /// Compares all pairs, and deletes the one of each where `is_drop` says so and both are the same.
 pub(crate) async fn compare(
     pairs: &[Keys<'_>],
@@ -64,17 +75,20 @@ pub(crate) async fn compare(
     for slot in groups.keys() {
         hands.at(*slot).await?.load(&script::SAME).await?;
     }
-    let (big, slack) = (BIG.to_string(), SLACK.to_string());
-    let args: [&[u8]; 4] =
-        [big.as_bytes(), slack.as_bytes(), if is_drop { b"drop" } else { b"look" }, hands.fields()];
-    for (slot, group) in &groups {
+    let args = args(is_drop, hands.map);
+    let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+    let mut calls: Vec<(u16, Vec<usize>)> = Vec::new();
+    for (slot, group) in groups {
+        calls.extend(group.chunks(MANY).map(|part| (slot, part.to_vec())));
+    }
+    for (slot, group) in &calls {
         let keys: Vec<&[u8]> = group.iter().flat_map(|index| [pairs[*index].0, pairs[*index].1]).collect();
         let wire = hands.at(*slot).await?;
         wire.push_script(&script::SAME, &keys, &args);
         wire.ease().await?;
     }
     hands.flush().await?;
-    for (slot, group) in &groups {
+    for (slot, group) in &calls {
         let wire = hands.at(*slot).await?;
         match wire.answer().await? {
             Answer::Error(said) if is_torn(&said) => {
@@ -85,18 +99,38 @@ pub(crate) async fn compare(
             Answer::Error(said) => return Err(error::said(&said, "cannot compare keys", wire.url())),
             answer => {
                 for (index, answer) in group.iter().zip(answer.list()) {
-                    verdicts[*index] = verdict(&answer);
+                    verdicts[*index] = answer.int().and_then(verdict);
                 }
             }
         }
     }
+    settle(pairs, verdicts, is_drop, hands).await
+}
+
+/// The verdicts that a script came to, where it was sent and could tell.
+pub(crate) fn verdicts(said: &[Said]) -> Vec<Option<Verdict>> {
+    let of = |said: &Said| match *said {
+        Said::Code(code) => verdict(code),
+        Said::Torn => Some(Verdict::Torn),
+        Said::Nothing => None,
+    };
+    said.iter().map(of).collect()
+}
+
+/// All verdicts, where some are known; the others are come to here.
+pub(crate) async fn settle(
+    pairs: &[Keys<'_>],
+    mut verdicts: Vec<Option<Verdict>>,
+    is_drop: bool,
+    hands: &mut Hands<'_>,
+) -> Result<Vec<Verdict>> {
     apart(pairs, is_drop, &mut verdicts, hands).await?;
     Ok(verdicts.into_iter().map(|verdict| verdict.expect("every pair got one")).collect())
 }
 
 /// The codes of `same.lua`; nothing where the values are too big for it.
-fn verdict(answer: &Answer) -> Option<Verdict> {
-    Some(match answer.int()? {
+fn verdict(code: i64) -> Option<Verdict> {
+    Some(match code {
         0 => Verdict::Same,
         1 => Verdict::NoOne,
         2 => Verdict::Unlike(Unlike::Missing),

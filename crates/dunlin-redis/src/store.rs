@@ -8,13 +8,15 @@ use dunlin_core::{
     LockMode, Op, Result, Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use redis::{Cmd, Value, cmd};
+use tokio::sync::Mutex;
 
 use crate::connect::{Door, text};
 use crate::keys::Keys;
 use crate::lock::{self, Leaving, Taken};
 use crate::net::Net;
 use crate::session::Session;
-use crate::{address, archive, crew, error, examine, follow, history, usage, verify};
+use crate::usage::Met;
+use crate::{address, archive, aside, crew, error, examine, follow, history, usage, verify};
 
 /// How many journal lines are read at once when only some of them are wanted.
 const PAGE: u32 = 500;
@@ -25,6 +27,8 @@ pub(crate) struct Store {
     pub(crate) net: Net,
     pub(crate) keys: Keys,
     pub(crate) target: Arc<Target>,
+    /// What the last look for a contract came past.
+    pub(crate) met: Arc<Mutex<Met>>,
 }
 
 impl Store {
@@ -45,7 +49,12 @@ impl Store {
         let address = address::parse(&target.url)?;
         let door = Door { address, url: target.url.clone(), timeout: target.connect_timeout };
         let net = error::within(target.connect_timeout, "cannot connect", Net::connect(door)).await?;
-        Ok(Self { net, keys: Keys::new(target.prefix.as_deref()), target: Arc::new(target.clone()) })
+        Ok(Self {
+            net,
+            keys: Keys::new(target.prefix.as_deref()),
+            target: Arc::new(target.clone()),
+            met: Arc::default(),
+        })
     }
 
     /// How long a server may think about dunlin's own, small requests.
@@ -152,6 +161,10 @@ impl CoreStore for Store {
 
     async fn usage(&self, op: &dyn Op) -> Result<Vec<String>> {
         usage::usage(self, op).await
+    }
+
+    async fn gone(&self, op: &dyn Op) -> Result<Vec<String>> {
+        aside::gone(self, op).await
     }
 
     async fn archives(&self) -> Result<Vec<Archive>> {

@@ -23,6 +23,9 @@ pub(crate) struct Tally {
     pub(crate) same: u64,
     /// Keys that were left as they are on purpose.
     pub(crate) kept: u64,
+    /// Keys, or ends of keys, that the archive has until it does not keep them any longer.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(crate) aside: u64,
     /// Keys that went while they were come past.
     pub(crate) gone: u64,
     /// What is listed.
@@ -36,7 +39,16 @@ pub(crate) struct Tally {
     pub(crate) is_torn: bool,
 }
 
+fn is_none(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Tally {
+    /// What stays of it when the same keys are come past again.
+    pub(crate) fn again(&self) -> Self {
+        Self { seen: self.seen, done: self.done, aside: self.aside, ..Self::default() }
+    }
+
     /// Lists a key with what is wrong with it.
     pub(crate) fn list(&mut self, key: &[u8], values: impl Into<Option<String>>) {
         if self.listed.len() < LISTED {
@@ -71,6 +83,7 @@ impl Tally {
         self.same += other.same;
         self.kept += other.kept;
         self.gone += other.gone;
+        self.aside += other.aside;
         self.unlisted += other.unlisted;
         self.is_torn |= other.is_torn;
         self.big.extend(other.big);

@@ -1,8 +1,9 @@
 //! Whether somebody visibly uses keys that a contract would take away. Servers know how long a key was not touched, to the
-//! second, and dunlin's own looks touch keys, too. So nothing of dunlin's touches any for a moment, and what was touched
-//! in that moment was touched by others. What replicas are asked is not seen, nor what is used more rarely.
+//! second, and dunlin's own looks touch keys, too. So what counts is the time since the last look of ours came past some
+//! keys: what was touched in that time was touched by others. Where that time is too short, it is waited for. What replicas
+//! are asked is not seen, nor what is used more rarely.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunlin_core::{Op, Result};
 use tokio::sync::Mutex;
@@ -18,10 +19,31 @@ use crate::store::Store;
 use crate::survey::Survey;
 use crate::wire::Answer;
 
-/// How long is waited: a server counts in seconds, and looks at its clock ten times in each.
+/// How long the time must be: a server counts in seconds, and looks at its clock ten times in each.
 const MOMENT: Duration = Duration::from_millis(1200);
 /// How many pages of keys are looked at on each server, and how many keys a page has.
 const PAGES: (u32, u64) = (10, 200);
+
+/// Keys that the last look of ours came past first, and when that was.
+#[derive(Debug, Default)]
+pub(crate) struct Met {
+    /// Which look: the names it goes through.
+    glob: Vec<u8>,
+    keys: Vec<Vec<u8>>,
+    at: Option<Instant>,
+}
+
+impl Met {
+    /// A look begins, and will come past these.
+    pub(crate) fn begin(task: &Task<'_>, keys: Vec<Vec<u8>>) -> Self {
+        Self { glob: task.glob(), keys, at: None }
+    }
+
+    /// It came past them.
+    pub(crate) fn past(&mut self) {
+        self.at.get_or_insert_with(Instant::now);
+    }
+}
 
 /// Who uses what an op takes away, in words.
 pub(crate) async fn usage(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
@@ -38,6 +60,25 @@ pub(crate) async fn usage(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
     let survey = Survey::take(store).await?;
     let task = Task::new(Job::Move(what), None, &survey.map, &store.keys)?;
     let mut crew = Crew::readers(store.clone());
+    let met = std::mem::take(&mut *store.met.lock().await);
+    if let (Some(at), true) = (met.at, met.glob == task.glob()) {
+        if used(&met.keys, at, &survey, &mut crew).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A walk may come past a key twice, when nobody else touched it: so they are looked at once more.
+    }
+    let keys = sample(&task, &survey, &mut crew).await?;
+    let used = used(&keys, Instant::now(), &survey, &mut crew).await?;
+    let Some(first) = used.first() else { return Ok(Vec::new()) };
+    let words = if used.len() == 1 { "was" } else { "were" };
+    let (many, all) = (used.len(), keys.len());
+    Ok(vec![format!(
+        "{many} of {all} keys looked at {words} read or written within a second, such as {first}"
+    )])
+}
+
+/// The keys that a walk comes past first, on each server.
+pub(crate) async fn sample(task: &Task<'_>, survey: &Survey, crew: &mut Crew) -> Result<Vec<Vec<u8>>> {
     let mut keys = Vec::new();
     for (place, _) in survey.servers.values() {
         let mut wire = crew.wire(place).await?;
@@ -55,23 +96,26 @@ pub(crate) async fn usage(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
         }
         crew.give(place, wire);
     }
+    Ok(keys)
+}
+
+/// Which of these keys, quoted, were touched since then.
+async fn used(keys: &[Vec<u8>], since: Instant, survey: &Survey, crew: &mut Crew) -> Result<Vec<String>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    tokio::time::sleep(MOMENT).await;
-    let url = store.target.url.clone();
-    let shared = Mutex::new(crew);
+    tokio::time::sleep(MOMENT.saturating_sub(since.elapsed())).await;
+    let url = crew.store().target.url.clone();
+    let shared = Mutex::new(std::mem::replace(crew, Crew::readers(crew.store().clone())));
     let mut hands = Hands::new(&shared, &survey.map, &url);
     let names: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    let quiet = since.elapsed().saturating_sub(MOMENT).as_secs();
     // Under an LFU policy servers count otherwise, and say that they cannot tell.
     let idle = ask(&names, &[&[b"OBJECT", b"IDLETIME"]], &mut hands).await?;
     hands.rest().await;
-    let used = |(key, answers): (&&[u8], Vec<Answer>)| (answers[0].int() == Some(0)).then(|| quote(key));
-    let used: Vec<String> = names.iter().zip(idle).filter_map(used).collect();
-    let Some(first) = used.first() else { return Ok(Vec::new()) };
-    let words = if used.len() == 1 { "was" } else { "were" };
-    let (many, all) = (used.len(), names.len());
-    Ok(vec![format!(
-        "{many} of {all} keys looked at {words} read or written within a second, such as {first}"
-    )])
+    *crew = shared.into_inner();
+    let is_used = |answers: &[Answer]| {
+        answers[0].int().and_then(|idle| u64::try_from(idle).ok()).is_some_and(|idle| idle <= quiet)
+    };
+    Ok(names.iter().zip(idle).filter(|(_, answers)| is_used(answers)).map(|(key, _)| quote(key)).collect())
 }

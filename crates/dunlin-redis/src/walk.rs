@@ -132,8 +132,7 @@ impl Walk {
         }
         *self = Self { again: self.again + 1, ..Self::new(survey) };
         // What was left alone is met again.
-        let (done, seen) = (tally.done, tally.seen);
-        *tally = Tally { seen, done, ..Tally::default() };
+        *tally = tally.again();
         Ok(false)
     }
 }

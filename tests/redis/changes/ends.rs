@@ -23,7 +23,7 @@ async fn deleted_keys_are_in_the_archive_until_they_are_brought_back_or_purged()
         let store = project.connect(&[]).await.unwrap().remove(&STORE.into()).unwrap();
         let archives = store.archives().await.unwrap();
         assert_eq!(archives.len(), 1, "{archives:?}");
-        assert!(archives[0].what.starts_with("90 keys") && archives[0].expires.is_some(), "{archives:?}");
+        assert!(archives[0].what.starts_with("archive of 90 keys") && archives[0].expires.is_some(), "{archives:?}");
         for key in ["user_1", "user_12"] {
             let name = format!("{{dunlin-*:archive:*:{key}");
             assert_eq!(count(&scratch, &name).await, 1, "{key}");

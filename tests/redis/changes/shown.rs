@@ -58,7 +58,7 @@ async fn the_commands_of_a_plan_are_those_that_run() {
     for (text, before, late) in [
         (
             "rename_keys = { from = \"a_{x}\", to = \"b:{x}\", wins = \"old\" }",
-            &["SET a_1 x", "SET a_2 y", "RPUSH a_5 x"][..],
+            &["SET a_1 x", "SET a_2 y PX 900000", "RPUSH a_5 x"][..],
             // Written again, and made, in the old shape; then the same in the new one.
             [&["SET a_1 z", "SET a_3 z"][..], &["SET b:4 z", "SET b:1 zz"]],
         ),

@@ -282,7 +282,10 @@ async fn carry_out<'e>(
     let mut again = Vec::new();
     for order in &orders {
         match hands.of(owner(order)).await?.answer().await? {
-            Answer::Int(4) => tally.done += 1,
+            Answer::Int(4) => {
+                tally.done += 1;
+                tally.aside += u64::from(order.is_lossy);
+            }
             Answer::Error(said) if is_torn(&said) => tally.is_torn = true,
             Answer::Error(said) => {
                 return Err(error::refused(&said, &quote::quote(&order.entry.key), None, &hands.url()));

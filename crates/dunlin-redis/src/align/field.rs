@@ -1,63 +1,35 @@
 //! Two fields of a hash, brought in step: a hash lives in one slot, so one script does all of it in one instant.
 
-use std::collections::BTreeMap;
-
 use dunlin_core::Result;
 
 use super::{Goal, Rule, Way};
 use crate::chunk::Page;
 use crate::hands::Hands;
-use crate::pairs::{SLACK, Unlike, Verdict, is_torn};
+use crate::moves::call::Said;
+use crate::pairs::{Unlike, Verdict};
+use crate::quote;
 use crate::tally::Tally;
-use crate::wire::Answer;
-use crate::{error, quote, script};
 
 /// Brings the fields of a page in step.
 pub(super) async fn fields(
     (first, second): (&str, &str),
     rule: Rule,
-    page: &Page,
+    (page, said): (&Page, &[Said]),
     hands: &mut Hands<'_>,
     tally: &mut Tally,
 ) -> Result<()> {
     if let Goal::Look { .. } = rule.goal {
         return look((first, second), rule, page, hands, tally).await;
     }
-    let mut groups: BTreeMap<u16, Vec<&[u8]>> = BTreeMap::new();
-    for entry in &page.entries {
-        groups.entry(hands.map.slot(&entry.key)).or_default().push(&entry.key);
-    }
-    for slot in groups.keys() {
-        hands.at(*slot).await?.load(&script::ALIGN_FIELD).await?;
-    }
-    let slack = SLACK.to_string();
-    let verb: &[u8] = if rule.is_drop { b"drop" } else { b"mend" };
-    let word = rule.differing.word().as_bytes();
-    let args = [first.as_bytes(), second.as_bytes(), word, verb, hands.fields(), slack.as_bytes()];
-    for (slot, keys) in &groups {
-        let wire = hands.at(*slot).await?;
-        wire.push_script(&script::ALIGN_FIELD, keys, &args);
-        wire.ease().await?;
-    }
-    hands.flush().await?;
     let mut unlike = Vec::new();
-    for (slot, keys) in &groups {
-        match hands.at(*slot).await?.answer().await? {
-            Answer::Error(said) if is_torn(&said) => tally.is_torn = true,
-            Answer::Error(said) => {
-                return Err(error::said(&said, "cannot bring fields in step", &hands.url()));
-            }
-            answer => {
-                for (key, answer) in keys.iter().zip(answer.list()) {
-                    match answer.int() {
-                        Some(4 | 5) => unlike.push(*key),
-                        Some(7 | 8) => tally.done += 1,
-                        Some(9) => tally.kept += 1,
-                        Some(0) => tally.same += 1,
-                        _ => tally.gone += 1,
-                    }
-                }
-            }
+    for (entry, said) in page.entries.iter().zip(said) {
+        match said {
+            Said::Code(4 | 5) => unlike.push(entry.key.as_slice()),
+            Said::Code(7 | 8) => tally.done += 1,
+            Said::Code(9) => tally.kept += 1,
+            Said::Code(0) => tally.same += 1,
+            Said::Torn => tally.is_torn = true,
+            _ => tally.gone += 1,
         }
     }
     list(&unlike, (first, second), hands, tally).await

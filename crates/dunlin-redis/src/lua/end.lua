@@ -1,6 +1,6 @@
 -- Lets keys end, and remembers when they were to end. KEYS: keys of one slot. ARGV: the TTL in milliseconds, below zero to
 -- take ends away; whether those that end already are passed by; what names of the archive in that slot begin with; how
--- long it remembers. Answers for each: 1 changed, 0 not there, 2 passed by, 3 as it should be.
+-- long it remembers. Answers for each: 1 changed, 4 changed and remembered, 0 not there, 2 passed by, 3 as it should be.
 local ttl, only = tonumber(ARGV[1]), ARGV[2] == 'yes'
 local function text(number) return string.format('%.0f', number) end
 local function change(key)
@@ -15,7 +15,7 @@ local function change(key)
   redis.call('PEXPIRE', key, ttl)
   local given = redis.call('PEXPIRETIME', key)
   redis.call('SET', name, text(ends) .. ' ' .. text(given), 'PX', ARGV[4])
-  return 1
+  return 4
 end
 local answers = {}
 for i, key in ipairs(KEYS) do answers[i] = change(key) end

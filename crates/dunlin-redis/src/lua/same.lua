@@ -1,7 +1,12 @@
 -- Compares pairs of keys. KEYS: one, other, one, other, … ARGV: how big a value may be, how far two TTLs may be apart,
 -- 'look', or 'drop' to delete the one where both are the same, whether fields have TTLs.
 -- Answers for each pair: 0 same, 1 no one, 2 no other, 3 another type, 4 another value, 5 another TTL, 6 too big, 7 deleted.
-local limit, slack = tonumber(ARGV[1]), tonumber(ARGV[2])
+-- A number that is handed to a command is written out each time: text is handed over as it is.
+local most, limit, slack = ARGV[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+-- Where no key ends, none is asked when it does.
+local has_ends = true
+local keyspace = redis.pcall('INFO', 'keyspace')
+if type(keyspace) == 'string' then has_ends = string.find(keyspace, 'expires=[1-9]') ~= nil end
 local function is_same_list(one, other)
   if #one ~= #other then return false end
   for i = 1, #one do
@@ -53,11 +58,16 @@ local function is_same(kind, one, other)
   end
   return false
 end
+local dropped, taken = {}, {}
 local function finish(one, other)
-  local left, others_left = redis.call('PTTL', one), redis.call('PTTL', other)
-  if (left < 0) ~= (others_left < 0) or math.abs(left - others_left) > slack then return 5 end
+  if has_ends then
+    local left, others_left = redis.call('PTTL', one), redis.call('PTTL', other)
+    if (left < 0) ~= (others_left < 0) or math.abs(left - others_left) > slack then return 5 end
+  end
   if ARGV[3] == 'drop' then
-    redis.call('UNLINK', one)
+    -- A walk may come past a key twice.
+    if taken[one] then return 1 end
+    taken[one], dropped[#dropped + 1] = true, one
     return 7
   end
   return 0
@@ -66,14 +76,14 @@ end
 -- that is caught is counted by the server all the same, so this ends with the first key that is none.
 local are_texts = redis.call('TYPE', KEYS[1]).ok == 'string'
 local function compare_texts(one, other)
-  local value = redis.pcall('GETRANGE', one, 0, limit)
+  local value = redis.pcall('GETRANGE', one, '0', most)
   if type(value) == 'table' then
     are_texts = false
     return nil
   end
   if value == '' then return nil end
   if #value > limit then return 6 end
-  local others = redis.pcall('GETRANGE', other, 0, limit)
+  local others = redis.pcall('GETRANGE', other, '0', most)
   if type(others) == 'table' or others == '' then return nil end
   if #others > limit then return 6 end
   if value ~= others then return 4 end
@@ -96,4 +106,5 @@ local verdicts = {}
 for i = 1, #KEYS, 2 do
   verdicts[#verdicts + 1] = are_texts and compare_texts(KEYS[i], KEYS[i + 1]) or compare(KEYS[i], KEYS[i + 1])
 end
+if #dropped > 0 then redis.call('UNLINK', unpack(dropped)) end
 return verdicts

@@ -13,6 +13,7 @@ use crate::room;
 use crate::store::Store;
 use crate::survey::Survey;
 use crate::tally::Tally;
+use crate::usage::{self, Met};
 use crate::walk::Walk;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,10 @@ async fn go_on(look: &Look, check: &Check<'_>, crew: &mut Crew, mends: bool) -> 
         Some(checkpoint) => Position::<Place>::resume(checkpoint, look)?,
         None => {
             let (estimate, _) = room::survey(&task, false, &survey, crew).await?;
+            if mends {
+                let keys = usage::sample(&task, &survey, crew).await?;
+                *store.met.lock().await = Met::begin(&task, keys);
+            }
             Position {
                 scanned: 0,
                 total: (estimate.keys > 0).then_some(estimate.keys),
@@ -73,6 +78,7 @@ async fn go_on(look: &Look, check: &Check<'_>, crew: &mut Crew, mends: bool) -> 
     let Place { walk, tally } = &mut position.place;
     let is_over = walk.bout(&task, (&survey, check.pace), (crew, &mut BTreeMap::new()), tally).await?;
     position.scanned = tally.seen;
+    store.met.lock().await.past();
     if !is_over {
         return Ok((Checked::Partly(position.checkpoint()), position.place.tally.done));
     }

@@ -199,10 +199,7 @@ impl CoreOp for Move {
     }
 
     fn canonical(&self) -> String {
-        let (name, mut settings) = settings(&self.what);
-        if self.life.prepares {
-            settings.push(("prepares", "yes".to_owned()));
-        }
+        let (name, settings) = settings(&self.what);
         canonical(name, &settings)
     }
 
@@ -245,10 +242,6 @@ impl CoreOp for Move {
             _ => return None,
         };
         Some(Arc::new(Self { what, span: self.span, life: Life::default() }))
-    }
-
-    fn prepares(&self) -> bool {
-        self.life.prepares
     }
 
     fn touches(&self) -> Vec<String> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::task::{Job, Task};
 use super::{Existing, Move, What};
+use crate::aside;
 use crate::big::{self, Draft};
 use crate::chunk::{Habit, TARGET};
 use crate::commit::Entry;
@@ -122,7 +123,8 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     }
     let done = work.complete(changed);
     let rows = done.rows;
-    let entry = Entry { record: Some(done), kind: Some(work.ends_as()), detail: None };
+    let detail = aside::words(&op.what, position.place.tally.aside, &session.store.keys);
+    let entry = Entry { record: Some(done), kind: Some(work.ends_as()), detail };
     let record = session.record(work, entry, rows).await?;
     Ok(Advance { notes: notes(&op.what, &position.place.tally), ..Advance::complete(record, changed) })
 }
@@ -145,9 +147,8 @@ impl Place {
             return false;
         }
         // What was listed is met again.
-        let Tally { seen, done, .. } = std::mem::take(&mut self.tally);
-        self.tally = Tally { seen, done, ..Tally::default() };
-        (self.passes, self.before, self.walk) = (self.passes + 1, done, Walk::new(survey));
+        self.tally = self.tally.again();
+        (self.passes, self.before, self.walk) = (self.passes + 1, self.tally.done, Walk::new(survey));
         true
     }
 }

@@ -2,6 +2,7 @@
 
 use dunlin_core::{Error, Result};
 
+use super::call::Said;
 use super::task::{Job, Sent, Task};
 use super::{Existing, Look, What};
 use crate::chunk::{Entry, Page};
@@ -12,7 +13,13 @@ use crate::wire::Answer;
 use crate::{across, error, quote};
 
 impl Task<'_> {
-    pub(super) async fn compare(&self, page: &Page, hands: &mut Hands<'_>, tally: &mut Tally) -> Result<()> {
+    pub(super) async fn compare(
+        &self,
+        page: &Page,
+        said: &[Said],
+        hands: &mut Hands<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
         if let Job::Look(Look::None { .. }) = self.job {
             page.entries.iter().for_each(|entry| tally.list(&entry.key, None));
             return Ok(());
@@ -24,7 +31,7 @@ impl Task<'_> {
             if is_collide { (name.as_slice(), key.as_slice()) } else { (key.as_slice(), name.as_slice()) }
         });
         let pairs: Vec<pairs::Keys<'_>> = pairs.collect();
-        let verdicts = compare(&pairs, is_drop, self.has_scripts, hands).await?;
+        let verdicts = pairs::settle(&pairs, pairs::verdicts(said), is_drop, hands).await?;
         for ((one, other), verdict) in pairs.into_iter().zip(verdicts) {
             match tally.count(verdict) {
                 None => {}

@@ -33,11 +33,11 @@ pub(crate) struct Task<'a> {
     pub(crate) span: Option<Span>,
     pattern: Pattern,
     template: Option<Template>,
-    keys: &'a Keys,
+    pub(super) keys: &'a Keys,
     own: [Vec<u8>; 2],
     /// Whether it is about keys of dunlin's own.
     pub(crate) is_own: bool,
-    map: &'a Map,
+    pub(super) map: &'a Map,
     /// Whether the login may run scripts.
     pub(crate) has_scripts: bool,
     /// Whether a look may bring in step what it finds.
@@ -172,6 +172,9 @@ impl<'a> Task<'a> {
         if let Job::Move(What::Delete { if_same_as: None, .. }) = self.job {
             return self.unlink(page, wire).await;
         }
+        if let Some(script) = self.script() {
+            return self.call(script, page, wire).await;
+        }
         for (index, Entry { key, name, is_crossing, is_big }) in page.entries.iter().enumerate() {
             let mut sent = Sent::One(index);
             match self.job {
@@ -243,20 +246,22 @@ impl<'a> Task<'a> {
         hands: &mut Hands<'_>,
         tally: &mut Tally,
     ) -> Result<()> {
+        let said = self.said(&page, &answers, &hands.url())?;
         match self.job {
             Job::Move(What::Align { form, differing, is_drop }) => {
                 let rule =
                     Rule { differing: *differing, is_drop: *is_drop, goal: Goal::Move, has_scripts: true };
-                align::page(form, rule, (&page, self.keys), hands, tally).await
+                align::page(form, rule, (&page, &said, self.keys), hands, tally).await
             }
             Job::Look(Look::InStep { form, differing, is_loss }) => {
                 let goal = if self.mends { Goal::Mend } else { Goal::Look { is_loss: *is_loss } };
                 let rule =
                     Rule { differing: *differing, is_drop: false, goal, has_scripts: self.has_scripts };
-                align::page(form, rule, (&page, self.keys), hands, tally).await
+                align::page(form, rule, (&page, &said, self.keys), hands, tally).await
             }
-            Job::Move(what @ (What::Archive { .. } | What::End { .. } | What::Restore { .. })) => {
-                archive::page(what, &page, self.keys, hands, tally).await
+            Job::Move(What::Archive { .. } | What::End { .. } | What::Restore { .. }) => {
+                archive::count(&page, &said, tally);
+                Ok(())
             }
             Job::Look(Look::Ends { end, .. }) => {
                 for (entry, answer) in page.entries.iter().zip(answers) {
@@ -277,10 +282,11 @@ impl<'a> Task<'a> {
                 Ok(())
             }
             Job::Move(What::Delete { if_same_as: Some(_), .. }) | Job::Collide(_) | Job::Look(_) => {
-                self.compare(&page, hands, tally).await
+                self.compare(&page, &said, hands, tally).await
             }
             Job::Move(What::RenameField { from, to, .. }) => {
-                fields::rename(&page, (from, to), hands, tally).await
+                fields::count(&page, (from, to), &said, tally);
+                Ok(())
             }
             Job::Move(what @ What::Convert { .. }) | Job::Judge(what @ What::Convert { .. }) => {
                 let is_judge = matches!(self.job, Job::Judge(_));

@@ -52,7 +52,7 @@ impl Form {
                 let [first, second] = [&pair.from, &pair.to].map(|key| quote(key.text().as_bytes()));
                 let of = |key: &str| {
                     let text = format!("GETRANGE {key} 0 {BIG} -- if it is a string");
-                    [text, format!("DUMP {key} -- if it is none"), format!("PTTL {key}")]
+                    [text, format!("DUMP {key} -- if it is none"), format!("PTTL {key} -- if any key ends")]
                 };
                 [of(&first), of(&second)].concat()
             }

@@ -1,0 +1,133 @@
+//! What a way back needs that an archive must still have. How much was set aside, and for how long, is in the journal, with
+//! the step that did it; how much is there is counted.
+
+use dunlin_core::{EventKind, Op, Result, Store as _};
+use redis::cmd;
+
+use crate::archive::{family, version};
+use crate::crew::Crew;
+use crate::keys::Keys;
+use crate::moves::{Encoding, Form, Move, Shape, What};
+use crate::store::{Store, server_time};
+use crate::survey::Survey;
+use crate::wire::Answer;
+use crate::{chunk, error};
+
+/// What a journal line begins with that says how much was set aside.
+const ASIDE: &str = "set aside ";
+/// What it has where the archive forgets with the keys.
+const LIVES: &str = ", as long as they live";
+
+/// What the journal says of an op that set something aside: how much, for how long, and where. A process that was killed may
+/// have set aside some more.
+pub(crate) fn words(what: &What, count: u64, keys: &Keys) -> Option<String> {
+    let (things, tag, keep, lives) = match what {
+        What::Archive { tag, keep, .. } => ("", tag, *keep, ""),
+        What::End { ttl: Some(ttl), tag, keep, .. } => {
+            ("the ends of ", tag, *keep, if keep >= ttl { LIVES } else { "" })
+        }
+        What::Align {
+            form: Form::Encoding(Encoding { tag, keep, into: Shape::Hash, .. }),
+            is_drop: true,
+            ..
+        } => ("", tag, *keep, ""),
+        _ => return None,
+    };
+    let seconds = keep.div_ceil(1000);
+    Some(format!("{ASIDE}{things}{count} keys for {seconds} s{lives} ({})", family(keys, tag)))
+}
+
+/// What such a line says: how much, and for how many seconds.
+fn read(line: &str) -> Option<(u64, i64)> {
+    let (count, rest) =
+        line.strip_prefix(ASIDE)?.trim_start_matches("the ends of ").split_once(" keys for ")?;
+    let (seconds, _) = rest.split_once(" s")?;
+    Some((count.parse().ok()?, seconds.parse().ok()?))
+}
+
+/// What an op brings back from the archive of which something is missing, in words.
+pub(crate) async fn gone(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
+    let Some(Move { what, .. }) = op.kind::<Move>() else { return Ok(Vec::new()) };
+    let tag = match what {
+        What::Restore { tag, .. }
+        | What::Align {
+            form: Form::Encoding(Encoding { tag, into: Shape::Text, .. }), is_drop: false, ..
+        } => tag,
+        _ => return Ok(Vec::new()),
+    };
+    let Some(version) = version(tag) else { return Ok(Vec::new()) };
+    let name = format!(" ({})", family(&store.keys, tag));
+    let events = store.journal(Some(&version), u32::MAX).await?;
+    let details = || {
+        events.iter().rev().filter_map(|event| Some((event, event.detail.as_deref()?.strip_suffix(&name)?)))
+    };
+    let set = details().find(|(event, said)| event.kind == EventKind::StepDone && said.starts_with(ASIDE));
+    let Some((event, said)) = set else { return Ok(Vec::new()) };
+    let Some((count, seconds)) = read(said) else { return Ok(Vec::new()) };
+    let there = count_of(store, tag).await?;
+    if there >= count {
+        return Ok(Vec::new());
+    }
+    if said.ends_with(LIVES) {
+        let time = store.net.ask(store.keys.slot(), &cmd("TIME")).await?;
+        let time =
+            time.map_err(|failure| error::own_state(&failure, "cannot ask for the time", &store.net))?;
+        // The keys ended with what was known of them.
+        if server_time(&time).is_some_and(|now| now >= event.at.0 + seconds * 1000) {
+            return Ok(Vec::new());
+        }
+    }
+    let purged = details().filter(|(purge, _)| purge.sequence > event.sequence);
+    let purged =
+        purged.filter_map(|(_, said)| said.strip_prefix("purged ").or(said.strip_prefix("purging "))).next();
+    let missing = format!("archive of {count} keys, of which {there} are there{name}");
+    Ok(vec![purged.map_or(missing, str::to_owned)])
+}
+
+/// How many keys an archive has.
+async fn count_of(store: &Store, tag: &str) -> Result<u64> {
+    let survey = Survey::take(store).await?;
+    let pattern = store.keys.archives(Some(tag));
+    let (mut crew, mut count) = (Crew::readers(store.clone()), 0);
+    for (place, _) in survey.servers.values() {
+        let mut wire = crew.wire(place).await?;
+        let mut cursor = "0".to_owned();
+        loop {
+            chunk::ask_page(&mut wire, &cursor, &pattern.glob(), 1000, None);
+            wire.flush().await?;
+            let answer = wire.answer().await?;
+            if let Answer::Error(said) = &answer {
+                return Err(error::said(said, "cannot count what is set aside", wire.url()));
+            }
+            let mut parts = answer.list().into_iter();
+            cursor = parts.next().and_then(Answer::text).unwrap_or_else(|| "0".to_owned());
+            let keys = parts.next().map(Answer::all_bytes).unwrap_or_default();
+            count += keys.iter().filter(|key| pattern.matches(key).is_some()).count() as u64;
+            if cursor == "0" {
+                break;
+            }
+        }
+        crew.give(place, wire);
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_journal_says_how_much_was_set_aside_and_for_how_long() {
+        let keys = Keys::new(None);
+        let archive = What::Archive {
+            keys: crate::pattern::Pattern::parse("a{x}").unwrap(),
+            tag: "1_1".to_owned(),
+            keep: 60_000,
+        };
+        let line = words(&archive, 7, &keys).unwrap();
+        assert_eq!(line, "set aside 7 keys for 60 s ({dunlin-*}:archive:1_1:*)");
+        assert_eq!(read(&line), Some((7, 60)));
+        assert_eq!(read("set aside the ends of 9 keys for 5 s, as long as they live"), Some((9, 5)));
+        assert_eq!(read("set aside"), None);
+    }
+}
