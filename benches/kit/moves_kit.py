@@ -166,7 +166,8 @@ def text(found, bars, absent):
     for store, runs in found.items():
         if "rates" in runs:
             first, last = runs["rates"]
-            lines.append(f"\n{store}: {first:,.0f} records/s in the first tenth, {last:,.0f} in the last, {runs['peak']:.0f} MiB")
+            one, other = runs.get("of", ("in the first tenth", "in the last"))
+            lines.append(f"\n{store}: {first:,.0f} records/s {one}, {last:,.0f} {other}, {runs['peak']:.0f} MiB")
             continue
         base = next(iter(runs))
         lines += [f"\n## {store}\n", f"| way | s | speed to {base} | other client p50 / p99 / max ms | log MB | peak MiB |",

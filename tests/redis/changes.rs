@@ -2,7 +2,9 @@
 
 mod crash;
 mod ends;
+mod gone;
 mod guard;
+mod kills;
 mod names;
 mod shapes;
 mod shown;

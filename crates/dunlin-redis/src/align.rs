@@ -101,7 +101,7 @@ async fn names(
     for round in 0.. {
         let pairs: Vec<pairs::Keys<'_>> = open.iter().map(|entry| (&*entry.key, &*entry.name)).collect();
         let verdicts = if round == 0 {
-            pairs::settle(&pairs, pairs::verdicts(said), rule.is_drop, hands).await?
+            pairs::settle(&pairs, pairs::verdicts(said), (rule.is_drop, rule.has_scripts), hands).await?
         } else {
             compare(&pairs, rule.is_drop, rule.has_scripts, hands).await?
         };
@@ -131,7 +131,7 @@ async fn names(
             }
             return Ok(());
         }
-        open = carry(rule, again, &ways, hands, tally).await?;
+        open = carry(again, &ways, hands, tally).await?;
     }
     Ok(())
 }
@@ -147,7 +147,6 @@ async fn list(entry: &Entry, unlike: Unlike, hands: &mut Hands<'_>, tally: &mut 
 
 /// Gives what one name holds to the other; gives back those that are to be compared again.
 async fn carry<'p>(
-    rule: Rule,
     entries: Vec<&'p Entry>,
     ways: &[Way],
     hands: &mut Hands<'_>,
@@ -160,7 +159,7 @@ async fn carry<'p>(
     let mut groups: BTreeMap<(bool, bool), Vec<Entry>> = BTreeMap::new();
     for ((entry, way), size) in entries.into_iter().zip(ways).zip(sizes) {
         if size[0].int().is_some_and(|size| size > BIG) {
-            if rule.goal == Goal::Move && *way != Way::Back {
+            if *way != Way::Back {
                 tally.big.push(quote::quote(&entry.key));
             } else {
                 tally.list(&entry.key, "not in step, and too big to be brought in step in one go".to_owned());

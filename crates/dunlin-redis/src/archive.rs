@@ -1,5 +1,5 @@
 //! What contracts and changes set aside, in the slot it came from and with a TTL: keys that were deleted, under
-//! `{dunlin-<slot>}:archive:<tag>:<end>:<key>`, and ends that keys had, under `{dunlin-<slot>}:archive:<tag>:<key>`.
+//! `{dunlin-<slot>}:archive:<tag>:<end>:<key>` (an end of 0 is the key's own, which it has there, too), and ends that keys had, under `{dunlin-<slot>}:archive:<tag>:<key>`.
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use redis::cmd;
 use crate::archive::{family, version};
 use crate::crew::Crew;
 use crate::keys::Keys;
-use crate::moves::{Encoding, Form, Move, Shape, What};
+use crate::moves::{Encoding, Form, Kept, Move, Shape, What};
 use crate::store::{Store, server_time};
 use crate::survey::Survey;
 use crate::wire::Answer;
@@ -34,13 +34,19 @@ pub(crate) fn words(what: &What, count: u64, keys: &Keys) -> Option<String> {
         _ => return None,
     };
     let seconds = keep.div_ceil(1000);
-    Some(format!("{ASIDE}{things}{count} keys for {seconds} s{lives} ({})", family(keys, tag)))
+    let s = plural(count);
+    Some(format!("{ASIDE}{things}{count} key{s} for {seconds} s{lives} ({})", family(keys, tag)))
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// What such a line says: how much, and for how many seconds.
 fn read(line: &str) -> Option<(u64, i64)> {
-    let (count, rest) =
-        line.strip_prefix(ASIDE)?.trim_start_matches("the ends of ").split_once(" keys for ")?;
+    let said = line.strip_prefix(ASIDE)?.trim_start_matches("the ends of ");
+    let (count, rest) = said.split_once(" key")?;
+    let (_, rest) = rest.split_once(" for ")?;
     let (seconds, _) = rest.split_once(" s")?;
     Some((count.parse().ok()?, seconds.parse().ok()?))
 }
@@ -64,7 +70,8 @@ pub(crate) async fn gone(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
     let set = details().find(|(event, said)| event.kind == EventKind::StepDone && said.starts_with(ASIDE));
     let Some((event, said)) = set else { return Ok(Vec::new()) };
     let Some((count, seconds)) = read(said) else { return Ok(Vec::new()) };
-    let there = count_of(store, tag).await?;
+    let is_keys = matches!(what, What::Restore { kept: Kept::Keys, .. });
+    let there = count_of(store, tag, is_keys).await?;
     if there >= count {
         return Ok(Vec::new());
     }
@@ -80,12 +87,12 @@ pub(crate) async fn gone(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
     let purged = details().filter(|(purge, _)| purge.sequence > event.sequence);
     let purged =
         purged.filter_map(|(_, said)| said.strip_prefix("purged ").or(said.strip_prefix("purging "))).next();
-    let missing = format!("archive of {count} keys, of which {there} are there{name}");
+    let missing = format!("archive of {count} key{}, of which {there} are there{name}", plural(count));
     Ok(vec![purged.map_or(missing, str::to_owned)])
 }
 
-/// How many keys an archive has.
-async fn count_of(store: &Store, tag: &str) -> Result<u64> {
+/// How many keys an archive has; of those that were deleted, only those which would still be there by themselves.
+async fn count_of(store: &Store, tag: &str, is_keys: bool) -> Result<u64> {
     let survey = Survey::take(store).await?;
     let pattern = store.keys.archives(Some(tag));
     let (mut crew, mut count) = (Crew::readers(store.clone()), 0);
@@ -102,7 +109,12 @@ async fn count_of(store: &Store, tag: &str) -> Result<u64> {
             let mut parts = answer.list().into_iter();
             cursor = parts.next().and_then(Answer::text).unwrap_or_else(|| "0".to_owned());
             let keys = parts.next().map(Answer::all_bytes).unwrap_or_default();
-            count += keys.iter().filter(|key| pattern.matches(key).is_some()).count() as u64;
+            let counts = |key: &&Vec<u8>| {
+                pattern.matches(key).is_some_and(|parts| {
+                    !is_keys || !parts.last().is_some_and(|rest| rest.starts_with(b"0:"))
+                })
+            };
+            count += keys.iter().filter(counts).count() as u64;
             if cursor == "0" {
                 break;
             }

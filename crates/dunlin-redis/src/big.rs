@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::crew::Crew;
 use crate::hands::Hands;
 use crate::moves::task::{Job, Task};
-use crate::moves::{Differing, Existing, What};
+use crate::moves::{Differing, Existing, Look, What};
 use crate::pairs::{Unlike, Verdict};
 use crate::quote;
 use crate::sliced::{self, BYTES, SLICE, one};
@@ -123,6 +123,8 @@ fn existing(task: &Task<'_>) -> (bool, Existing) {
         Job::Move(What::Align { differing, is_drop, .. }) => {
             (*is_drop, if *differing == Differing::First { Existing::Replace } else { Existing::Skip })
         }
+        Job::Look(Look::InStep { differing: Differing::First, .. }) => (false, Existing::Replace),
+        Job::Look(Look::InStep { .. }) => (false, Existing::Skip),
         _ => (false, Existing::Fail),
     }
 }

@@ -9,6 +9,7 @@ use dunlin_core::{Error, ErrorKind, Pace, Result};
 use crate::error;
 use crate::hands::Hands;
 use crate::moves::task::{Sent, Task};
+use crate::moves::texts::{self, Reading};
 use crate::size::{self, Question};
 use crate::tally::Tally;
 use crate::wire::{Answer, Wire};
@@ -29,13 +30,19 @@ pub(crate) struct Habit {
     question: Question,
     /// How many keys are come past for one that the op is about, as far as the last page says.
     scarcity: u32,
+    reading: Reading,
 }
 
 impl Habit {
     /// When nothing is known yet.
     pub(crate) fn new(task: &Task<'_>, pace: &Pace) -> Self {
         let most = if is_fast(pace) || task.is_about_names() { MOST.1 } else { MOST.0 };
-        Self { sizer: Sizer::new(COUNT.0, COUNT.1, most), question: Question::new(task), scarcity: 1 }
+        Self {
+            sizer: Sizer::new(COUNT.0, COUNT.1, most),
+            question: Question::new(task),
+            scarcity: 1,
+            reading: task.reading(),
+        }
     }
 
     /// How many keys the next page comes past: those the op is not about need nothing.
@@ -96,6 +103,8 @@ pub(crate) struct Page {
     pub(crate) entries: Vec<Entry>,
     /// What was sent about them, in order.
     pub(crate) sent: Vec<Sent>,
+    /// How its pairs are looked at.
+    pub(crate) reading: Reading,
     /// Where the walk goes on behind it; nothing at the end.
     next: Option<String>,
 }
@@ -103,7 +112,7 @@ pub(crate) struct Page {
 impl Page {
     /// Entries that are dealt with together, wherever they come from.
     pub(crate) fn of(entries: Vec<Entry>) -> Self {
-        Self { entries, sent: Vec::new(), next: None }
+        Self { entries, sent: Vec::new(), reading: Reading::Script, next: None }
     }
 }
 
@@ -135,6 +144,7 @@ pub(crate) async fn walk(
             size::ask(page, task, habit.question, wire);
         }
         if let Some(page) = &mut ready {
+            page.reading = habit.reading;
             task.send(page, wire).await?;
         }
         wire.flush().await?;
@@ -144,6 +154,9 @@ pub(crate) async fn walk(
                 for _ in 0..sent.replies() {
                     answers.push(wire.answer().await?);
                 }
+            }
+            if page.reading == habit.reading {
+                habit.reading = texts::learn(&page, &answers);
             }
             tally.seen += count_of(&page);
             done = page.next.take();
@@ -196,5 +209,10 @@ fn read_page(answer: Answer, task: &Task<'_>, wire: &Wire) -> Result<Page> {
         return Err(Error::new(ErrorKind::Connect, "the server answers SCAN with something else"));
     };
     let entries = keys.list().into_iter().filter_map(Answer::bytes).filter_map(|key| task.entry(key));
-    Ok(Page { entries: entries.collect(), sent: Vec::new(), next: (cursor != "0").then_some(cursor) })
+    Ok(Page {
+        entries: entries.collect(),
+        sent: Vec::new(),
+        reading: Reading::Script,
+        next: (cursor != "0").then_some(cursor),
+    })
 }

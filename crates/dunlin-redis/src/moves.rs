@@ -8,6 +8,7 @@ mod render;
 pub(crate) mod run;
 mod settle;
 pub(crate) mod task;
+pub(crate) mod texts;
 
 use dunlin_core::Span;
 

@@ -104,7 +104,8 @@ pub(crate) async fn compare(
             }
         }
     }
-    settle(pairs, verdicts, is_drop, hands).await
+    apart(pairs, is_drop, &mut verdicts, hands).await?;
+    Ok(verdicts.into_iter().map(|verdict| verdict.expect("every pair got one")).collect())
 }
 
 /// The verdicts that a script came to, where it was sent and could tell.
@@ -117,15 +118,20 @@ pub(crate) fn verdicts(said: &[Said]) -> Vec<Option<Verdict>> {
     said.iter().map(of).collect()
 }
 
-/// All verdicts, where some are known; the others are come to here.
+/// All verdicts, where some are known.
 pub(crate) async fn settle(
     pairs: &[Keys<'_>],
-    mut verdicts: Vec<Option<Verdict>>,
-    is_drop: bool,
+    mut known: Vec<Option<Verdict>>,
+    (is_drop, has_scripts): (bool, bool),
     hands: &mut Hands<'_>,
 ) -> Result<Vec<Verdict>> {
-    apart(pairs, is_drop, &mut verdicts, hands).await?;
-    Ok(verdicts.into_iter().map(|verdict| verdict.expect("every pair got one")).collect())
+    let open: Vec<usize> = (0..pairs.len()).filter(|index| known[*index].is_none()).collect();
+    if !open.is_empty() {
+        let asked: Vec<Keys<'_>> = open.iter().map(|index| pairs[*index]).collect();
+        let verdicts = compare(&asked, is_drop, has_scripts, hands).await?;
+        open.iter().zip(verdicts).for_each(|(index, verdict)| known[*index] = Some(verdict));
+    }
+    Ok(known.into_iter().map(|verdict| verdict.expect("every pair got one")).collect())
 }
 
 /// The codes of `same.lua`; nothing where the values are too big for it.

@@ -12,7 +12,7 @@ use super::names::{old, seen};
 use super::{assert_same, change, down, picture, renamed};
 
 /// Runs there or back in a process that is dead from its k-th call to the store on. Whether it came to that.
-async fn killed(project: &Project, is_back: bool, call: usize, when: When) -> bool {
+pub(super) async fn killed(project: &Project, is_back: bool, call: usize, when: When) -> bool {
     let fuse = Fuse::silencing(call, when);
     let stores = project.connect(&[]).await.unwrap();
     let behind = stores.iter().map(|(name, store)| (name.clone(), fuse.around(store.clone()))).collect();

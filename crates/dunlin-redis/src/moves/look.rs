@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Look;
 use super::task::{Job, Task};
+use crate::big::{self, Draft};
 use crate::crew::Crew;
 use crate::room;
 use crate::store::Store;
@@ -21,6 +22,9 @@ use crate::walk::Walk;
 struct Place {
     walk: Walk,
     tally: Tally,
+    /// A big key that is half copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    draft: Option<Draft>,
 }
 
 impl Look {
@@ -68,15 +72,21 @@ async fn go_on(look: &Look, check: &Check<'_>, crew: &mut Crew, mends: bool) -> 
                 sum: sum_of(look),
                 is_undo: false,
                 near: String::new(),
-                place: Place { walk: Walk::new(&survey), tally: Tally::default() },
+                place: Place { walk: Walk::new(&survey), tally: Tally::default(), draft: None },
             }
         }
     };
     if let Look::Same { sample: Some(sample), .. } = look {
         task.take_one_in(position.total.unwrap_or_default() / sample);
     }
-    let Place { walk, tally } = &mut position.place;
-    let is_over = walk.bout(&task, (&survey, check.pace), (crew, &mut BTreeMap::new()), tally).await?;
+    let Place { walk, tally, draft } = &mut position.place;
+    let is_over = if tally.big.is_empty() {
+        let is_over = walk.bout(&task, (&survey, check.pace), (crew, &mut BTreeMap::new()), tally).await?;
+        is_over && tally.big.is_empty()
+    } else {
+        big::bout(&task, (&survey, check.pace), crew, draft, tally).await?;
+        false
+    };
     position.scanned = tally.seen;
     store.met.lock().await.past();
     if !is_over {

@@ -31,7 +31,8 @@ impl Task<'_> {
             if is_collide { (name.as_slice(), key.as_slice()) } else { (key.as_slice(), name.as_slice()) }
         });
         let pairs: Vec<pairs::Keys<'_>> = pairs.collect();
-        let verdicts = pairs::settle(&pairs, pairs::verdicts(said), is_drop, hands).await?;
+        let known = pairs::verdicts(said);
+        let verdicts = pairs::settle(&pairs, known, (is_drop, self.has_scripts), hands).await?;
         for ((one, other), verdict) in pairs.into_iter().zip(verdicts) {
             match tally.count(verdict) {
                 None => {}
@@ -72,6 +73,7 @@ impl Task<'_> {
                     (_, Some(Answer::Int(1) | Answer::Status(_))) => tally.done += 1,
                     _ => unsure.push(index),
                 },
+                Sent::Keyspace | Sent::Pair(..) => {}
                 Sent::Dump(index) => {
                     if let (Some(dump), Some(ends)) = (answers.next(), answers.next()) {
                         crossing.push((index, dump, ends));

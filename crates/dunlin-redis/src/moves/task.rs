@@ -2,6 +2,7 @@
 
 use dunlin_core::{Error, Result, Span};
 
+use super::texts::{self, Reading};
 use super::{Existing, Form, Kept, Look, Shape, What};
 use crate::align::{self, Goal, Rule};
 use crate::chunk::{Entry, Page};
@@ -58,13 +59,18 @@ pub(crate) enum Sent {
     Dump(usize),
     /// One command for so many entries from this one on.
     Run(usize, usize),
+    /// Whether there are keys that end.
+    Keyspace,
+    /// Both texts of the entry with this index, and when they end.
+    Pair(usize, bool),
 }
 
 impl Sent {
     pub(crate) fn replies(self) -> usize {
         match self {
-            Self::One(_) | Self::Run(..) => 1,
-            Self::Dump(_) => 2,
+            Self::One(_) | Self::Run(..) | Self::Keyspace => 1,
+            Self::Dump(_) | Self::Pair(_, false) => 2,
+            Self::Pair(_, true) => 4,
         }
     }
 }
@@ -172,6 +178,9 @@ impl<'a> Task<'a> {
         if let Job::Move(What::Delete { if_same_as: None, .. }) = self.job {
             return self.unlink(page, wire).await;
         }
+        if let Reading::Texts { ends } = page.reading {
+            return self.read(page, ends, wire).await;
+        }
         if let Some(script) = self.script() {
             return self.call(script, page, wire).await;
         }
@@ -246,7 +255,10 @@ impl<'a> Task<'a> {
         hands: &mut Hands<'_>,
         tally: &mut Tally,
     ) -> Result<()> {
-        let said = self.said(&page, &answers, &hands.url())?;
+        let said = match page.reading {
+            Reading::Texts { .. } => texts::same(&page, &answers),
+            Reading::Script => self.said(&page, &answers, &hands.url())?,
+        };
         match self.job {
             Job::Move(What::Align { form, differing, is_drop }) => {
                 let rule =

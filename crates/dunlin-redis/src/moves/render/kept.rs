@@ -50,7 +50,7 @@ pub(super) fn commands(what: &What) -> Vec<String> {
     match what {
         What::Archive { keys, tag, keep } => {
             let name = archived(tag, &format!("<end>:{}", keys.text()));
-            vec![format!("RENAME {} {name}", quoted(keys.text())), format!("PEXPIRE {name} {keep}")]
+            vec![format!("RENAMENX {} {name}", quoted(keys.text())), format!("PEXPIRE {name} {keep}")]
         }
         What::End { keys, ttl: Some(ttl), tag, keep, .. } => vec![
             format!("PEXPIRE {} {ttl}", quoted(keys.text())),
