@@ -159,10 +159,10 @@ async fn carry<'p>(
     let mut groups: BTreeMap<(bool, bool), Vec<Entry>> = BTreeMap::new();
     for ((entry, way), size) in entries.into_iter().zip(ways).zip(sizes) {
         if size[0].int().is_some_and(|size| size > BIG) {
-            if *way != Way::Back {
-                tally.big.push(quote::quote(&entry.key));
-            } else {
+            if *way == Way::Back {
                 tally.list(&entry.key, "not in step, and too big to be brought in step in one go".to_owned());
+            } else {
+                tally.big.push(quote::quote(&entry.key));
             }
             continue;
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_core::{Archive, Error, ErrorKind, Result, Timestamp, Version};
+use dunlin_core::{Archive, Error, ErrorKind, EventKind, Result, Session as _, Timestamp, Version};
 use tokio::sync::Mutex;
 
 use crate::chunk::{self, Entry, Page};
@@ -147,19 +147,30 @@ pub(crate) async fn purge(session: &mut Session, archive: &Archive) -> Result<()
     }
     let what = What::Delete { keys: session.store.keys.archives(Some(tag)), if_same_as: None };
     let survey = Survey::take(&session.store).await?;
-    let mut task = Task::new(Job::Move(&what), None, &survey.map, &session.store.keys)?;
+    let keys = session.store.keys.clone();
+    let mut task = Task::new(Job::Move(&what), None, &survey.map, &keys)?;
     task.is_own = true;
     let (mut walk, mut tally) = (Walk::new(&survey), Tally::default());
     let pace = session.store.target.pace.clone();
     session.crew.tidy().await?;
+    // Before anything goes, so that whoever misses it learns who removed it.
+    let history = session.store.read_history().await?;
+    let record = history.live(&archive.version).cloned();
+    if let Some(record) = &record {
+        session.note(record, EventKind::Marked, &archive.purging()).await?;
+    }
     loop {
         if session.heartbeat.is_lost() {
             return Err(error::lost());
         }
         let with = (&mut session.crew, &mut BTreeMap::new());
         if walk.bout(&task, (&survey, &pace), with, &mut tally).await? {
-            return Ok(());
+            break;
         }
+    }
+    match &record {
+        Some(record) => session.note(record, EventKind::Marked, &archive.purged()).await,
+        None => Ok(()),
     }
 }
 

@@ -22,11 +22,11 @@ const LIVES: &str = ", as long as they live";
 /// have set aside some more.
 pub(crate) fn words(what: &What, count: u64, keys: &Keys) -> Option<String> {
     let (things, tag, keep, lives) = match what {
-        What::Archive { tag, keep, .. } => ("", tag, *keep, ""),
         What::End { ttl: Some(ttl), tag, keep, .. } => {
             ("the ends of ", tag, *keep, if keep >= ttl { LIVES } else { "" })
         }
-        What::Align {
+        What::Archive { tag, keep, .. }
+        | What::Align {
             form: Form::Encoding(Encoding { tag, keep, into: Shape::Hash, .. }),
             is_drop: true,
             ..
@@ -54,12 +54,12 @@ fn read(line: &str) -> Option<(u64, i64)> {
 /// What an op brings back from the archive of which something is missing, in words.
 pub(crate) async fn gone(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
     let Some(Move { what, .. }) = op.kind::<Move>() else { return Ok(Vec::new()) };
-    let tag = match what {
-        What::Restore { tag, .. }
-        | What::Align {
-            form: Form::Encoding(Encoding { tag, into: Shape::Text, .. }), is_drop: false, ..
-        } => tag,
-        _ => return Ok(Vec::new()),
+    let (What::Restore { tag, .. }
+    | What::Align {
+        form: Form::Encoding(Encoding { tag, into: Shape::Text, .. }), is_drop: false, ..
+    }) = what
+    else {
+        return Ok(Vec::new());
     };
     let Some(version) = version(tag) else { return Ok(Vec::new()) };
     let name = format!(" ({})", family(&store.keys, tag));
@@ -84,9 +84,9 @@ pub(crate) async fn gone(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
             return Ok(Vec::new());
         }
     }
-    let purged = details().filter(|(purge, _)| purge.sequence > event.sequence);
+    let mut later = details().filter(|(purge, _)| purge.sequence > event.sequence);
     let purged =
-        purged.filter_map(|(_, said)| said.strip_prefix("purged ").or(said.strip_prefix("purging "))).next();
+        later.find_map(|(_, said)| said.strip_prefix("purged ").or_else(|| said.strip_prefix("purging ")));
     let missing = format!("archive of {count} key{}, of which {there} are there{name}", plural(count));
     Ok(vec![purged.map_or(missing, str::to_owned)])
 }

@@ -24,7 +24,7 @@ pub(crate) struct Tally {
     /// Keys that were left as they are on purpose.
     pub(crate) kept: u64,
     /// Keys, or ends of keys, that the archive has until it does not keep them any longer.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "super::moves::run::is_none")]
     pub(crate) aside: u64,
     /// Keys that went while they were come past.
     pub(crate) gone: u64,
@@ -37,10 +37,6 @@ pub(crate) struct Tally {
     pub(crate) big: Vec<String>,
     /// Whether slots moved while it was going on.
     pub(crate) is_torn: bool,
-}
-
-fn is_none(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Tally {

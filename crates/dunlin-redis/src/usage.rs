@@ -63,11 +63,11 @@ pub(crate) async fn usage(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
     let task = Task::new(Job::Move(what), None, &survey.map, &store.keys)?;
     let mut crew = Crew::readers(store.clone());
     let met = std::mem::take(&mut *store.met.lock().await);
-    if let (Some(at), true) = (met.at, met.glob == task.glob()) {
-        if used(&met.keys, at, &survey, &mut crew).await?.is_empty() {
-            return Ok(Vec::new());
-        }
-        // A walk may come past a key twice, when nobody else touched it: so they are looked at once more.
+    // A walk may come past a key twice, though nobody else touched it: if one seems to be in use, all is looked at once more.
+    if let (Some(at), true) = (met.at, met.glob == task.glob())
+        && used(&met.keys, at, &survey, &mut crew).await?.is_empty()
+    {
+        return Ok(Vec::new());
     }
     let keys = sample(&task, &survey, &mut crew).await?;
     let used = used(&keys, Instant::now(), &survey, &mut crew).await?;

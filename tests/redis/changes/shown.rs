@@ -73,7 +73,11 @@ async fn the_commands_of_a_plan_are_those_that_run() {
             [&["HSET h1 n z", "HSET h3 n z"], &["HSET h4 m z", "HSET h1 m zz"]],
         ),
         ("set_ttl = { keys = \"a_{x}\", ttl = \"7d\" }", &["SET a_1 x", "SET a_2 y PX 90000"], [&[], &[]]),
-        ("delete_keys = { keys = \"a_{x}\" }", &["SET a_1 x", "SET a_2 y PX 90000"], [&[], &[]]),
+        (
+            "delete_keys = { keys = \"a_{x}\" }",
+            &["SET a_1 x", "SET a_2 y PX 90000", "SET a_3 z PX 4000000000"],
+            [&[], &[]],
+        ),
     ] {
         let server = private::redis(&[]).await;
         send(&server.url, before).await;

@@ -1,139 +1,20 @@
 //! Ops that go through keys, in words and commands.
 
+mod commands;
 mod form;
 mod kept;
+mod look;
+mod settings;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use dunlin_core::{AnyOp, Line, Op as CoreOp};
 
-use super::{Existing, Life, Look, Move, Pair, Shape, What};
+use super::{Existing, Life, Move, Pair, Shape, What};
 use crate::pattern::{inverts, may_overlap};
 use crate::quote::quote;
-use form::named;
-
-impl Existing {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Fail => "fail",
-            Self::Skip => "skip",
-            Self::Replace => "replace",
-        }
-    }
-}
-
-/// The name of an op and its settings, in the order in which they are hashed.
-fn settings(what: &What) -> (&'static str, Vec<(&'static str, String)>) {
-    let pair = named;
-    match what {
-        What::Rename { pair: names, existing } => {
-            ("rename_keys", [pair(names), vec![("existing", existing.word().to_owned())]].concat())
-        }
-        What::Copy { pair: names, existing, is_at_once } => {
-            let mut all = pair(names);
-            all.push(("existing", existing.word().to_owned()));
-            if *is_at_once {
-                all.push(("big", "at_once".to_owned()));
-            }
-            ("copy_keys", all)
-        }
-        What::Delete { keys, if_same_as } => {
-            let mut all = vec![("keys", keys.text().to_owned())];
-            all.extend(if_same_as.as_ref().map(|other| ("if_same_as", other.text().to_owned())));
-            ("delete_keys", all)
-        }
-        What::Expire { keys, ttl, is_only_missing } => {
-            let ttl = ttl.map_or_else(|| "none".to_owned(), |ttl| format!("{ttl}ms"));
-            let mut all = vec![("keys", keys.text().to_owned()), ("ttl", ttl)];
-            if *is_only_missing {
-                all.push(("only", "missing".to_owned()));
-            }
-            ("expire_keys", all)
-        }
-        What::Convert { pair: names, into, is_lenient, is_back } => {
-            let mut all = pair(names);
-            all.push(("otherwise", if *is_lenient { "skip" } else { "fail" }.to_owned()));
-            if *is_back {
-                all.push(("back", "yes".to_owned()));
-            }
-            (if *into == Shape::Hash { "string_to_hash" } else { "hash_to_string" }, all)
-        }
-        What::RenameField { keys, from, to } => (
-            "rename_hash_field",
-            vec![("keys", keys.text().to_owned()), ("from", from.clone()), ("to", to.clone())],
-        ),
-        What::Align { form, differing, is_drop } => {
-            let mut all = form.settings();
-            all.push(("differing", differing.word().to_owned()));
-            if *is_drop {
-                all.push(("drop", "yes".to_owned()));
-            }
-            ("align", all)
-        }
-        What::Archive { .. } | What::End { .. } | What::Restore { .. } => kept::settings(what),
-    }
-}
-
-fn canonical(name: &str, settings: &[(&'static str, String)]) -> String {
-    let mut text = format!("keys 1 {name}");
-    for (name, value) in settings {
-        write!(text, " {name} {}:{value}", value.len()).expect("a String takes everything");
-    }
-    text
-}
-
-/// The commands for one key.
-fn commands(what: &What) -> Vec<String> {
-    let quoted = |text: &str| quote(text.as_bytes());
-    match what {
-        What::Rename { pair, existing } => {
-            let verb = if *existing == Existing::Replace { "RENAME" } else { "RENAMENX" };
-            vec![format!("{verb} {} {}", quoted(pair.from.text()), quoted(pair.to.text()))]
-        }
-        What::Copy { pair, existing, .. } => {
-            let replace = if *existing == Existing::Replace { " REPLACE" } else { "" };
-            vec![format!("COPY {} {}{replace}", quoted(pair.from.text()), quoted(pair.to.text()))]
-        }
-        What::Delete { keys, if_same_as: None } => vec![format!("UNLINK {}", quoted(keys.text()))],
-        What::Delete { keys, if_same_as: Some(other) } => {
-            vec![format!("UNLINK {} -- if {} holds the same", quoted(keys.text()), quoted(other.text()))]
-        }
-        What::Expire { keys, ttl: Some(ttl), is_only_missing } => {
-            let only = if *is_only_missing { " NX" } else { "" };
-            vec![format!("PEXPIRE {} {ttl}{only}", quoted(keys.text()))]
-        }
-        What::Expire { keys, ttl: None, .. } => vec![format!("PERSIST {}", quoted(keys.text()))],
-        What::Convert { pair, is_back: true, .. } => {
-            vec![format!(
-                "UNLINK {} -- if it is what was made of {}",
-                quoted(pair.to.text()),
-                quoted(pair.from.text())
-            )]
-        }
-        What::Convert { pair, into: Shape::Hash, .. } => vec![
-            format!("GET {}", quoted(pair.from.text())),
-            format!("HSET {} <field> <value> …", quoted(pair.to.text())),
-        ],
-        What::Convert { pair, into: Shape::Text, .. } => vec![
-            format!("HGETALL {}", quoted(pair.from.text())),
-            format!("SET {} <json>", quoted(pair.to.text())),
-        ],
-        What::RenameField { keys, from, to } => vec![
-            format!("HSET {} {} <value of {}>", quoted(keys.text()), quoted(to), quoted(from)),
-            format!("HDEL {} {}", quoted(keys.text()), quoted(from)),
-        ],
-        What::Align { form, differing, is_drop } => {
-            let mut all = form.looking();
-            all.extend(form.mending(*differing));
-            if *is_drop {
-                all.push(form.removing());
-            }
-            all
-        }
-        What::Archive { .. } | What::End { .. } | What::Restore { .. } => kept::commands(what),
-    }
-}
+use commands::commands;
+use settings::{canonical, settings};
 
 fn scan(glob: &[u8], note: &str, span: Option<dunlin_core::Span>) -> Line {
     let text = format!("SCAN <cursor> MATCH {} COUNT <count>", quote(glob));
@@ -250,85 +131,5 @@ impl CoreOp for Move {
 
     fn loses(&self) -> Option<AnyOp> {
         self.life.loses.clone().map(|look| Arc::new(look) as AnyOp)
-    }
-}
-
-impl CoreOp for Look {
-    fn summary(&self) -> String {
-        match self {
-            Self::None { keys } => format!("no key {}", keys.text()),
-            Self::Ends { keys, end: true } => format!("every {} ends", keys.text()),
-            Self::Ends { keys, end: false } => format!("no {} ends", keys.text()),
-            Self::Same { pair, .. } => format!("every {} equals {}", pair.from.text(), pair.to.text()),
-            Self::InStep { form, is_loss, .. } => {
-                let (first, second) = form.words();
-                if *is_loss {
-                    format!("no {first} differs from {second}")
-                } else {
-                    format!("every {first} is in step with {second}")
-                }
-            }
-        }
-    }
-
-    fn follows(&self) -> bool {
-        self.mends()
-    }
-
-    fn preview(&self) -> Vec<Line> {
-        let mut lines = vec![scan(&self.keys().glob(), "on every primary, about 1 ms a page", None)];
-        if let Self::Same { pair, .. } = self {
-            let text = format!(
-                "DUMP, PTTL {} {}",
-                quote(pair.from.text().as_bytes()),
-                quote(pair.to.text().as_bytes())
-            );
-            lines.push(Line {
-                note: Some("compared in the server where both are in one slot".to_owned()),
-                ..Line::new(text)
-            });
-        }
-        if let Self::Ends { keys, .. } = self {
-            lines.push(Line::new(format!("PTTL {}", quote(keys.text().as_bytes()))));
-        }
-        if let Self::InStep { form, differing, .. } = self {
-            let line = |note: &str| {
-                let note = note.to_owned();
-                move |text| Line { note: Some(note.clone()), ..Line::new(text) }
-            };
-            lines.extend(form.looking().into_iter().map(line("for each key, many at once")));
-            if self.mends() {
-                let note = "by the run that holds the lock: what was written since";
-                lines.extend(form.mending(*differing).into_iter().map(line(note)));
-            }
-        }
-        lines
-    }
-
-    fn canonical(&self) -> String {
-        match self {
-            Self::Ends { keys, end } => {
-                let end = if *end { "yes" } else { "no" };
-                canonical("ends", &[("keys", keys.text().to_owned()), ("end", end.to_owned())])
-            }
-            Self::None { keys } => canonical("none", &[("keys", keys.text().to_owned())]),
-            Self::Same { pair, sample } => {
-                let mut all = vec![("from", pair.from.text().to_owned()), ("to", pair.to.text().to_owned())];
-                all.extend(sample.map(|sample| ("sample", sample.to_string())));
-                canonical("same", &all)
-            }
-            Self::InStep { form, differing, is_loss } => {
-                let mut all = form.settings();
-                all.push(("differing", differing.word().to_owned()));
-                if *is_loss {
-                    all.push(("loss", "yes".to_owned()));
-                }
-                canonical("in_step", &all)
-            }
-        }
-    }
-
-    fn moves(&self) -> bool {
-        true
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Place {
     draft: Option<Draft>,
 }
 
-fn is_none<N: Default + PartialEq>(number: &N) -> bool {
+pub(crate) fn is_none<N: Default + PartialEq>(number: &N) -> bool {
     *number == N::default()
 }
 
