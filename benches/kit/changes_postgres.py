@@ -4,8 +4,7 @@ of the same table and does nothing else; and what its triggers cost whoever writ
 import random
 
 import moves_kit
-from measure import Command, ask
-from measure import Failure
+from measure import Command, Failure, measure
 from moves_kit import Bar, Way
 from moves_sql import Sql
 
@@ -57,7 +56,7 @@ class Rename(Sql):
             raise Failure(f"{self.name}, {way.name}: {left} rows are not as they must be")
         if way.name == BESIDE:
             place = ["--url", self.database.url(), "--migrations", self.folder / "change"]
-            ask([self.program, "down", "--allow-data-loss", "--yes", *place])
+            measure(Command([self.program, "down", "--allow-data-loss", "--yes", *place]))
 
     @staticmethod
     def bars(name, runs, is_flat):
