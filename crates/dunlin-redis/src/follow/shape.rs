@@ -1,6 +1,8 @@
 //! What is kept in step, and which of its keys a written key belongs to; and those keys, brought in step as a page of a pass
 //! is.
 
+use std::collections::BTreeMap;
+
 use dunlin_core::{Error, Result};
 use tokio::sync::Mutex;
 
@@ -70,7 +72,21 @@ pub(super) async fn align(
         let size = sizes.next().and_then(|answers| answers.first()?.int());
         entry.is_big = size.is_some_and(|size| size > BIG);
     }
-    task.finish(Page::of(entries), Vec::new(), &mut hands, tally).await?;
+    let mut slots: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
+    for entry in entries {
+        slots.entry(survey.map.slot(&entry.key)).or_default().push(entry);
+    }
+    for (slot, entries) in slots {
+        let mut page = Page::of(entries);
+        let wire = hands.at(slot).await?;
+        task.send(&mut page, wire).await?;
+        wire.flush().await?;
+        let mut answers = Vec::with_capacity(page.sent.len());
+        for _ in &page.sent {
+            answers.push(wire.answer().await?);
+        }
+        task.finish(page, answers, &mut hands, tally).await?;
+    }
     hands.rest().await;
     Ok(())
 }
