@@ -23,6 +23,9 @@ use crate::wire::Answer;
 const MOMENT: Duration = Duration::from_millis(1200);
 /// After how long it is looked again: longer than a server takes to look at its clock.
 const AGAIN: Duration = Duration::from_millis(150);
+/// From which count of references on a value is one that other keys have, too: servers keep small numbers once for all of
+/// them, and what touches one touches all.
+const SHARED: i64 = 2;
 /// How many pages of keys are looked at on each server, and how many keys a page has.
 const PAGES: (u32, u64) = (10, 200);
 
@@ -127,9 +130,12 @@ async fn used(keys: &[Vec<u8>], since: Instant, survey: &Survey, crew: &mut Crew
 async fn touched(names: &[&[u8]], since: Instant, hands: &mut Hands<'_>) -> Result<Vec<String>> {
     let quiet = since.elapsed().saturating_sub(MOMENT).as_secs();
     // Under an LFU policy servers count otherwise, and say that they cannot tell.
-    let idle = ask(names, &[&[b"OBJECT", b"IDLETIME"]], hands).await?;
+    let asked: [&[&[u8]]; 2] = [&[b"OBJECT", b"IDLETIME"], &[b"OBJECT", b"REFCOUNT"]];
+    let idle = ask(names, &asked, hands).await?;
     let is_used = |answers: &[Answer]| {
-        answers[0].int().and_then(|idle| u64::try_from(idle).ok()).is_some_and(|idle| idle <= quiet)
+        let is_its_own = answers[1].int().is_some_and(|count| count < SHARED);
+        let idle = answers[0].int().and_then(|idle| u64::try_from(idle).ok());
+        is_its_own && idle.is_some_and(|idle| idle <= quiet)
     };
     Ok(names.iter().zip(idle).filter(|(_, answers)| is_used(answers)).map(|(key, _)| quote(key)).collect())
 }

@@ -101,6 +101,38 @@ async fn keys_that_somebody_reads_are_not_removed() {
     }
 }
 
+/// A server keeps a small number once for all keys that have it: who reads it elsewhere uses none of ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_share_a_number_with_one_that_somebody_reads_are_not_in_use() {
+    for scratch in scratches().await {
+        for id in 0..20 {
+            ask::<()>(&scratch, &["SET", &format!("user_{id}"), "7"]).await;
+        }
+        ask::<()>(&scratch, &["SET", "other", "7"]).await;
+        let project =
+            change(&scratch.url, "rename_keys = { from = \"user_{id}\", to = \"user:{id}:profile\" }");
+        up_to(&project, Some(Phase::Contract)).await;
+        let is_cluster = scratch.kind == Kind::RedisCluster;
+        let mut single = if is_cluster { None } else { Some(scratch.redis().await) };
+        let mut cluster = if is_cluster { Some(scratch.cluster().await) } else { None };
+        let reader = tokio::spawn(async move {
+            let mut request = redis::cmd("GET");
+            request.arg("other");
+            loop {
+                match (&mut single, &mut cluster) {
+                    (Some(one), _) => request.exec_async(one).await.unwrap(),
+                    (_, Some(many)) => request.exec_async(many).await.unwrap(),
+                    _ => unreachable!("one of them is there"),
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        });
+        up_to(&project, None).await;
+        reader.abort();
+        assert_eq!((count(&scratch, "user_*").await, count(&scratch, "user:*").await), (0, 20));
+    }
+}
+
 #[tokio::test]
 async fn a_key_too_big_for_one_go_is_caught_up_slice_by_slice() {
     for scratch in scratches().await {
