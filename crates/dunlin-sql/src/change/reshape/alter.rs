@@ -46,6 +46,19 @@ fn must_be_said(column: &Column) -> bool {
     !column.is_nullable && column.default.is_none()
 }
 
+/// Lets clients leave columns out before the triggers go that say them, where the two cannot be one transaction: MySQL
+/// would refuse what is written in between.
+pub(super) fn unsaid<'a>(site: &Site<'_>, columns: impl Iterator<Item = &'a str>) -> Result<Vec<String>> {
+    let mut made = Vec::new();
+    for name in columns.filter(|name| site.dialect() == Dialect::MySql && site.has(name)) {
+        let column = site.column(name)?;
+        if must_be_said(column) {
+            made.push(needed(site, column, name, false));
+        }
+    }
+    Ok(made)
+}
+
 /// Lets clients of the new shape leave the old columns out, where no trigger can say them in time.
 pub(super) fn relax(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let mut made = Vec::new();

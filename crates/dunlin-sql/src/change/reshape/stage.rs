@@ -156,7 +156,9 @@ fn widen(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 }
 
 fn narrow(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    let mut made = drop_sync(change, site)?;
+    let leaves = change.coming.iter().map(|new| &*new.column);
+    let mut made = alter::unsaid(site, leaves)?;
+    made.extend(drop_sync(change, site)?);
     // The text of a SQLite table is changed as it was read, before its columns go.
     made.extend(alter::tighten(change, site)?);
     for new in change.coming.iter().filter(|new| site.has(&new.column)) {
@@ -166,7 +168,9 @@ fn narrow(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 }
 
 fn aside(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    let mut made = drop_sync(change, site)?;
+    let leaves = change.leaving.iter().map(|old| &*old.column);
+    let mut made = alter::unsaid(site, leaves)?;
+    made.extend(drop_sync(change, site)?);
     made.extend(alter::rename(change, site, When::After)?);
     if !change.coming.is_empty() {
         made.extend(change.sync(site, When::After)?);
