@@ -1,5 +1,5 @@
-//! `crash-runner up|contract|down URL DIRECTORY`: runs over one store, `app`, that ends this process before or after its k-th
-//! call, as the environment says. For the tests of crashes alone.
+//! `crash-runner up|contract|down URL DIRECTORY [NAME=URL…]`: runs over a store, `app`, and others that have names. It ends
+//! this process before or after its k-th call to any of them, as the environment says. For the tests of crashes alone.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "what a test reads")]
 
 use std::env;
@@ -19,15 +19,18 @@ const PACE: &str = "DUNLIN_TEST_PACE";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [direction, url, directory] = &arguments[..] else {
-        eprintln!("usage: crash-runner up|contract|down URL DIRECTORY");
+    let [direction, url, directory, others @ ..] = &arguments[..] else {
+        eprintln!("usage: crash-runner up|contract|down URL DIRECTORY [NAME=URL…]");
         return ExitCode::from(2);
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         runtime.block_on(async {
-            let mut project =
-                Project::default().store("app", url.as_str()).map_err(|error| error.to_string())?;
+            let others = others.iter().filter_map(|other| other.split_once('='));
+            let mut project = Project::default();
+            for (name, url) in others.chain([("app", url.as_str())]) {
+                project = project.store(name, url).map_err(|error| error.to_string())?;
+            }
             if let Some(wanted) = pace() {
                 project.pace(|pace| pace.clone_from(&wanted));
             }

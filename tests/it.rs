@@ -9,3 +9,4 @@ mod mongo;
 mod readme;
 mod redis;
 mod sql;
+mod trials;

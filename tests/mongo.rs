@@ -2,7 +2,7 @@
 //! cut, elections, histories edited by hand.
 #![allow(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
 
-mod changes;
+pub(crate) mod changes;
 mod cut;
 mod damage;
 mod election;
@@ -59,7 +59,7 @@ async fn store(project: &Project) -> AnyStore {
     project.connect(&[]).await.unwrap()[&StoreName::from(STORE)].clone()
 }
 
-async fn database(url: &StoreUrl) -> Database {
+pub(crate) async fn database(url: &StoreUrl) -> Database {
     Client::with_uri_str(url.expose()).await.unwrap().default_database().unwrap()
 }
 

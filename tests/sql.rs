@@ -21,7 +21,7 @@ macro_rules! over {
 }
 
 mod blocked;
-mod changes;
+pub(crate) mod changes;
 mod crash;
 mod cut;
 mod damage;

@@ -81,7 +81,7 @@ async fn losses(project: &Project) -> Vec<String> {
 }
 
 /// The shape of a database: its collections, their options and indexes, but not what is dunlin's own.
-async fn shape(db: &Database) -> BTreeMap<String, String> {
+pub(crate) async fn shape(db: &Database) -> BTreeMap<String, String> {
     let mut shape = BTreeMap::new();
     let listed: Vec<_> = db.list_collections().await.unwrap().try_collect().await.unwrap();
     for found in

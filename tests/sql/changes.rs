@@ -7,14 +7,20 @@ mod kills;
 mod life;
 mod others;
 mod reshape;
+mod writers;
 
-use dunlin_testkit::Kind;
+use dunlin_testkit::{Kind, Scratch};
 
 use super::Bench;
 
 /// The tables, indexes, constraints, triggers and views of a database that are not dunlin's history, as text.
 async fn shape(bench: &Bench) -> Vec<String> {
-    let queries: &[&str] = match bench.db.kind {
+    shape_of(&bench.db).await
+}
+
+/// The same of a database that has no project.
+pub(crate) async fn shape_of(db: &Scratch) -> Vec<String> {
+    let queries: &[&str] = match db.kind {
         Kind::Postgres => &[
             "select c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull || ' ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '') \
              from pg_attribute a join pg_class c on c.oid = a.attrelid left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum \
@@ -40,8 +46,9 @@ async fn shape(bench: &Bench) -> Vec<String> {
         ],
     };
     let mut lines = Vec::new();
+    let mut connection = db.connect().await;
     for query in queries {
-        let rows = bench.db.rows(query).await;
+        let rows = connection.rows(query).await.unwrap();
         lines.extend(rows.into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" ")));
     }
     lines
