@@ -5,8 +5,10 @@
 mod gate;
 mod kills;
 mod life;
+mod locks;
 mod others;
 mod reshape;
+mod shown;
 mod writers;
 
 use dunlin_testkit::{Kind, Scratch};

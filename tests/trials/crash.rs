@@ -132,12 +132,12 @@ impl Walk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_stores_survive_a_death_at_any_call_before_the_contract() {
-    let deaths = Walk { first: None, there: "up", share: (13, 3) }.all().await;
+    let deaths = Walk { first: None, there: "up", share: (31, 3) }.all().await;
     assert!(deaths > 100, "it died at about {deaths} places only");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_stores_survive_a_death_at_any_call_of_the_contract() {
-    let deaths = Walk { first: Some("up"), there: "contract", share: (17, 5) }.all().await;
+    let deaths = Walk { first: Some("up"), there: "contract", share: (37, 4) }.all().await;
     assert!(deaths > 100, "it died at about {deaths} places only");
 }
