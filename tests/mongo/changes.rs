@@ -4,6 +4,7 @@ mod crash;
 mod fields;
 mod guard;
 mod plans;
+mod purge;
 mod shapes;
 
 use std::collections::BTreeMap;

@@ -100,6 +100,11 @@ impl Look {
     /// Finds the documents of a range that are not as they must be, with what they have; none where that takes both
     /// collections.
     pub(crate) fn found(&self, range: Document) -> Option<Document> {
+        Some(aggregate(&self.collection, self.stages(range)?, index().into()))
+    }
+
+    /// The stages of that.
+    pub(crate) fn stages(&self, range: Document) -> Option<Vec<Bson>> {
         let mut stages = vec![bson!({ "$match": both(range, &self.filter) })];
         match &self.question {
             Question::None => stages.push(bson!({ "$project": { "_id": 1, "left": "$$ROOT" } })),
@@ -111,7 +116,7 @@ impl Look {
             Question::Found(found) => stages.extend(found.stages.iter().cloned()),
             Question::Across { .. } => return None,
         }
-        Some(aggregate(&self.collection, stages, index().into()))
+        Some(stages)
     }
 
     /// The same over so many documents, taken at random.
@@ -146,7 +151,7 @@ impl Look {
     pub(crate) fn mend(&self, range: &Document) -> Option<Document> {
         let Question::Found(found) = &self.question else { return None };
         let reshape = Reshape { updates: found.mends.clone(), ..Reshape::default() };
-        (!found.mends.is_empty()).then(|| reshape.command(&self.collection, &self.filter, range))
+        (!found.mends.is_empty()).then(|| reshape.command(&self.collection, (&self.filter, range), false))
     }
 }
 

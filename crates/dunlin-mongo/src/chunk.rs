@@ -14,6 +14,11 @@ use serde::{Deserialize, Serialize};
 pub(crate) use bracket::Key;
 use bracket::{BRACKETS, Bracket};
 
+use crate::error;
+
+/// How long a look at a whole collection may take, in milliseconds: for so long nobody looks whether to stop.
+const GLANCE: i64 = 5000;
+
 /// The index every walk goes along.
 pub(crate) fn index() -> Document {
     doc! { "_id": 1 }
@@ -118,6 +123,11 @@ impl Route {
         self.on >= self.brackets.len()
     }
 
+    /// Whether there is nothing to go through.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.brackets.is_empty()
+    }
+
     /// Back to the beginning.
     pub(crate) fn rewind(&mut self) {
         (self.on, self.after) = (0, None);
@@ -208,6 +218,23 @@ impl Collection<'_> {
         };
         let found = self.batch(command).await?.into_iter().next();
         Ok(found.and_then(|found| found.get(field).cloned()).map(Key))
+    }
+
+    /// Whether stages find anything, in whatever order the server reads: in the usual order of the documents that is some
+    /// times as fast as along the index of `_id`, and costs one request. Unknown where that takes longer than `GLANCE`.
+    pub(crate) async fn has(&self, mut stages: Vec<Bson>) -> Result<Option<bool>, DriverError> {
+        stages.push(bson::bson!({ "$limit": 1 }));
+        let command = doc! { "aggregate": self.name, "pipeline": stages, "cursor": {}, "maxTimeMS": GLANCE };
+        match self.batch(command).await {
+            Ok(found) => Ok(Some(!found.is_empty())),
+            Err(failure) if error::is_out_of_time(&failure) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// How many documents there are about, as the server keeps count.
+    pub(crate) async fn about(&self) -> Result<u64, DriverError> {
+        Ok(number(self.db.run_command(doc! { "count": self.name }).await?.get("n")))
     }
 
     async fn nth(&self, range: Document, number: u32) -> Result<Option<Key>, DriverError> {

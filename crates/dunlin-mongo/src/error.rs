@@ -54,6 +54,11 @@ pub(crate) fn code(error: &DriverError) -> Option<i32> {
     }
 }
 
+/// Whether a read took longer than it was given.
+pub(crate) fn is_out_of_time(error: &DriverError) -> bool {
+    matches!(code(error), Some(50 | 262))
+}
+
 fn words(error: &DriverError) -> String {
     match &*error.kind {
         Driver::Command(error) => error.message.clone(),

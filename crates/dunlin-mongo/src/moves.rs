@@ -78,8 +78,8 @@ impl Move {
         })
     }
 
-    /// What changes the documents of a range, in order.
-    pub(crate) fn commands(&self, range: Document) -> Vec<Document> {
+    /// What changes the documents of a range, in order, in the first pass or in a later one.
+    pub(crate) fn commands(&self, range: Document, is_first: bool) -> Vec<Document> {
         let name = &self.collection;
         match &self.task {
             Task::Update(command) => {
@@ -100,7 +100,9 @@ impl Move {
             Task::Merge(merge) => {
                 vec![merge.command(name, both(range, &self.filter), merge.existing.matched())]
             }
-            Task::Reshape(reshape) => vec![reshape.command(name, &self.filter, &range)],
+            Task::Reshape(reshape) => {
+                vec![reshape.command(name, (&self.filter, &range), is_first)]
+            }
         }
     }
 
@@ -127,6 +129,29 @@ impl Move {
             Task::Reshape(reshape) => !reshape.survey.is_empty(),
             Task::Update(_) | Task::Delete => false,
         }
+    }
+
+    /// The stages that find what is in the way, where one look at all documents may be quick.
+    pub(crate) fn obstacles(&self) -> Option<Vec<Bson>> {
+        let command = match &self.task {
+            Task::Convert(convert) => convert.survey(&self.collection, &self.filter),
+            Task::Reshape(reshape) => reshape.survey(&self.collection, &self.filter),
+            Task::Merge(_) | Task::Update(_) | Task::Delete => return None,
+        };
+        command.get_array("pipeline").ok().cloned()
+    }
+
+    /// The stages that find what a walk that has passes has left to do.
+    pub(crate) fn left(&self) -> Option<Vec<Bson>> {
+        match &self.task {
+            Task::Reshape(reshape) if reshape.has_passes => Some(reshape.left(&self.filter)),
+            _ => None,
+        }
+    }
+
+    /// Whether the first pass leaves out what is only for documents that are written meanwhile.
+    pub(crate) fn has_late(&self) -> bool {
+        matches!(&self.task, Task::Reshape(reshape) if reshape.has_late())
     }
 
     /// Whether text is compared otherwise than the index of `_id` does.
@@ -236,7 +261,7 @@ impl CoreOp for Move {
         let commands = match &self.task {
             Task::Convert(convert) => convert.preview(&self.collection, &both(range, &self.filter)),
             Task::Reshape(reshape) => reshape.preview(&self.collection, &self.filter, &range),
-            _ => self.commands(range),
+            _ => self.commands(range, false),
         };
         lines.extend(commands.into_iter().map(|command| Line {
             text: shown(command),

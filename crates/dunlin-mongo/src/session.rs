@@ -32,7 +32,7 @@ use crate::op::{Command, Op};
 use crate::store::{Store, lost};
 use crate::{error, follow, strain, verify};
 
-pub(crate) use kept::remembered;
+pub(crate) use kept::{remembered, remembered_now};
 pub(crate) use ledger::Ledger;
 
 /// A session.
@@ -280,7 +280,7 @@ impl CoreSession for Session {
 
     async fn purge(&mut self, archive: &Archive) -> Result<()> {
         self.check_lease().await?;
-        crate::archive::purge(&self.store, archive).await
+        crate::archive::purge(self, archive).await
     }
 
     async fn release(mut self: Box<Self>) -> Result<()> {

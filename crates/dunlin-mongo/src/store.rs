@@ -124,6 +124,10 @@ impl CoreStore for Store {
         usage::usage(self, op).await.map_err(|failure| self.fail(&failure, "cannot see who uses it"))
     }
 
+    async fn gone(&self, op: &dyn Op) -> Result<Vec<String>> {
+        archive::gone(self, op).await
+    }
+
     async fn archives(&self) -> Result<Vec<Archive>> {
         archive::list(&self.db).await.map_err(|failure| self.fail(&failure, "cannot list the archives"))
     }

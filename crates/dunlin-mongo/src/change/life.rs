@@ -137,7 +137,7 @@ impl Fields {
         } else {
             behind
         };
-        Update { filter, stages: self.frame.versioned(pair.up.clone()) }
+        Update::new(filter, self.frame.versioned(pair.up.clone()))
     }
 
     /// Old fields made where they are not there.
@@ -145,7 +145,7 @@ impl Fields {
         self.updates(|pair| {
             let filter = given(pair.needs_down.clone(), &pair.is_open_back);
             let is_possible = !pair.down.is_empty();
-            is_possible.then(|| Update { filter, stages: pair.down.clone() }).into_iter().collect()
+            is_possible.then(|| Update::new(filter, pair.down.clone())).into_iter().collect()
         })
     }
 
@@ -177,7 +177,7 @@ impl Fields {
         let mut updates = self.refilling();
         updates.extend(self.updates(|pair| {
             let stages = self.frame.unversioned(pair.drop_new.clone());
-            vec![Update { filter: given(pair.has_new.clone(), &pair.is_open_back), stages }]
+            vec![Update::new(given(pair.has_new.clone(), &pair.is_open_back), stages)]
         }));
         let undo = Reshape { updates, ..Reshape::default() };
         let undo = self.frame.reshape(undo, format!("remove {}", self.new_words()));
@@ -212,7 +212,8 @@ impl Fields {
     fn removal(&self) -> Part {
         let updates = self.updates(|pair| {
             let filter = given(pair.in_step(), &pair.is_open);
-            vec![self.fill(pair), Update { filter, stages: pair.drop_old.clone() }]
+            let fill = Update { is_late: true, ..self.fill(pair) };
+            vec![fill, Update::new(filter, pair.drop_old.clone())]
         });
         let keeping = self.is_kept.then(|| self.keeping());
         let removal = Reshape { updates, has_passes: true, keeping, ..Reshape::default() };

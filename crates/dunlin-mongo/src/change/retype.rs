@@ -100,11 +100,10 @@ fn in_place(frame: &Frame, forward: &Convert, (back, odd): (Option<Bson>, Odd)) 
         parts.push(one_way(Phase::Verify, Arc::new(look), "it only looks"));
     }
     let set = |value: Bson| frame.versioned(vec![bson!({ "$set": { field: value } })]);
-    let mut updates =
-        vec![Update { filter: good_ones.clone(), stages: set(forward.value(path::value(field))) }];
+    let mut updates = vec![Update::new(good_ones.clone(), set(forward.value(path::value(field))))];
     let mut kept = good_ones;
     if odd == Odd::Null {
-        updates.push(Update { filter: odd_ones, stages: set(bson!({ "$literal": Bson::Null })) });
+        updates.push(Update::new(odd_ones, set(bson!({ "$literal": Bson::Null }))));
         kept = doc! { "$expr": forward.is_due() };
     }
     let keeping = Keeping { archive: frame.archive(), filter: kept, fields: vec![field.clone()] };
@@ -136,10 +135,7 @@ fn converted_back(frame: &Frame, forward: &Convert, back: Bson) -> Staged {
     let field = &forward.field;
     let filter = doc! { "$expr": { "$eq": [path::kind(path::value(field)), forward.to.word()] } };
     let differs = doc! { "$expr": { "$not": [path::same(&back, &path::value(field))] } };
-    let update = Update {
-        filter: doc! { "$and": [filter, differs] },
-        stages: vec![bson!({ "$set": { field: back } })],
-    };
+    let update = Update::new(doc! { "$and": [filter, differs] }, vec![bson!({ "$set": { field: back } })]);
     let reshape = Reshape { updates: vec![update], has_passes: true, ..Reshape::default() };
     frame.reshape(reshape, format!("convert {}.{field} back", frame.collection))
 }

@@ -72,10 +72,10 @@ fn literal(value: Bson) -> Bson {
 
 fn added(frame: &Frame, field: &str, made: &Bson) -> Vec<Part> {
     let name = format!("{}.{field}", frame.collection);
-    let fill = Update {
-        filter: given(path::lacks(field), &path::is_open(field)),
-        stages: frame.versioned(vec![bson!({ "$set": { field: made.clone() } })]),
-    };
+    let fill = Update::new(
+        given(path::lacks(field), &path::is_open(field)),
+        frame.versioned(vec![bson!({ "$set": { field: made.clone() } })]),
+    );
     let closed = bson!({ "$not": [{ "$and": path::is_open(field) }] });
     let ways = doc! { "$or": [path::has(field), { "$expr": closed }] };
     let survey = vec![
@@ -84,7 +84,7 @@ fn added(frame: &Frame, field: &str, made: &Bson) -> Vec<Part> {
     ];
     let obstacle = format!("have {field} already, or something else in its place");
     let filling = Reshape { updates: vec![fill.clone()], survey, obstacle, ..Reshape::default() };
-    let gone = Update { filter: path::has(field), stages: frame.unversioned(path::removal(field)) };
+    let gone = Update::new(path::has(field), frame.unversioned(path::removal(field)));
     let undo = frame.reshape(Reshape { updates: vec![gone], ..Reshape::default() }, format!("remove {name}"));
     let other = doc! { "$and": [path::has(field), { "$expr": { "$not": [path::alike(made, &path::value(field))] } }] };
     let lost = frame.look(Found {
@@ -124,7 +124,7 @@ pub(super) fn remove(node: &Node, tag: &str) -> Result<Vec<Part>> {
     let concerned = given(path::has(&field), &path::is_open(&field));
     let keeping =
         Keeping { archive: frame.archive(), filter: concerned.clone(), fields: vec![field.clone()] };
-    let gone = Update { filter: concerned, stages: frame.versioned(vec![bson!({ "$unset": &field })]) };
+    let gone = Update::new(concerned, frame.versioned(vec![bson!({ "$unset": &field })]));
     let removal = Reshape {
         updates: vec![gone],
         has_passes: true,

@@ -29,6 +29,8 @@ pub struct Update {
     pub filter: Document,
     /// A pipeline.
     pub stages: Vec<Bson>,
+    /// Whether it is only for what is written while the walk is on its way: the first pass goes without it.
+    pub is_late: bool,
 }
 
 /// Values that are kept in an archive, under the `_id` of their document.
@@ -43,23 +45,44 @@ pub struct Keeping {
 }
 
 impl Reshape {
-    /// The command that changes a chunk.
-    pub(crate) fn command(&self, collection: &str, filter: &Document, range: &Document) -> Document {
+    /// The command that changes a chunk in the first pass, or in a later one.
+    pub(crate) fn command(
+        &self,
+        collection: &str,
+        (filter, range): (&Document, &Document),
+        is_first: bool,
+    ) -> Document {
         let statement = |update: &Update| {
             let concerned = both(range.clone(), &both_or_one(filter, &update.filter));
             doc! { "q": concerned, "u": update.stages.clone(), "multi": true, "hint": index() }
         };
-        let updates: Vec<Document> = self.updates.iter().map(statement).collect();
+        let due = self.updates.iter().filter(|update| !(is_first && update.is_late));
+        let updates: Vec<Document> = due.map(statement).collect();
         doc! { "update": collection, "updates": updates }
     }
 
     /// What is sent for a chunk, one update after the other.
     pub(super) fn preview(&self, collection: &str, filter: &Document, range: &Document) -> Vec<Document> {
         let alone = |update: &Update| {
-            Self { updates: vec![update.clone()], ..Self::default() }.command(collection, filter, range)
+            Self { updates: vec![update.clone()], ..Self::default() }.command(
+                collection,
+                (filter, range),
+                false,
+            )
         };
         let kept = self.keeping.iter().map(|keeping| keeping.keep(collection, filter, range));
         kept.chain(self.updates.iter().map(alone)).collect()
+    }
+
+    /// Whether the first pass leaves something out.
+    pub(crate) fn has_late(&self) -> bool {
+        self.updates.iter().any(|update| update.is_late)
+    }
+
+    /// What finds the documents that there is something to do for.
+    pub(crate) fn left(&self, filter: &Document) -> Vec<Bson> {
+        let due: Vec<Document> = self.updates.iter().map(|update| update.filter.clone()).collect();
+        vec![bson!({ "$match": both_or_one(filter, &doc! { "$or": due }) })]
     }
 
     /// Finds what is in the way.
@@ -85,35 +108,37 @@ impl Reshape {
     }
 }
 
+impl Update {
+    /// One of every pass.
+    pub fn new(filter: Document, stages: Vec<Bson>) -> Self {
+        Self { filter, stages, is_late: false }
+    }
+}
+
 impl Keeping {
     /// What an archived document has of the one it is of.
     pub(crate) fn projection(&self) -> Document {
         self.fields.iter().map(|field| (format!("old.{field}"), Bson::String(format!("${field}")))).collect()
     }
 
-    fn source(&self, filter: &Document, range: &Document) -> Vec<Bson> {
-        let concerned = both(range.clone(), &both_or_one(filter, &self.filter));
-        vec![bson!({ "$match": concerned }), bson!({ "$project": self.projection() })]
-    }
-
     /// Puts the values of a chunk into the archive, as they are now.
     pub(crate) fn keep(&self, collection: &str, filter: &Document, range: &Document) -> Document {
-        let mut stages = self.source(filter, range);
-        stages.push(bson!({ "$merge": {
-            "into": &self.archive, "on": "_id", "whenMatched": "replace", "whenNotMatched": "insert",
-        } }));
-        doc! { "aggregate": collection, "pipeline": stages, "cursor": {}, "hint": index() }
+        let concerned = both(range.clone(), &both_or_one(filter, &self.filter));
+        let merge =
+            doc! { "into": &self.archive, "on": "_id", "whenMatched": "replace", "whenNotMatched": "insert" };
+        let stages =
+            [doc! { "$match": concerned }, doc! { "$project": self.projection() }, doc! { "$merge": merge }];
+        doc! { "aggregate": collection, "pipeline": stages.to_vec(), "cursor": {}, "hint": index() }
     }
 
-    /// Counts the values of a chunk that the archive does not have as they are now.
-    pub(crate) fn unkept(&self, collection: &str, filter: &Document, range: &Document) -> Document {
-        let mut stages = self.source(filter, range);
-        stages.extend([
-            bson!({ "$lookup": { "from": &self.archive, "localField": "_id", "foreignField": "_id", "as": "kept" } }),
-            bson!({ "$match": { "$expr": { "$ne": [{ "$first": "$kept.old" }, "$old"] } } }),
-            bson!({ "$count": "n" }),
-        ]);
-        doc! { "aggregate": collection, "pipeline": stages, "cursor": {}, "hint": index() }
+    /// The values of a chunk as they are now, and those that the archive has of it, both in order of `_id`.
+    pub(crate) fn kept(&self, collection: &str, filter: &Document, range: &Document) -> [Document; 2] {
+        let mut stages = vec![bson!({ "$match": both(range.clone(), &both_or_one(filter, &self.filter)) })];
+        stages.extend([bson!({ "$sort": index() }), bson!({ "$project": self.projection() })]);
+        [
+            doc! { "aggregate": collection, "pipeline": stages, "cursor": {}, "hint": index() },
+            doc! { "find": &self.archive, "filter": range.clone(), "sort": index(), "hint": index() },
+        ]
     }
 }
 

@@ -58,10 +58,7 @@ fn is_meant(found: &Document, index: &Bson) -> bool {
 /// What is remembered of a change, or will be once it runs.
 pub(crate) async fn remembered(db: &Database, keep: &Keep) -> Result<Option<Document>, DriverError> {
     let place = Collection { db, name: &keep.collection };
-    let find = doc! { "find": SHAPE, "filter": { "_id": &keep.tag }, "limit": 1, "singleBatch": true };
-    let kept = place.batch(find).await?.into_iter().next();
-    let kept = kept.filter(|kept| !kept.get_bool("is_back").unwrap_or_default());
-    match (&keep.what, kept) {
+    match (&keep.what, remembered_now(db, keep).await?) {
         (What::Revalidate, Some(kept)) => Ok(kept.get_document("options").ok().cloned()),
         (What::Recreate(_), Some(kept)) => Ok(kept.get_document("index").ok().cloned()),
         (What::Revalidate, None) => validation(&place).await,
@@ -70,6 +67,14 @@ pub(crate) async fn remembered(db: &Database, keep: &Keep) -> Result<Option<Docu
         }
         _ => Ok(None),
     }
+}
+
+/// What is remembered of a change that was not taken back.
+pub(crate) async fn remembered_now(db: &Database, keep: &Keep) -> Result<Option<Document>, DriverError> {
+    let place = Collection { db, name: &keep.collection };
+    let find = doc! { "find": SHAPE, "filter": { "_id": &keep.tag }, "limit": 1, "singleBatch": true };
+    let kept = place.batch(find).await?.into_iter().next();
+    Ok(kept.filter(|kept| !kept.get_bool("is_back").unwrap_or_default()))
 }
 
 struct Shape<'a> {

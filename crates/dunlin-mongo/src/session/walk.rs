@@ -10,6 +10,7 @@
 //! wrote, a chunk that is too much for a transaction, and a document that cannot be changed are all got past, or found.
 
 mod apart;
+mod kept;
 mod odd;
 mod start;
 mod stride;
@@ -156,7 +157,7 @@ pub(super) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
             surveyed(session, &mut bout, &mut position).await?;
         }
         if op.has_passes() && position.place.route.is_over() {
-            notes.extend(turn(session, op, &mut position).await?);
+            notes.extend(turn(session, (op, work), &mut position).await?);
         }
         let size = session.stride().size(work.pace, bout.scanned);
         let Some(chunk) = next_chunk(session, op, &position.place.route, size).await? else {
@@ -203,9 +204,23 @@ fn next<'a>(
 }
 
 /// Begins another pass, if the last one found something to change. What to say if it is not done although it did.
-async fn turn(session: &Session, op: &Move, position: &mut Position<Place>) -> Result<Option<String>> {
+async fn turn(
+    session: &Session,
+    (op, work): (&Move, &Work<'_>),
+    position: &mut Position<Place>,
+) -> Result<Option<String>> {
     let place = &mut position.place;
-    if place.found == 0 {
+    let db = session.store.database(&op.command());
+    let documents = Collection { db: &db, name: &op.collection };
+    // What the first pass leaves out is looked for even where it found nothing.
+    if place.found == 0 && (place.passes > 0 || !op.has_late() || place.route.is_empty()) {
+        return Ok(None);
+    }
+    if work.pace.rate.is_none()
+        && let Some(stages) = op.left()
+        && documents.has(stages).await.map_err(|failure| session.of_command(&failure, &op.command()))?
+            == Some(false)
+    {
         return Ok(None);
     }
     place.passes += 1;
@@ -216,8 +231,7 @@ async fn turn(session: &Session, op: &Move, position: &mut Position<Place>) -> R
         );
         return Ok(Some(words));
     }
-    let db = session.store.database(&op.command());
-    let through = Route::through(&Collection { db: &db, name: &op.collection }).await;
+    let through = Route::through(&documents).await;
     place.route = through.map_err(|failure| session.of_command(&failure, &op.command()))?;
     place.found = 0;
     // One after the other they have more to come past than there is.

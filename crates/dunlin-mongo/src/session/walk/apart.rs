@@ -4,6 +4,7 @@ use bson::Document;
 use mongodb::Database;
 
 use super::{Bout, Next, Stop, concern, odd};
+use crate::archive;
 use crate::chunk::{both, number};
 use crate::error;
 use crate::moves::{Existing, Merge, OnError, Task};
@@ -24,7 +25,7 @@ pub(super) async fn run(session: &mut Session, bout: &mut Bout<'_>, next: &mut N
     if let Task::Merge(merge) = &op.task {
         changed += self::merge(session, &db, (bout, merge), next).await?;
     } else {
-        for command in op.commands(next.chunk.range()) {
+        for command in op.commands(next.chunk.range(), next.position.place.passes == 0) {
             let response = db.run_command(concerned(session, command)).await?;
             changed += outcome(&response, &written).map_err(Stop::Write)?;
         }
@@ -57,9 +58,16 @@ async fn merge(
     let op = bout.op;
     let from = &op.collection;
     let range = both(next.chunk.range(), &op.filter);
-    let command = merge.command(from, range.clone(), merge.existing.matched());
+    // What goes into an archive is there only where a chunk was cut off, and inserts are the quicker ones.
+    let is_archive = merge.existing == Existing::Replace && archive::is_named(&merge.into);
+    let matched = if is_archive { Existing::Fail } else { merge.existing }.matched();
+    let command = merge.command(from, range.clone(), matched);
     match db.run_command(concerned(session, command)).await {
         Ok(_) => {}
+        Err(failure) if is_archive && error::code(&failure) == Some(11000) => {
+            let command = merge.command(from, range.clone(), merge.existing.matched());
+            db.run_command(concerned(session, command)).await?;
+        }
         Err(failure) if merge.existing == Existing::Fail && error::code(&failure) == Some(11000) => {
             odd::find(db, op, next, None).await?;
             next.position.place.odd.refuse(op).map_err(Stop::Ours)?;

@@ -86,6 +86,7 @@ pub(super) async fn start(
     position.place.seed = op.has_placeholder().then(|| Seed::new(session.ledger.now().0));
     let filled = position.place.seed.as_ref().map(|seed| op.filled(seed));
     rehearse(session, &db, filled.as_ref().unwrap_or(op)).await?;
+    glance(&Collection { db: &db, name: &op.collection }, (bout, &mut position)).await.map_err(fail)?;
     session.stride = Some(stride);
     // The journal has a line where the walk begins, and one where it ends.
     let record = work.partly(position.checkpoint(), 0);
@@ -111,6 +112,30 @@ async fn close(session: &mut Session, bout: &mut Bout<'_>, position: &mut Positi
         bout.running = session.ledger.put(&session.store, ledger::light(&record, &[]), true).await?;
     }
     follow::forget(&session.store, version).await
+}
+
+/// Spares the walk what one look at all documents settles: that nothing is in the way, that nothing is to be done.
+async fn glance(
+    place: &Collection<'_>,
+    (bout, position): (&Bout<'_>, &mut Position<Place>),
+) -> Result<(), DriverError> {
+    let op = bout.op;
+    if bout.work.pace.rate.is_some() {
+        return Ok(());
+    }
+    if position.place.is_survey
+        && let Some(stages) = op.obstacles()
+        && place.has(stages).await? == Some(false)
+    {
+        position.place.is_survey = false;
+        position.scanned += position.total.unwrap_or_default() / 2;
+    }
+    if let Some(stages) = op.left()
+        && place.has(stages).await? == Some(false)
+    {
+        position.place.route = Route::default();
+    }
+    Ok(())
 }
 
 fn fresh(op: &Move, (of, route): (String, Route), count: u64) -> Position<Place> {
@@ -238,7 +263,7 @@ fn is_exact(session: &Session, op: &Move, facts: &Facts) -> Result<bool> {
 async fn rehearse(session: &Session, db: &Database, op: &Move) -> Result<()> {
     let nothing: Vec<Bson> = Vec::new();
     let (Task::Update(_) | Task::Reshape(_)) = &op.task else { return Ok(()) };
-    for command in op.commands(doc! { "_id": { "$in": nothing } }) {
+    for command in op.commands(doc! { "_id": { "$in": nothing } }, false) {
         let written = op.command();
         let response = db.run_command(command).await;
         let response = response.map_err(|failure| session.of_command(&failure, &written))?;

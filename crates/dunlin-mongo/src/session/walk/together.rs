@@ -7,7 +7,7 @@ use dunlin_core::{Record, StoredFile};
 use mongodb::error::TRANSIENT_TRANSACTION_ERROR;
 use mongodb::{ClientSession, Database};
 
-use super::{Bout, Next, Stop, concern, odd};
+use super::{Bout, Next, Stop, concern, kept, odd};
 use crate::chunk::{both, index};
 use crate::fence::Entry;
 use crate::history::dated;
@@ -97,14 +97,12 @@ async fn inside<'a>(
         }
     }
     if let Task::Reshape(Reshape { keeping: Some(keeping), .. }) = &op.task {
-        let unkept = keeping.unkept(&op.collection, &op.filter, &range);
-        let response = db.run_command(unkept).session(&mut *transaction).await?;
-        let batch = response.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
-        if batch.is_ok_and(|batch| !batch.is_empty()) {
+        let [now, kept] = keeping.kept(&op.collection, &op.filter, &range);
+        if !kept::is_kept(&db, (now, kept), transaction).await? {
             return Err(Stop::Unkept);
         }
     }
-    for command in op.commands(range) {
+    for command in op.commands(range, next.position.place.passes == 0) {
         let response = db.run_command(command).session(&mut *transaction).await?;
         changed += outcome(&response, &written).map_err(Stop::Write)?;
     }
