@@ -58,7 +58,7 @@ async fn the_example_expands_contracts_and_comes_back_in_all_three_stores() {
 
     let goal = Goal { contract: true, ..Goal::default() };
     let summary = dunlin::up(&project, &goal, &mut |_| {}).await.expect("everything was verified");
-    assert_eq!(summary.completed.len(), 8);
+    assert_eq!(summary.completed.len(), 10);
     assert_eq!(stores.fields(bson::doc! { "email": { "$exists": true } }).await, 0);
     assert_eq!(stores.cache.redis_words::<i64>(&["EXISTS", "user_1", "user_2", "user_3"]).await, 0);
     assert_eq!(dunlin::up(&project, &goal, &mut |_| {}).await.expect("nothing to do").completed.len(), 0);

@@ -1,5 +1,6 @@
 //! Whole changes: what an old and a new application read and write at every station of a change's life.
 
+mod carry;
 mod crash;
 mod fields;
 mod guard;
@@ -53,7 +54,7 @@ async fn up_to(project: &Project, phase: Option<Phase>) {
 }
 
 /// Takes the only migration back.
-async fn down(project: &Project) -> Result<(), Stop> {
+pub(super) async fn down(project: &Project) -> Result<(), Stop> {
     let stores = project.connect(&[]).await.unwrap();
     let context = project.context(stores);
     let histories = run::histories(&context.stores).await.unwrap();

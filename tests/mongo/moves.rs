@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use bson::Document;
 use dunlin::{Failure, Goal, Pace, Project, RunEvent, StoreUrl, Summary};
-use dunlin_engine::run::{self, Histories, Stop};
-use dunlin_engine::{Extent, plan, reverse};
+use dunlin_engine::run::{self, Stop};
 use dunlin_testkit::fault::{Fuse, When};
 use mongodb::Database;
 use tokio_util::sync::CancellationToken;
@@ -81,17 +80,7 @@ async fn release(project: &Project) {
 
 /// Takes the only migration back.
 async fn down(project: &Project) {
-    let stores = project.connect(&[]).await.unwrap();
-    let context = project.context(stores);
-    let histories = run::histories(&context.stores).await.unwrap();
-    let (mut loaded, backends) = (project.load(), project.backends());
-    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(1));
-    let (stores, sources) = ((&context.stores, &backends), &mut loaded.sources);
-    let resolved = reverse::resolve(&versions, &loaded.migrations, &histories, stores, sources).await;
-    let migrations = resolved.unwrap().migrations;
-    let planner =
-        |histories: &Histories, _: &mut Summary| plan::down(&migrations, histories).map_err(Stop::Failed);
-    run::run(&context, &planner, &mut |_| {}).await.1.unwrap();
+    super::changes::down(project).await.unwrap();
 }
 
 /// A run that pauses once so many documents were come past.

@@ -6,7 +6,7 @@
 //!
 //! | Change | Keys | Until the contract | The contract |
 //! |---|---|---|---|
-//! | `rename_field` | `collection`, `from`, `to`, … | both fields; nested (`a.b`), and in the elements of lists (`items.price` to `items.cost`) | takes the old one away |
+//! | `rename_field` | `collection`, `from`, `to`, … | both fields; nested (`a.b`), and in the elements of lists (`items.price` to `items.cost`), but not of lists in lists | takes the old one away |
 //! | `move_fields` | `collection`, `fields = { "a.b" = "c" }`, … | both places; not out of lists or into them | takes the old ones away, and what held nothing else |
 //! | `transform` | `collection`, `up = { new = expr }`, `down = { old = expr }` or `from = ["old"]`, `archive?`, … | both | archives the old ones, takes them away |
 //! | `change_type` | `collection`, `field`, `to`, `as`, `was?`, `on_error?`, … | `as` beside `field` | archives `field`, takes it away |
@@ -55,10 +55,16 @@
 //! included. A document that has an old field by then keeps it; where that is not what the new one leads back to, `dunlin
 //! down` lists it beforehand. Without `down` nothing leads back but the archive.
 //!
+//! Indexes over a field that leaves are exchanged at the contract, before the field goes: each gets its like over the new
+//! field (`rename_field`, `move_fields`, `change_type` with `as`) and is dropped; where no one field takes the old one's
+//! place, it is only dropped. `down` makes them again. Validators are not changed by changes of fields: one that asks for the
+//! old field refuses the contract until `set_validator` lets it take the new shape.
+//!
 //! What is remembered of indexes and validators is in `dunlin_shape`. A renamed collection is gone under both names for the
 //! moment between the two commands of the contract: a client that reads then finds nothing. Fields in lists need MongoDB 5.0,
 //! archives of fields a replica set.
 
+pub(crate) mod carry;
 mod compute;
 mod decode;
 mod field;

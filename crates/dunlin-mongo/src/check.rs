@@ -92,6 +92,16 @@ fn differ(left: &Bson, right: &Bson) -> Bson {
     ] })
 }
 
+/// An expression as a field of a projection, where a number or a truth would say whether the field is shown at all.
+pub(crate) fn shown(expression: &Bson) -> Bson {
+    match expression {
+        Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_) | Bson::Boolean(_) => {
+            bson!({ "$literal": expression.clone() })
+        }
+        other => other.clone(),
+    }
+}
+
 fn aggregate(collection: &str, stages: Vec<Bson>, hint: Bson) -> Document {
     doc! { "aggregate": collection, "pipeline": stages, "cursor": {}, "hint": hint }
 }
@@ -110,8 +120,7 @@ impl Look {
             Question::None => stages.push(bson!({ "$project": { "_id": 1, "left": "$$ROOT" } })),
             Question::Same { left, right, .. } => {
                 stages.push(bson!({ "$match": { "$expr": differ(left, right) } }));
-                stages
-                    .push(bson!({ "$project": { "_id": 1, "left": left.clone(), "right": right.clone() } }));
+                stages.push(bson!({ "$project": { "_id": 1, "left": shown(left), "right": shown(right) } }));
             }
             Question::Found(found) => stages.extend(found.stages.iter().cloned()),
             Question::Across { .. } => return None,
@@ -181,13 +190,13 @@ impl Counterpart {
     pub(crate) fn differing(&self, look: &Look, left: &Bson, range: Document) -> Document {
         let counterparts = bson!({ "$lookup": {
             "from": &self.collection, "localField": "_id", "foreignField": &self.key, "as": "there",
-            "pipeline": [{ "$match": self.filter.clone() }, { "$limit": 2 }, { "$project": { "_id": 0, "v": self.right.clone() } }],
+            "pipeline": [{ "$match": self.filter.clone() }, { "$limit": 2 }, { "$project": { "_id": 0, "v": shown(&self.right) } }],
         } });
         let right = bson!("$right.v");
         let count = bson!({ "$size": "$there" });
         let stages = vec![
             bson!({ "$match": both(range, &look.filter) }),
-            bson!({ "$project": { "_id": 1, "left": left.clone() } }),
+            bson!({ "$project": { "_id": 1, "left": shown(left) } }),
             counterparts,
             bson!({ "$set": { "right": { "$first": "$there" }, "count": count } }),
             bson!({ "$match": { "$expr": { "$or": [{ "$ne": ["$count", 1] }, differ(&bson!("$left"), &right)] } } }),
@@ -206,7 +215,7 @@ impl Counterpart {
             bson!({ "$match": both(range, &self.filter) }),
             origins,
             bson!({ "$match": { "here": { "$size": 0 } } }),
-            bson!({ "$project": { "_id": format!("${}", self.key), "count": { "$literal": -1 }, "right": self.right.clone() } }),
+            bson!({ "$project": { "_id": format!("${}", self.key), "count": { "$literal": -1 }, "right": shown(&self.right) } }),
         ];
         aggregate(&self.collection, stages, hint)
     }

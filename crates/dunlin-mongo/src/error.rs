@@ -118,13 +118,17 @@ fn help(error: &DriverError) -> Option<&'static str> {
         (_, Some(11000)) => {
             "documents that are there already break the unique index; nothing was overwritten"
         }
-        (_, Some(121)) => "the collection's validator refuses the document",
+        (_, Some(121)) => {
+            "the collection's validator refuses the document: let it take the new shape first, by `set_validator`"
+        }
         (_, Some(48)) => "a collection of this name is there already",
         (_, Some(26 | 27)) => "the collection or the index is not there",
         (_, Some(85 | 86)) => {
             "an index of this name or key is there already with other options; drop it first"
         }
-        (_, Some(166)) => "this is a view; write to the collection under it",
+        (_, Some(166)) => {
+            "this is a view, or a time series, which is one: it cannot be written to by document, or renamed; name the collection under it"
+        }
         (_, Some(10334)) => "one document, the migration's text included, can have 16 MB at most",
         (_, Some(code)) if TOO_MUCH.contains(&code) => {
             "the change is too large for one transaction; write it as an `update_many` step in a .toml file, or split it"

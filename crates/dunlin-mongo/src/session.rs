@@ -190,7 +190,12 @@ impl Failure {
         let error = Error::new(ErrorKind::Statement, message).at(command.span).with("code", self.code);
         match self.code {
             11000 => error.help("a document that is there already has this key; nothing was overwritten"),
-            121 => error.help("the collection's validator refuses the document"),
+            10334 => error.help(
+                "no document has room for more than 16 MB, the old shape and the new one together: make it smaller, or leave it out with `filter`",
+            ),
+            121 => error.help(
+                "the collection's validator refuses the document: let it take the new shape first, by `set_validator`",
+            ),
             _ => error,
         }
     }

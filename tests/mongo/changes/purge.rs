@@ -24,7 +24,7 @@ pub(super) async fn shop(changes: &[&str], documents: Vec<Document>) -> (scratch
     (scratch, db, case)
 }
 
-fn says(case: &Case, line: &str, words: &[&str]) {
+pub(super) fn says(case: &Case, line: &str, words: &[&str]) {
     let said = case.run(line);
     for word in words {
         assert!(said.contains(word), "`{word}` is not in what {line} said: {said}");

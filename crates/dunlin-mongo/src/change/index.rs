@@ -98,14 +98,18 @@ fn keys(change: &mut Change<'_>, is_needed: bool) -> Option<Document> {
 /// With the name that every client would give it.
 pub(super) fn named(mut index: Document) -> Document {
     if !index.contains_key("name")
-        && let Ok(key) = index.get_document("key")
+        && let Some(name) = default_name(&index)
     {
-        let parts: Vec<String> =
-            key.iter().map(|(field, order)| format!("{field}_{}", plain(order))).collect();
-        let name = parts.join("_");
         index.insert("name", name);
     }
     index
+}
+
+/// The name that every client would give it.
+pub(super) fn default_name(index: &Document) -> Option<String> {
+    let key = index.get_document("key").ok()?;
+    let parts: Vec<String> = key.iter().map(|(field, order)| format!("{field}_{}", plain(order))).collect();
+    Some(parts.join("_"))
 }
 
 fn plain(order: &Bson) -> String {

@@ -4,6 +4,7 @@
 use bson::{Bson, Document, doc};
 use dunlin_core::{Line, Op as CoreOp, Span};
 
+use super::carry::{self, Carried, Heir};
 use crate::extended;
 use crate::op::{Command, render};
 
@@ -42,6 +43,10 @@ pub enum What {
     Create(Document),
     /// Drops the index that was created.
     Uncreate(Document),
+    /// Exchanges the indexes over fields that leave for the like over those that come, after they have been remembered.
+    Carry(Vec<Heir>),
+    /// Takes that back.
+    Uncarry(Vec<Heir>),
 }
 
 impl Keep {
@@ -61,6 +66,8 @@ impl Keep {
             What::Recreate(_) => "recreate_index",
             What::Create(_) => "create_index",
             What::Uncreate(_) => "uncreate_index",
+            What::Carry(_) => "carry_indexes",
+            What::Uncarry(_) => "uncarry_indexes",
         }
     }
 
@@ -93,7 +100,26 @@ impl Keep {
             }
             What::Create(index) => doc! { "createIndexes": name, "indexes": [index.clone()] },
             What::Uncreate(index) => doc! { "dropIndexes": name, "index": index.get("name").cloned() },
+            // Which there are is asked first.
+            What::Carry(_) | What::Uncarry(_) => doc! { "listIndexes": name },
         }
+    }
+
+    /// What is sent for indexes that are exchanged, in order.
+    pub(crate) fn exchanged(&self, carried: &[Carried]) -> Vec<Document> {
+        let is_back = matches!(self.what, What::Uncarry(_));
+        let name = &self.collection;
+        let create = |index: &Document| doc! { "createIndexes": name, "indexes": [index.clone()] };
+        let drop = |index: &Document| doc! { "dropIndexes": name, "index": index.get("name").cloned() };
+        let one = |one: &Carried| {
+            let (comes, goes) = match (&one.new, is_back) {
+                (new, false) => (new.as_ref().map(create), Some(drop(&one.old))),
+                (new, true) => (Some(create(&one.old)), new.as_ref().map(drop)),
+            };
+            let pair = if one.goes_first() { [goes, comes] } else { [comes, goes] };
+            pair.into_iter().flatten()
+        };
+        carried.iter().flat_map(one).collect()
     }
 }
 
@@ -113,6 +139,9 @@ pub(crate) fn hiding(collection: &str, index: &Bson, is_hidden: bool) -> Documen
 impl Keep {
     /// What is sent, for people.
     pub(crate) fn lines(&self, was: Option<&Document>) -> Vec<Line> {
+        if let (What::Carry(_) | What::Uncarry(_), Some(was)) = (&self.what, was) {
+            return self.exchanges(was);
+        }
         let note = match &self.what {
             What::Validate(_) | What::Hide(_) => {
                 Some(format!("what it is now is remembered in {SHAPE} before"))
@@ -121,10 +150,29 @@ impl Keep {
             What::Create(index) if index.get_bool("unique").unwrap_or_default() => {
                 Some("duplicates are looked for and listed before".to_owned())
             }
+            What::Carry(heirs) => {
+                let fields: Vec<&str> = heirs.iter().map(|(field, _)| field.as_str()).collect();
+                Some(format!(
+                    "an index over {} goes, once its like over the new field is made; it is remembered in {SHAPE}",
+                    fields.join(", ")
+                ))
+            }
+            What::Uncarry(_) => Some(format!("the indexes that {SHAPE} remembers are made again")),
             What::Show(_) | What::Drop(_) | What::Create(_) | What::Uncreate(_) => None,
         };
         let command = Command { document: self.sent(was), ..self.command() };
         vec![Line { text: render::command(&command), note, span: self.span }]
+    }
+}
+
+impl Keep {
+    /// The exchange of indexes that are known, for people.
+    fn exchanges(&self, was: &Document) -> Vec<Line> {
+        let shown = |document| {
+            let text = render::command(&Command { document, ..self.command() });
+            Line { text, note: None, span: self.span }
+        };
+        self.exchanged(&carry::recalled(was)).into_iter().map(shown).collect()
     }
 }
 
@@ -145,6 +193,11 @@ impl CoreOp for Keep {
                 document.insert("index", index.clone());
             }
             What::Create(index) | What::Uncreate(index) => drop(document.insert("index", index.clone())),
+            What::Carry(heirs) | What::Uncarry(heirs) => {
+                let heirs: Document =
+                    heirs.iter().map(|(field, heir)| (field.clone(), Bson::from(heir.clone()))).collect();
+                document.insert("fields", heirs);
+            }
             What::Revalidate => {}
         }
         format!("keep {}\n", extended::canonical(&document))

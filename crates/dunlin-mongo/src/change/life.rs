@@ -6,6 +6,9 @@ use std::sync::Arc;
 use bson::{Bson, Document, bson, doc};
 use dunlin_core::{AnyOp, Part, Phase, Span, Undo};
 
+use super::carry::Heir;
+use super::index;
+use super::keep::What;
 use super::pair::{Pair, given};
 use super::path;
 use super::staged::{Staged, Task};
@@ -159,6 +162,8 @@ impl Fields {
         if self.is_kept {
             parts.push(self.archive());
         }
+        let heirs = self.pairs.iter().flat_map(Pair::heirs).collect();
+        parts.push(carry(&self.frame, heirs));
         parts.push(self.removal());
         parts
     }
@@ -316,6 +321,14 @@ fn revived(pair: &Pair, kept: &str) -> Vec<Bson> {
         bson!({ "$set": pair.old.iter().map(judged).collect::<Document>() }),
         bson!({ "$unset": mark }),
     ]
+}
+
+/// Exchanges the indexes over fields that leave.
+pub(super) fn carry(frame: &Frame, heirs: Vec<Heir>) -> Part {
+    let names: Vec<&str> = heirs.iter().map(|(field, _)| field.as_str()).collect();
+    let words = format!("indexes over {}.{}", frame.collection, names.join(", "));
+    let back = index::keep(frame, What::Uncarry(heirs.clone()), format!("{words} as they were"));
+    part(Phase::Contract, index::keep(frame, What::Carry(heirs), format!("exchange {words}")), back)
 }
 
 /// Makes the archive. Its way back takes it away again, once nothing more is to come from it.

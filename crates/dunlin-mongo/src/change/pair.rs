@@ -7,6 +7,7 @@
 
 use bson::{Bson, Document, bson, doc};
 
+use super::carry::Heir;
 use super::path;
 
 /// Old fields and new ones.
@@ -14,6 +15,8 @@ use super::path;
 pub(super) struct Pair {
     pub(super) old: Vec<String>,
     pub(super) new: Vec<String>,
+    /// The new field that has the very values of the old one: what is unique there is unique here.
+    pub(super) heir: Option<String>,
     pub(super) has_old: Document,
     pub(super) has_new: Document,
     /// Whether the new fields can be written: expressions that must all be true.
@@ -50,6 +53,7 @@ impl Pair {
         Self {
             old: vec![from.to_owned()],
             new: vec![to.to_owned()],
+            heir: Some(to.to_owned()),
             has_old: path::has(from),
             has_new: path::has(to),
             is_open_back: is_open.clone(),
@@ -86,6 +90,7 @@ impl Pair {
         Self {
             old: vec![from.to_owned()],
             new: vec![to.to_owned()],
+            heir: Some(to.to_owned()),
             has_old: path::has(from),
             has_new: path::has(to),
             is_open: Vec::new(),
@@ -120,6 +125,7 @@ impl Pair {
         let open = |fields: &[String]| fields.iter().flat_map(|field| path::is_open(field)).collect();
         let lacks: Vec<Document> = old.iter().map(|field| path::lacks(field)).collect();
         Self {
+            heir: None,
             has_old: any(&old),
             has_new: any(&new),
             is_open: open(&new),
@@ -134,6 +140,11 @@ impl Pair {
             old,
             new,
         }
+    }
+
+    /// The old fields, each with the one that holds the same, where there is one such.
+    pub(super) fn heirs(&self) -> Vec<Heir> {
+        self.old.iter().map(|old| (old.clone(), self.heir.clone())).collect()
     }
 
     /// What finds documents whose new fields are not in step.

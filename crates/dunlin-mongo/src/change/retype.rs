@@ -71,8 +71,16 @@ fn beside(frame: Frame, forward: &Convert, (other, back): (&str, Bson), odd: Odd
         // Never written, and in step with nothing.
         Odd::Fail => bson!({ "$literal": { "not": forward.to.word() } }),
     };
-    let up = [(other.to_owned(), forward.value(instead))];
-    let mut pair = Pair::computed(&up, vec![forward.field.clone()], &[(forward.field.clone(), back)]);
+    let value = forward.value(instead);
+    // Null is a value here, and nothing is none.
+    let is_forward = path::same(&value, &path::value(other));
+    let is_back = path::same(&back, &path::value(&forward.field));
+    let down = [(forward.field.clone(), back)];
+    let pair = Pair::computed(&[(other.to_owned(), value)], vec![forward.field.clone()], &down);
+    let is_in_step = bson!({ "$or": [is_forward.clone(), is_back] });
+    let mut pair = Pair { is_forward, is_in_step, ..pair };
+    // Several values may become null.
+    pair.heir = (odd != Odd::Null).then(|| other.to_owned());
     if odd == Odd::Fail {
         pair.is_open.push(bson!({ "$or": [{ "$not": [forward.is_due()] }, forward.is_convertible()] }));
     }

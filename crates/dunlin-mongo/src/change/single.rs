@@ -7,12 +7,12 @@ use dunlin_core::node::Node;
 use dunlin_core::{Part, Phase};
 
 use super::decode::{Change, paths};
-use super::life::{Frame, archive, one_way, open_archive, part, restore};
+use super::life::{Frame, archive, carry, one_way, open_archive, part, restore};
 use super::pair::given;
 use super::path;
 use super::staged::Staged;
-use crate::check::Found;
 use crate::check::decode::expression;
+use crate::check::{Found, shown};
 use crate::moves::{Keeping, Reshape, Update};
 use crate::op::decode::{Result, value};
 
@@ -80,7 +80,7 @@ fn added(frame: &Frame, field: &str, made: &Bson) -> Vec<Part> {
     let ways = doc! { "$or": [path::has(field), { "$expr": closed }] };
     let survey = vec![
         bson!({ "$match": ways }),
-        bson!({ "$project": { "_id": 1, "value": path::value(field), "becomes": made.clone() } }),
+        bson!({ "$project": { "_id": 1, "value": path::value(field), "becomes": shown(made) } }),
     ];
     let obstacle = format!("have {field} already, or something else in its place");
     let filling = Reshape { updates: vec![fill.clone()], survey, obstacle, ..Reshape::default() };
@@ -93,7 +93,7 @@ fn added(frame: &Frame, field: &str, made: &Bson) -> Vec<Part> {
         names: ("the default".to_owned(), field.to_owned()),
         stages: vec![
             bson!({ "$match": other }),
-            bson!({ "$project": { "_id": 1, "left": made.clone(), "right": path::value(field) } }),
+            bson!({ "$project": { "_id": 1, "left": shown(made), "right": path::value(field) } }),
         ],
         mends: Vec::new(),
     });
@@ -104,7 +104,7 @@ fn added(frame: &Frame, field: &str, made: &Bson) -> Vec<Part> {
         names: ("the default".to_owned(), field.to_owned()),
         stages: vec![
             bson!({ "$match": path::lacks(field) }),
-            bson!({ "$project": { "_id": 1, "left": made.clone() } }),
+            bson!({ "$project": { "_id": 1, "left": shown(made) } }),
         ],
         mends: vec![fill],
     };
@@ -150,6 +150,7 @@ pub(super) fn remove(node: &Node, tag: &str) -> Result<Vec<Part>> {
         Arc::new(archive(&frame, &keeping)),
         "the archive is dropped as a whole",
     ));
+    parts.push(carry(&frame, vec![(field, None)]));
     parts.push(part(Phase::Contract, removal, back));
     Ok(parts)
 }

@@ -8,7 +8,7 @@ use dunlin_core::{AnyOp, Diagnostic, Field, Phase};
 
 use super::{Counterpart, Look, Question};
 use crate::moves::decode::Reader;
-use crate::op::decode::{Result, database, document, not, value};
+use crate::op::decode::{Result, database, not, value};
 
 /// The op, unless it stands where it must not.
 pub(crate) fn checked(phase: Phase, field: &Field<'_>, op: Look) -> Result<AnyOp> {
@@ -22,12 +22,7 @@ pub(crate) fn checked(phase: Phase, field: &Field<'_>, op: Look) -> Result<AnyOp
 
 /// `none = { collection, filter, database? }`: no document is found.
 pub(crate) fn none(node: &Node) -> Result<Look> {
-    let mut reader = Reader::new(node)?;
-    let collection = reader.text("collection");
-    let filter = reader.table.require("filter").and_then(document);
-    let filter = filter.map_err(|bad| reader.wrong.push(bad)).unwrap_or_default();
-    let database = database(&mut reader.table, &mut reader.wrong);
-    reader.finish(&["collection", "filter", "database"])?;
+    let (database, collection, filter) = Reader::documents(node)?;
     Ok(Look { database, collection, filter, question: Question::None, span: Some(node.span) })
 }
 

@@ -73,6 +73,17 @@ impl<'a> Reader<'a> {
         filter.map_err(|bad| self.wrong.push(bad)).ok().flatten().unwrap_or_default()
     }
 
+    /// `{ collection, filter, database? }`, and nothing else: database, collection and filter.
+    pub(crate) fn documents(node: &'a Node) -> Result<(Option<Arc<str>>, String, Document)> {
+        let mut reader = Self::new(node)?;
+        let collection = reader.text("collection");
+        let filter = reader.table.require("filter").and_then(document);
+        let filter = filter.map_err(|bad| reader.wrong.push(bad)).unwrap_or_default();
+        let database = database(&mut reader.table, &mut reader.wrong);
+        reader.finish(&["collection", "filter", "database"])?;
+        Ok((database, collection, filter))
+    }
+
     /// One of several words, the first where none is written.
     pub(crate) fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> T {
         let usual = words[0].1;
@@ -121,12 +132,7 @@ impl<'a> Reader<'a> {
 
 /// `delete_many = { collection, filter, database? }`.
 pub(crate) fn delete_many(node: &Node) -> Result<Move> {
-    let mut reader = Reader::new(node)?;
-    let collection = reader.text("collection");
-    let filter = reader.table.require("filter").and_then(document);
-    let filter = filter.map_err(|bad| reader.wrong.push(bad)).unwrap_or_default();
-    let database = database(&mut reader.table, &mut reader.wrong);
-    reader.finish(&["collection", "filter", "database"])?;
+    let (database, collection, filter) = Reader::documents(node)?;
     Ok(Move { database, collection, filter, task: Task::Delete, span: Some(node.span) })
 }
 

@@ -1,12 +1,15 @@
 //! Changes of a collection's shape whose way back depends on what was there: see [`crate::change::keep`]. Each first looks,
 //! then remembers, then changes, and is such that a run that was cut off anywhere begins again.
 
+mod exchange;
+
 use bson::{Bson, Document, doc};
 use dunlin_core::{Advance, Checkpoint, Cursor, Error, ErrorKind, Record, Result, Work};
 use mongodb::Database;
 use mongodb::error::Error as DriverError;
 
 use super::Session;
+use crate::change::carry;
 use crate::change::keep::{Keep, SHAPE, What, hiding};
 use crate::chunk::{Collection, Key};
 use crate::error;
@@ -61,6 +64,11 @@ pub(crate) async fn remembered(db: &Database, keep: &Keep) -> Result<Option<Docu
     match (&keep.what, remembered_now(db, keep).await?) {
         (What::Revalidate, Some(kept)) => Ok(kept.get_document("options").ok().cloned()),
         (What::Recreate(_), Some(kept)) => Ok(kept.get_document("index").ok().cloned()),
+        (What::Carry(_) | What::Uncarry(_), Some(kept)) => Ok(Some(kept)),
+        (What::Carry(heirs), None) => {
+            let carried = carry::carried(&indexes(&place).await?, heirs);
+            Ok(Some(carry::remembered(&carried)))
+        }
         (What::Revalidate, None) => validation(&place).await,
         (What::Recreate(index), None) => {
             Ok(indexes(&place).await?.into_iter().find(|found| is_meant(found, index)))
@@ -94,6 +102,8 @@ impl Shape<'_> {
             What::Recreate(_) => self.recreate().await,
             What::Create(index) => self.create(index).await,
             What::Uncreate(index) => self.uncreate(index).await,
+            What::Carry(heirs) => self.carry(heirs).await,
+            What::Uncarry(_) => self.uncarry().await,
         }
     }
 

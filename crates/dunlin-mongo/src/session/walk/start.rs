@@ -248,7 +248,11 @@ fn is_exact(session: &Session, op: &Move, facts: &Facts) -> Result<bool> {
             op,
             format!("{why}, so a value could change between going into the archive and being taken away"),
         );
-        return Err(error.help("make it a replica set (one member will do)"));
+        return Err(error.help(if facts.is_capped {
+            "copy the documents into a plain collection with `merge_into`, and change those"
+        } else {
+            "make it a replica set (one member will do)"
+        }));
     }
     let error = unsupported(
         op,
