@@ -43,7 +43,7 @@ enum Right {
     /// The lock, by its fencing token.
     Lock(i64),
     /// That a follower is open.
-    Follow(Guard),
+    Follow(Box<Guard>),
 }
 
 impl Crew {
@@ -59,7 +59,7 @@ impl Crew {
 
     /// For a follower, as long as it is open.
     pub(crate) fn followers(store: Store, guard: Guard) -> Self {
-        Self { store, right: Right::Follow(guard), idle: BTreeMap::new(), is_dirty: false }
+        Self { store, right: Right::Follow(Box::new(guard)), idle: BTreeMap::new(), is_dirty: false }
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -44,12 +44,7 @@ pub(super) async fn start(
     let fail = |failure: DriverError| session.of_command(&failure, &op.command());
     let facts = facts(&db, &op.collection).await.map_err(fail)?;
     if !facts.is_there {
-        if matches!(&op.task, Task::Merge(merge) if !merge.matched.is_empty()) {
-            let message = format!("{} was purged: what it held cannot be brought back", op.collection);
-            let help = "bring it back from a backup, or say that it is gone: `dunlin mark VERSION undone --reason …`";
-            return Err(unsupported(op, message).help(help));
-        }
-        notes.push(format!("there is no collection {}", op.collection));
+        notes.push(nothing(op)?);
         return Ok(None);
     }
     refuse(&facts, op)?;
@@ -93,6 +88,17 @@ pub(super) async fn start(
     bout.running = session.ledger.put_step(&session.store, work, &record).await?;
     close(session, bout, &mut position).await?;
     Ok(Some(position))
+}
+
+/// What is said where there is no collection; refused where what it held is needed.
+fn nothing(op: &Move) -> Result<String> {
+    if matches!(&op.task, Task::Merge(merge) if !merge.matched.is_empty()) {
+        let message = format!("{} was purged: what it held cannot be brought back", op.collection);
+        let help =
+            "bring it back from a backup, or say that it is gone: `dunlin mark VERSION undone --reason …`";
+        return Err(unsupported(op, message).help(help));
+    }
+    Ok(format!("there is no collection {}", op.collection))
 }
 
 /// Shuts out whoever follows, once the record says that a shape begins to go: none can begin to follow after that. What
