@@ -127,7 +127,8 @@ fn after_table(made: &str, table: &str) -> String {
     while cursor.peek().is_some() {
         let is_on = cursor.eat("on");
         if is_on && cursor.name().is_some_and(|name| name.name.eq_ignore_ascii_case(table)) {
-            return cursor.at().map(|at| made[at..].to_owned()).unwrap_or_default();
+            // SQLite keeps what stood behind it, too.
+            return cursor.at().map(|at| made[at..].trim_end().to_owned()).unwrap_or_default();
         }
         if !is_on {
             cursor.next();
