@@ -61,15 +61,14 @@ fn next(standing: Standing, way: Way, is_whole: bool) -> Standing {
     use Standing::{Amid, Back, Before, Contracted, Contracting, Expanded, Forth};
     match (way, standing) {
         (Way::Down, _) if is_whole => Before,
+        (Way::Contract, _) if is_whole => Contracted,
+        (Way::Up, Before | Forth | Back) if is_whole => Expanded,
         (Way::Down, Before) => Before,
         (Way::Down, Forth | Expanded | Back) => Back,
-        (Way::Contract, _) if is_whole => Contracted,
-        (Way::Contract, Expanded | Contracting) => Contracting,
+        (Way::Contract, Expanded | Contracting) | (Way::Up, Contracting) => Contracting,
         (Way::Contract | Way::Up, Contracted) => Contracted,
         (Way::Down | Way::Contract, _) | (Way::Up, Amid) => Amid,
-        (Way::Up, Contracting) => Contracting,
         (Way::Up, Expanded) => Expanded,
-        (Way::Up, Before | Forth | Back) if is_whole => Expanded,
         (Way::Up, Before | Forth | Back) => Forth,
     }
 }

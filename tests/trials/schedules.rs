@@ -49,6 +49,16 @@ fn any_schedule_ends_where_the_straight_run_ends_over_three_stores() {
     any(&THREE, 2);
 }
 
+/// Each place of a way back, and then forth again: what an earlier run made and nothing took away is not made twice.
+#[test]
+fn a_way_back_that_was_cut_short_leads_forth_again() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for call in 4..16 {
+        let schedule = Schedule::parse(&format!("Rename: up new=3 down>{call} up old=2 contract")).unwrap();
+        runtime.block_on(play(&[Kind::Sqlite], &schedule));
+    }
+}
+
 fn seeds(usual: u64) -> Range<u64> {
     let Ok(wanted) = env::var("DUNLIN_TEST_SEEDS") else { return 0..usual };
     let (from, to) = wanted.split_once("..").unwrap_or(("0", &wanted));

@@ -37,7 +37,7 @@ impl Town {
         let (mut places, mut text) = (Vec::new(), String::new());
         for (kind, model) in kinds.iter().zip(models) {
             let place = place::open(*kind, change, &model).await;
-            text += &format!("[[change]]\nstore = '{}'\n{}\n", place.name(), place.change());
+            text.extend(["[[change]]\nstore = '", place.name(), "'\n", place.change(), "\n"]);
             places.push((place, model));
         }
         let folder = TempDir::new().unwrap();

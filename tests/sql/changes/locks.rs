@@ -70,7 +70,7 @@ async fn again(
                         break;
                     }
                     Err(error) => {
-                        assert!(error.to_string().contains("does not exist"), "{statement}: {error}")
+                        assert!(error.to_string().contains("does not exist"), "{statement}: {error}");
                     }
                 }
             }

@@ -34,7 +34,7 @@ impl Place {
 
     async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         let mut request = redis::Cmd::new();
-        words.iter().for_each(|word| _ = request.arg(word));
+        request.arg(words);
         request.query_async(&mut self.connection.clone()).await.unwrap()
     }
 
@@ -121,7 +121,7 @@ impl super::Place for Place {
             (Client::Old, Deed::Delete) => self.ask::<()>(&["DEL", &old(id)]).await,
             (Client::New, Deed::Delete) => self.ask::<()>(&["DEL", &old(id), &new(id)]).await,
             (Client::Old, _) if self.change == Change::Retype => {
-                self.ask::<()>(&["SET", &old(id), &json]).await
+                self.ask::<()>(&["SET", &old(id), &json]).await;
             }
             (Client::New, _) if self.change == Change::Retype => {
                 self.ask::<()>(&["HSET", &new(id), "n", &value]).await;
