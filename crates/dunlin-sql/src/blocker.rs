@@ -110,12 +110,13 @@ fn questions(tables: &Tables, waiting: Waiting) -> Vec<(String, Vec<Param>)> {
         let sql = format!(
             "select 'process ' || pid || ' of ' || coalesce(usename, '?') || coalesce(' (' || nullif(application_name, '') || ')', '') \
              || coalesce(', ' || state, '') || coalesce(', in a transaction for ' || extract(epoch from clock_timestamp() - xact_start)::int || ' s', '') \
+             || coalesce(': ' || nullif(left(regexp_replace(query, '\\s+', ' ', 'g'), 100), ''), '') \
              from pg_stat_activity where pid = any (pg_blocking_pids({ours}::int)) order by xact_start limit 3"
         );
         return vec![(sql, vec![number.into()])];
     }
     let who = "select concat('connection ', p.id, ' of ', p.user, '@', p.host, ', ', lower(p.command), \
-               ', in a transaction for ', timestampdiff(second, t.trx_started, now()), ' s') \
+               ', in a transaction for ', timestampdiff(second, t.trx_started, now()), ' s', coalesce(concat(': ', left(p.info, 100)), '')) \
                from information_schema.innodb_trx t join information_schema.processlist p on p.id = t.trx_mysql_thread_id";
     let rows = format!(
         "{who} join information_schema.innodb_lock_waits w on w.blocking_trx_id = t.trx_id \

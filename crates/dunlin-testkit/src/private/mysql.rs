@@ -22,12 +22,17 @@ create database if not exists dunlin;
 
 /// A MariaDB that keeps a binary log. Its login and password are those of the shared server, `root` and `dunlin`.
 pub async fn mariadb() -> Private {
-    start("1").await
+    start("1", &[]).await
+}
+
+/// The same with further options, `--performance-schema=on`.
+pub async fn mariadb_with(options: &[&str]) -> Private {
+    start("1", options).await
 }
 
 /// A MariaDB that follows another one, so many seconds behind.
 pub async fn mariadb_replica_of(primary: &Private, delay: u32) -> Private {
-    let replica = start("2").await;
+    let replica = start("2", &[]).await;
     let mut connection = Connection::open(Kind::Mysql, &replica.url).await.expect("the replica answers");
     let follow = format!(
         "change master to master_host = '127.0.0.1', master_port = {}, master_user = 'root', master_password = 'dunlin', \
@@ -38,7 +43,7 @@ pub async fn mariadb_replica_of(primary: &Private, delay: u32) -> Private {
     replica
 }
 
-async fn start(id: &str) -> Private {
+async fn start(id: &str, more: &[&str]) -> Private {
     let program = server::program(Kind::Mysql);
     let folder = folder();
     fs::write(folder.path().join("init.sql"), LOGIN).expect("a file for the first statements");
@@ -61,7 +66,8 @@ async fn start(id: &str) -> Private {
             "--log-bin=log-bin",
             "--innodb-buffer-pool-size=16M",
         ];
-        let options: Vec<&str> = options.iter().map(String::as_str).chain(fixed).collect();
+        let options: Vec<&str> =
+            options.iter().map(String::as_str).chain(fixed).chain(more.iter().copied()).collect();
         command.extend(words(&program, &options));
         command
     });
