@@ -53,6 +53,12 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// What it reads and leaves as it is, as paths like those of [`Op::touches`]. Others may read it, too; none may touch
+    /// it meanwhile.
+    fn reads(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A verify op that finds the records that would lose something if this ran as a way back.
     fn loses(&self) -> Option<AnyOp> {
         None

@@ -16,6 +16,8 @@ struct Touched {
     id: MigrationId,
     store: StoreName,
     path: String,
+    /// Whether it is read there, and nothing more.
+    only_read: bool,
 }
 
 impl Open {
@@ -35,8 +37,9 @@ impl Open {
         }
         let touched = |step: &Step| {
             let (id, store) = (migration.id().clone(), step.store.clone());
-            let of_path = move |path| Touched { id: id.clone(), store: store.clone(), path };
-            step.op.touches().into_iter().map(of_path)
+            let of_path =
+                move |(path, only_read)| Touched { id: id.clone(), store: store.clone(), path, only_read };
+            paths(step).into_iter().map(of_path)
         };
         self.0.extend(migration.steps().iter().flat_map(touched));
     }
@@ -55,9 +58,12 @@ impl Open {
         for store in lane::stores(migration) {
             let of_store = self.0.iter().filter(|touched| touched.store == *store);
             let steps = lane::steps(migration, store);
-            let paths: Vec<String> = steps.iter().flat_map(|step| step.op.touches()).collect();
+            let paths: Vec<(String, bool)> = steps.into_iter().flat_map(paths).collect();
             for touched in of_store {
-                if let Some(path) = paths.iter().find(|path| overlaps(path, &touched.path)) {
+                let collides = |(path, only_read): &&(String, bool)| {
+                    !(*only_read && touched.only_read) && overlaps(path, &touched.path)
+                };
+                if let Some((path, _)) = paths.iter().find(collides) {
                     let narrower = if path.len() > touched.path.len() { path } else { &touched.path };
                     return Some((touched.id.clone(), narrower.clone()));
                 }
@@ -65,6 +71,12 @@ impl Open {
         }
         None
     }
+}
+
+/// What a step has to do with, and whether it only reads that.
+fn paths(step: &Step) -> Vec<(String, bool)> {
+    let touched = step.op.touches().into_iter().map(|path| (path, false));
+    touched.chain(step.op.reads().into_iter().map(|path| (path, true))).collect()
 }
 
 /// Whether two paths are the same, or one leads into the other.
