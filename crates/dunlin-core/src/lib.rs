@@ -45,6 +45,6 @@ pub use pace::{Pace, Sizer};
 pub use position::{Position, Seen, Start};
 pub use source::{FileId, Location, Source, SourceMap, Span};
 pub use store::{
-    Advance, AnyStore, Archive, Attempt, Check, Checked, Holder, Session, Store, Violation, Work,
+    Advance, Ahead, AnyStore, Archive, Attempt, Check, Checked, Holder, Session, Store, Violation, Work,
 };
 pub use url::StoreUrl;

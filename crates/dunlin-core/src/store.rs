@@ -79,8 +79,31 @@ pub trait Store: fmt::Debug + Send + Sync {
         Ok(op.preview())
     }
 
+    /// The same for steps that are to run one after the other, each shown as it will be when those before it have run, as
+    /// far as the store can foresee that.
+    async fn previews(&self, steps: &[Ahead<'_>]) -> Result<Vec<Vec<Line>>> {
+        let mut lines = Vec::with_capacity(steps.len());
+        for step in steps {
+            lines.push(self.preview(step.op).await?);
+        }
+        Ok(lines)
+    }
+
     /// Facts about the server and the login, as `(what, finding)`, for `dunlin doctor`.
     async fn examine(&self) -> Result<Vec<(String, String)>>;
+}
+
+/// A step that is to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead<'a> {
+    /// What is run.
+    pub op: &'a dyn Op,
+    /// The migration.
+    pub version: &'a Version,
+    /// Its place in the lane, as the journal counts.
+    pub index: usize,
+    /// Whether it is the way back from a step.
+    pub is_undo: bool,
 }
 
 /// A store of whatever backend.

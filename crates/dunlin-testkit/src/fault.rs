@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dunlin_core::history::{Event, EventKind, History, Record, StoredFile};
 use dunlin_core::id::Version;
 use dunlin_core::op::{Line, Op};
-use dunlin_core::store::{Advance, AnyStore, Archive, Attempt, Check, Checked, Holder, Session, Store, Work};
+use dunlin_core::store::{
+    Advance, Ahead, AnyStore, Archive, Attempt, Check, Checked, Holder, Session, Store, Work,
+};
 use dunlin_core::{Error, Follow, Followed, Follower, Pace, Result, async_trait};
 
 /// The call at which a process with [`Fuse::from_env`] dies, counted from 1.
@@ -195,6 +197,10 @@ impl Store for Faulty {
 
     async fn preview(&self, op: &dyn Op) -> Result<Vec<Line>> {
         self.fuse.burn("preview", self.inner.preview(op)).await
+    }
+
+    async fn previews(&self, steps: &[Ahead<'_>]) -> Result<Vec<Vec<Line>>> {
+        self.fuse.burn("previews", self.inner.previews(steps)).await
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

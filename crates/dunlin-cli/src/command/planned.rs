@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dunlin_core::{Error, Line, SourceMap};
+use dunlin_core::{Ahead, Error, Line, SourceMap};
 use dunlin_engine::plan::Direction;
 use dunlin_engine::{Item, Plan, Stores};
 use serde_json::{Value, json};
@@ -21,18 +21,23 @@ pub(crate) struct Planned {
 impl Planned {
     /// Asks the stores.
     pub(crate) async fn ask(plan: Plan, stores: &Stores) -> Result<Self, Error> {
-        let mut lines = Vec::with_capacity(plan.items.len());
-        for item in &plan.items {
-            lines.push(match (&item.op, stores.get(&item.store)) {
-                (Some(op), Some(store)) => {
-                    let asked = store.preview(&**op).await;
-                    asked.map_err(|error| {
-                        error.with("store", &item.store).with("migration", item.migration.id())
-                    })?
-                }
-                (Some(op), None) => op.preview(),
-                (None, _) => Vec::new(),
+        let shown = |item: &Item| item.op.as_ref().map(|op| op.preview()).unwrap_or_default();
+        let mut lines: Vec<Vec<Line>> = plan.items.iter().map(shown).collect();
+        for (name, store) in stores {
+            let of_store = |(_, item): &(usize, &Item)| item.store == *name;
+            let steps = plan.items.iter().enumerate().filter(of_store).filter_map(|(at, item)| {
+                let (op, version) = (item.op.as_deref()?, &item.migration.id().version);
+                let is_undo = item.direction == Direction::Down;
+                Some((at, Ahead { op, version, index: item.index, is_undo }))
             });
+            let (places, steps): (Vec<usize>, Vec<Ahead<'_>>) = steps.unzip();
+            if steps.is_empty() {
+                continue;
+            }
+            let asked = store.previews(&steps).await.map_err(|error| error.with("store", name))?;
+            for (at, found) in places.into_iter().zip(asked) {
+                lines[at] = found;
+            }
         }
         Ok(Self { plan, lines })
     }
