@@ -3,12 +3,17 @@
 //! is what it was.
 
 mod gate;
+mod indexes;
 mod kills;
 mod life;
 mod locks;
 mod others;
+mod overlap;
+mod plan;
+mod refusals;
 mod reshape;
 mod shown;
+mod usage;
 mod writers;
 
 use dunlin_testkit::{Kind, Scratch};

@@ -30,7 +30,7 @@ use crate::{change, moves, none, same};
 /// | `drop_not_null` | `table`, `column`; `fill` | done after `up`; `fill` is for the way back |
 /// | `set_default` | `table`, `column`; `default`, `down` | done after `up`; `down` is the one before |
 /// | `add_index` | `table`, `columns`; `name`, `unique`, `where` | built beside the writers; a unique one by contract, once no duplicate is found; no `where` on MySQL |
-/// | `drop_index` | `table`, `name`, `columns`; `unique`, `where` | hidden where the server can, dropped by contract; the rest says how it is made again; no index of a constraint |
+/// | `drop_index` | `table`, `name`; `columns`, `unique`, `where` | hidden where the server can, dropped by contract, brought back as it was; the rest says how where the journal is gone; no index of a constraint |
 /// | `add_unique` | `table`, `columns`; `name` | duplicates are listed first, contract makes the rule |
 /// | `add_check` | `table`, `check`; `name` | rows that break it are listed first, contract makes the rule |
 /// | `add_foreign_key` | `table`, `column`, `references`, `to`; `name`, `on_delete` | orphans are listed first, contract makes the rule |

@@ -2,14 +2,14 @@
 
 mod column;
 mod decode;
-mod index;
+pub(crate) mod index;
 pub(crate) mod reshape;
 mod rule;
 mod table;
 
 use std::sync::Arc;
 
-use dunlin_core::{AnyOp, Diagnostic, Field, Part, Phase, Undo};
+use dunlin_core::{AnyOp, Checksum, Diagnostic, Field, Part, Phase, Undo};
 
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Evolve};
@@ -65,6 +65,8 @@ pub(crate) struct Frame {
     pub(crate) canonical: String,
     /// What it has in hand until its contract.
     pub(crate) touches: Vec<String>,
+    /// What it builds upon meanwhile.
+    pub(crate) reads: Vec<String>,
 }
 
 impl Frame {
@@ -77,6 +79,7 @@ impl Frame {
             table: self.table.clone(),
             other: None,
             touches: self.touches.clone(),
+            reads: self.reads.clone(),
             removes: Vec::new(),
             loses: None,
             draw: Arc::new(draw),
@@ -97,13 +100,22 @@ pub(crate) fn nothing(reason: &str) -> Undo {
     Undo::Nothing { reason: reason.to_owned() }
 }
 
-/// A name of ours, cut to what every server takes.
+/// So many bytes every server takes for a name.
+const LONGEST: usize = 63;
+
+/// A name of ours. What is longer than servers take is cut, and ends in a sum of the whole: names that begin alike stay
+/// apart.
 pub(crate) fn own_name(start: &str, rest: &str) -> String {
-    let mut name = format!("{start}_{rest}");
-    while name.len() > 63 {
-        name.pop();
+    let name = format!("{start}_{rest}");
+    if name.len() <= LONGEST {
+        return name;
     }
-    name
+    let sum = &Checksum::of([&name]).0[..8];
+    let mut end = LONGEST - sum.len() - 1;
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}_{sum}", &name[..end])
 }
 
 /// What begins the name of everything that a contract sets aside.

@@ -203,6 +203,17 @@ pub(crate) fn without_column(text: &str, name: &str, table: &str) -> Option<Stri
     Some(format!("create table {table} ({}{}", kept.join(","), &text[close..]))
 }
 
+/// The default of a column, as it is declared.
+pub(crate) fn default(text: &str, name: &str) -> Option<String> {
+    let range = clause(text, &column(text, name)?, &["default"])?;
+    let mut cursor = Cursor::new(Dialect::Sqlite, &text[range.clone()]);
+    while !cursor.eat("default") {
+        cursor.next()?;
+    }
+    let said = text[range.start + cursor.at()?..range.end].trim();
+    Some(said.strip_prefix('(').and_then(|said| said.strip_suffix(')')).unwrap_or(said).to_owned())
+}
+
 /// The table with one more constraint.
 pub(crate) fn with_constraint(text: &str, constraint: &str) -> String {
     let (parts, close) = parts(text);

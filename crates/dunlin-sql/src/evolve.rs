@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dunlin_core::history::damaged;
 use dunlin_core::{
     Advance, AnyOp, Cursor, Error, ErrorKind, EventKind, Line, Op as CoreOp, Result, Session as _, StoreUrl,
-    Work,
+    Version, Work,
 };
 use serde_json::Value;
 
@@ -14,8 +14,13 @@ use crate::conn::Conn;
 use crate::dialect::Dialect;
 use crate::history;
 use crate::inspect::{self, Server, Table};
+use crate::model::Model;
 use crate::op::{Name, Op};
+use crate::probe::Probe;
 use crate::session::Session;
+use crate::tables::Tables;
+use crate::usage::{self, Taken};
+use crate::{error, names, rewrite};
 
 /// A step of a change.
 #[derive(Debug, Clone)]
@@ -31,6 +36,8 @@ pub struct Evolve {
     pub(crate) other: Option<Name>,
     /// What the migration has in hand by it.
     pub(crate) touches: Vec<String>,
+    /// What it builds upon and leaves as it is.
+    pub(crate) reads: Vec<String>,
     /// What it takes away with the data in it.
     pub(crate) removes: Vec<String>,
     /// What finds the rows that lose something.
@@ -44,16 +51,23 @@ pub(crate) trait Draw: Debug + Send + Sync {
     /// that was cut off is drawn anew. `commit` between them ends a transaction.
     fn draw(&self, site: &Site<'_>) -> Result<Vec<String>>;
 
-    /// What the way back must know of the table as it is before, and will not find there.
+    /// What the server is to understand before anything is written.
+    fn probes(&self, site: &Site<'_>) -> Result<Vec<Probe>> {
+        let _ = site;
+        Ok(Vec::new())
+    }
+
+    /// What the way back must know of the table as it is before, and will not find there. Asked before anything is
+    /// changed, and once: what another run of this step did is not taken for what was there. So this refuses, too, what
+    /// is in the way.
     fn remember(&self, site: &Site<'_>) -> Result<Option<Value>> {
         let _ = site;
         Ok(None)
     }
 
-    /// Who visibly still uses what this takes away.
-    fn usage(&self, site: &Site<'_>) -> Result<Vec<String>> {
-        let _ = site;
-        Ok(Vec::new())
+    /// What this takes away that others may still use.
+    fn takes(&self) -> Option<Taken> {
+        None
     }
 
     /// What this would bring back and that is not there any more.
@@ -111,6 +125,25 @@ impl<'a> Site<'a> {
 
     pub(crate) fn quote(&self, name: &str) -> String {
         self.dialect().quote(name)
+    }
+
+    /// Refuses texts in which a name in double quotes is no column, neither of the table nor one of these: SQLite would
+    /// take it for a text.
+    pub(crate) fn known<'t>(&self, texts: impl IntoIterator<Item = &'t str>, more: &[&str]) -> Result<()> {
+        if self.dialect() != Dialect::Sqlite {
+            return Ok(());
+        }
+        let is_more = |name: &str| more.iter().any(|other| rewrite::is_same(Dialect::Sqlite, other, name));
+        let is_known = |name: &str| self.has(name) || is_more(name) || name.eq_ignore_ascii_case("rowid");
+        match texts.into_iter().find_map(|text| names::strange(text, is_known)) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("`{}` has no column \"{name}\"", self.name.name);
+                Err(Error::new(ErrorKind::Statement, message).help(
+                    "SQLite takes what it does not know in double quotes for a text; where a text is meant, write single ones. Nothing was changed",
+                ))
+            }
+        }
     }
 
     /// The table's name as SQL.
@@ -176,7 +209,11 @@ async fn script(session: &mut Session, op: &Evolve, work: &Work<'_>) -> Result<O
     let look = Look::at(&mut session.conn, op, &url).await?;
     let mut was = remembered(session, work).await?;
     if !work.is_undo() && was.is_none() {
-        was = op.draw.remember(&look.site(&op.table, None))?;
+        let site = look.site(&op.table, None);
+        was = op.draw.remember(&site)?;
+        for probe in op.draw.probes(&site)? {
+            probe.ask(&mut session.conn, &url).await?;
+        }
         if let Some(was) = &was {
             session.note(work.running, EventKind::Begun, &format!("{WAS}{was}")).await?;
         }
@@ -189,37 +226,60 @@ const WAS: &str = "was ";
 
 /// What was remembered when this step began, unless it was taken back since.
 async fn remembered(session: &mut Session, work: &Work<'_>) -> Result<Option<Value>> {
-    let params = [work.running.id.version.as_str().into(), i64::from(u32::MAX).into()];
-    let rows = session.conn.rows(&session.tables.select_journal(true), &params).await;
-    let rows = rows.map_err(|failure| session.fail(&failure, "cannot read the journal"))?;
+    let Session { conn, store, tables, .. } = session;
+    recalled(conn, tables, (&work.running.id.version, work.step()), &store.target.url).await
+}
+
+/// What the journal has of the step of a migration at this place.
+pub(crate) async fn recalled(
+    conn: &mut Conn,
+    tables: &Tables,
+    (version, step): (&Version, usize),
+    url: &StoreUrl,
+) -> Result<Option<Value>> {
+    let params = [version.as_str().into(), i64::from(u32::MAX).into()];
+    let rows = match conn.rows(&tables.select_journal(true), &params).await {
+        Ok(rows) => rows,
+        Err(failure) if history::is_missing_table(&failure) => Vec::new(),
+        Err(failure) => return Err(error::own(&failure, "cannot read the journal", url)),
+    };
     // Newest first.
     for row in &rows {
         let event = history::event(row)?;
-        if event.step == work.step() && event.kind == EventKind::StepUndone {
+        if event.step == step && event.kind == EventKind::StepUndone {
             return Ok(None);
         }
         let was = event.detail.as_deref().and_then(|detail| detail.strip_prefix(WAS));
-        if let Some(was) = was.filter(|_| event.step == work.step() && event.kind == EventKind::Begun) {
+        if let Some(was) = was.filter(|_| event.step == step && event.kind == EventKind::Begun) {
             return serde_json::from_str(was).map(Some).map_err(|_| damaged("journal line", was));
         }
     }
     Ok(None)
 }
 
-/// What a plan shows: the statements for the table as it is; where an earlier step makes the table, what the step does.
-pub(crate) async fn preview(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Vec<Line>> {
-    let look = Look::at(conn, op, url).await?;
-    match op.draw.draw(&look.site(&op.table, None)) {
-        Ok(statements) => Ok(op.parse(&statements)?.preview()),
-        Err(error) if error.kind == ErrorKind::Statement => Ok(op.preview()),
-        Err(error) => Err(error),
+impl Evolve {
+    fn foreseen<'a>(&'a self, server: Server, model: &'a Model, was: Option<&'a Value>) -> Site<'a> {
+        let has_other = self.other.as_ref().is_some_and(|name| model.table(name).is_some());
+        Site { server, name: &self.table, table: model.table(&self.table), has_other, was }
+    }
+
+    /// The statements for a table as it will be.
+    pub(crate) fn drawn(&self, server: Server, model: &Model, was: Option<&Value>) -> Result<Op> {
+        self.parse(&self.draw.draw(&self.foreseen(server, model, was))?)
+    }
+
+    /// What would be remembered.
+    pub(crate) fn remember(&self, server: Server, model: &Model) -> Result<Option<Value>> {
+        self.draw.remember(&self.foreseen(server, model, None))
     }
 }
 
 /// Who visibly still uses what a step takes away.
 pub(crate) async fn usage(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Vec<String>> {
+    let Some(taken) = op.draw.takes() else { return Ok(Vec::new()) };
     let look = Look::at(conn, op, url).await?;
-    op.draw.usage(&look.site(&op.table, None))
+    let Some(table) = &look.table else { return Ok(Vec::new()) };
+    usage::find(conn, (&op.table, table), &taken, url).await
 }
 
 /// What a way back would bring back and that is not there any more.
@@ -248,6 +308,10 @@ impl CoreOp for Evolve {
 
     fn touches(&self) -> Vec<String> {
         self.touches.clone()
+    }
+
+    fn reads(&self) -> Vec<String> {
+        self.reads.clone()
     }
 
     fn loses(&self) -> Option<AnyOp> {

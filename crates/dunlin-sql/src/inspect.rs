@@ -5,8 +5,10 @@ mod postgres;
 mod sqlite;
 
 use dunlin_core::{Error, ErrorKind, Result, StoreUrl};
+use serde::{Deserialize, Serialize};
 
 use crate::conn::{Cell, Conn};
+use crate::cursor::Cursor;
 use crate::dialect::Dialect;
 use crate::error;
 use crate::op::Name;
@@ -29,6 +31,22 @@ pub(crate) struct Table {
     pub(crate) has_rowid: bool,
     /// Whether it is made of parts (PostgreSQL).
     pub(crate) is_partitioned: bool,
+    /// Its parts, and theirs, each behind what it is a part of.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// A part of a table (PostgreSQL).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) table: Name,
+    /// The part that it is a part of; none for the table's own.
+    pub(crate) of: Option<Name>,
+    /// Whether the rows are there.
+    pub(crate) is_leaf: bool,
+    /// Its indexes that are complete.
+    pub(crate) indexes: Vec<String>,
+    /// Those that are parts of an index: `(that one, its own)`.
+    pub(crate) attached: Vec<(String, String)>,
 }
 
 /// A column.
@@ -43,22 +61,55 @@ pub(crate) struct Column {
     pub(crate) is_relaxed: bool,
     /// Whether the server computes or counts it.
     pub(crate) is_generated: bool,
-    /// What else its declaration says: `on update current_timestamp()` (MySQL).
+    /// What else its declaration says: `on update current_timestamp()`; `stored` where it is computed and kept (MySQL).
     pub(crate) extra: String,
-    /// Its comment (MySQL).
+    /// Its comment (MySQL, PostgreSQL).
     pub(crate) comment: String,
+    /// The constraint that keeps NULL out, where that has a name (PostgreSQL 18).
+    pub(crate) rule: Option<NotNull>,
+    /// Who may do what with this column alone (PostgreSQL): `select`, `app with grant option`.
+    pub(crate) grants: Vec<(String, String)>,
 }
 
-/// An index.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A NOT NULL with a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotNull {
+    pub(crate) name: String,
+    /// Whether the rows were looked at. Until then the column counts as one that takes NULL.
+    pub(crate) is_checked: bool,
+}
+
+/// An index. The journal keeps one that is dropped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Index {
     pub(crate) name: String,
     pub(crate) is_unique: bool,
+    #[serde(skip)]
     pub(crate) role: Role,
     /// Whether its build did not come to its end (PostgreSQL).
+    #[serde(skip)]
     pub(crate) is_invalid: bool,
-    /// What follows the table's name in the statement that makes it: `using btree (email) where …`.
+    /// What stands where `unique` does: `fulltext`, `spatial` (MySQL).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) word: String,
+    /// What follows the table's name in the statement that makes it, or its own where MySQL shows it: `using btree (email)
+    /// where …`.
     pub(crate) body: String,
+    /// Its tablespace, if that is not the database's (PostgreSQL).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) place: String,
+    /// What is said of it (PostgreSQL; MySQL has that in the body).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) comment: String,
+}
+
+impl Index {
+    /// Whether queries do not see it (MySQL, MariaDB).
+    pub(crate) fn is_hidden(&self, dialect: Dialect) -> bool {
+        let has = |word| Cursor::new(dialect, &self.body).has(word);
+        dialect == Dialect::MySql && (has("ignored") || has("invisible"))
+    }
 }
 
 /// What an index is for.

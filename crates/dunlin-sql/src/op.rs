@@ -103,7 +103,7 @@ pub enum Object {
 }
 
 /// A name that may say its schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Name {
     /// The schema or database, if written.
     pub schema: Option<String>,

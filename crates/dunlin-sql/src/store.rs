@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Line, Op as CoreOp, Result,
-    Store as CoreStore, StoredFile, Target, Version, async_trait,
+    Ahead, Archive, Attempt, Check, Checked, Error, ErrorKind, Event, History, Holder, Line, Op as CoreOp,
+    Result, Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use tokio::sync::Mutex;
 
@@ -329,6 +329,15 @@ impl CoreStore for Store {
         }
         let Some(mut conn) = self.take().await? else { return Ok(op.preview()) };
         let lines = preview::lines(&mut conn, op, &self.target.url).await?;
+        self.keep(conn).await;
+        Ok(lines)
+    }
+
+    async fn previews(&self, steps: &[Ahead<'_>]) -> Result<Vec<Vec<Line>>> {
+        let Some(mut conn) = self.take().await? else {
+            return Ok(steps.iter().map(|step| step.op.preview()).collect());
+        };
+        let lines = preview::all(&mut conn, steps, (&self.tables(), &self.target.url)).await?;
         self.keep(conn).await;
         Ok(lines)
     }

@@ -140,7 +140,8 @@ async fn watched(change: &str) -> BTreeMap<Lock, Span> {
     bench.db.sql(SETUP).await;
     bench.write("1_change.toml", &format!("[[change]]\nstore = 'app'\n{change}\n"));
     let watch = Watch::begin(&bench).await;
-    for line in ["up", "contract 1 --yes", "down --allow-data-loss"] {
+    // The load uses the old shape to the end, and is seen to.
+    for line in ["up", "contract 1 --yes --force --reason applications-go-on", "down --allow-data-loss"] {
         let mut command = bench.case.command(line);
         let run = tokio::task::spawn_blocking(move || dunlin_testkit::process::run(&mut command)).await;
         let run = run.unwrap();

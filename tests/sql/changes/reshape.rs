@@ -1,9 +1,10 @@
 //! Columns that come and leave.
 
+use super::super::{Bench, says};
 use super::life::{Life, live};
 use dunlin_testkit::Kind;
 
-over!([postgres, mysql, sqlite] rename_column, change_type, transform, add_column, add_column_filled, drop_column, drop_column_filled);
+over!([postgres, mysql, sqlite] rename_column, change_type, transform, add_column, add_column_filled, drop_column, drop_column_filled, what_leads_to_nothing_is_taken_from_old_clients);
 
 fn users(kind: Kind, columns: &str, rows: &str) -> String {
     let id = if kind == Kind::Sqlite { "integer" } else { "bigint" };
@@ -241,4 +242,53 @@ async fn drop_column_filled(kind: Kind) {
         },
     )
     .await;
+}
+
+/// A value that cannot be converted never fails the client that writes it; the proof names the row instead.
+async fn what_leads_to_nothing_is_taken_from_old_clients(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.db.sql(&users(kind, "age varchar(20) not null", "insert into users values (1, '10')")).await;
+    let (int, text) = match kind {
+        Kind::Mysql => ("nullif(regexp_substr(age, '^[0-9]+$'), '')", "char"),
+        Kind::Postgres => ("case when age ~ '^[0-9]+$' then cast(age as integer) end", "varchar(20)"),
+        _ => ("case when age glob '[0-9]*' then cast(age as integer) end", "text"),
+    };
+    bench.write("1_change.toml", &format!("[[change]]\nstore = 'app'\nchange_type = {{ table = 'users', column = 'age', type = 'integer', up = \"{int}\", down = 'cast(age as {text})' }}\n[[change]]\nstore = 'app'\nadd_column = {{ table = 'users', column = 'twice', type = 'integer', backfill = \"{int}\", not_null = true }}\n"));
+    bench.up();
+    bench.db.sql("insert into users (id, age) values (2, 'ten')").await;
+    bench.db.sql("update users set age = 'five' where id = 1").await;
+    says(&bench.run("contract 1 --yes").expect_code(14), &["id = 1", "id = 2"]);
+    bench.db.sql("update users set age = '5' where id = 1").await;
+    bench.db.sql("update users set age = '6' where id = 2").await;
+    bench.run("contract 1 --yes").expect_code(0);
+    for row in ["3, null, 1", "4, 1, null"] {
+        let statement = format!("insert into users (id, age, twice) values ({row})");
+        assert!(bench.db.connect().await.sql(&statement).await.is_err(), "{row}");
+    }
+    bench.run("down --allow-data-loss").expect_code(0);
+    bench.db.sql("insert into users (id, age) values (2000, 'ten')").await;
+}
+
+/// What is said of a column, who may use it, and what keeps its time belong to the new one as well.
+#[tokio::test]
+async fn a_renamed_column_keeps_what_is_said_of_it() {
+    let bench = Bench::new(Kind::Postgres).await;
+    bench.db.sql("create table users (id integer primary key, email text); comment on column users.email is 'it''s theirs'; grant select (email), update (email) on users to public").await;
+    bench.write(
+        "1_change.toml",
+        "[[change]]\nstore = 'app'\nrename_column = { table = 'users', from = 'email', to = 'mail' }\n",
+    );
+    bench.run("up --contract").expect_code(0);
+    let said = "select count(*) from pg_attribute where attrelid = 'users'::regclass and attname = 'mail' and col_description(attrelid, attnum) = 'it''s theirs' and attacl::text like '%rw%'";
+    assert_eq!(bench.db.number(said).await, 1);
+
+    let bench = Bench::new(Kind::Mysql).await;
+    bench.db.sql("create table users (id integer primary key, at timestamp null default null on update current_timestamp comment 'it''s the \\\\ time')").await;
+    bench.write(
+        "1_change.toml",
+        "[[change]]\nstore = 'app'\nrename_column = { table = 'users', from = 'at', to = 'changed' }\n",
+    );
+    bench.run("up --contract").expect_code(0);
+    let said = "select count(*) from information_schema.columns where table_schema = database() and table_name = 'users' and column_name = 'changed' and column_comment like 'it''s the % time' and extra like 'on update%'";
+    assert_eq!(bench.db.number(said).await, 1);
 }

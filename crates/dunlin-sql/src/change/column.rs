@@ -6,7 +6,7 @@ use dunlin_core::{Diagnostic, Error, ErrorKind, Field, Part, Phase, Result};
 use serde_json::{Value, json};
 
 use super::decode::frame;
-use super::reshape::alter::{edit, needed, proven_needed};
+use super::reshape::alter::{edit, in_place, needed, proven_needed, remembered};
 use super::{Frame, back, nothing, part};
 use crate::declared;
 use crate::dialect::Dialect;
@@ -14,6 +14,7 @@ use crate::evolve::{Draw, Site};
 use crate::moves::decode::Reader;
 use crate::moves::{Expr, Move, Rows, Verb};
 use crate::none::Nothing;
+use crate::probe::{self, Probe};
 use crate::sync::{self, Half, Sync};
 
 /// A column that is to take no NULL, or may.
@@ -55,7 +56,7 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
         let frame = said.finish(reader, &["table", "column", "default", "down"]);
         return Some(set_default(&frame, &column?, default, down));
     }
-    let fill = said.expr(reader, "fill");
+    let fill = said.over(reader, "fill");
     let frame = said.finish(reader, &["table", "column", "fill"]);
     let column = column?;
     let step = |what: What, words: &str| {
@@ -153,7 +154,7 @@ impl Draw for Needed {
             (What::Forbid, Dialect::Postgres) => {
                 // The triggers fill until nothing more can be missing.
                 let triggers = std::mem::take(&mut made);
-                made.extend(proven_needed(site, &self.tag, &self.column));
+                made.extend(proven_needed(site, &self.tag, (&self.column, column)));
                 made.extend(triggers);
             }
             (What::Forbid, Dialect::MySql) => made.insert(0, needed(site, column, &self.column, true)),
@@ -179,7 +180,17 @@ impl Draw for Needed {
     }
 
     fn remember(&self, site: &Site<'_>) -> Result<Option<Value>> {
-        Ok(Some(json!({ (self.column.as_str()): !site.column(&self.column)?.is_nullable })))
+        site.known(self.fill.iter().map(|fill| &*fill.text), &[])?;
+        if matches!(self.what, What::Allow | What::Fill | What::Forbid) {
+            in_place(site, &site.column(&self.column)?.kind)?;
+        }
+        let column = site.column(&self.column)?;
+        Ok(Some(remembered(std::iter::once((self.column.as_str(), !column.is_nullable, column)))))
+    }
+
+    fn probes(&self, site: &Site<'_>) -> Result<Vec<Probe>> {
+        let fill: Vec<&Expr> = self.fill.iter().collect();
+        Ok(probe::of(site, &fill, &[]).into_iter().collect())
     }
 }
 

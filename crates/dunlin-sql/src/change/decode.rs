@@ -7,9 +7,11 @@ use dunlin_core::{Diagnostic, Field, Node, Part};
 
 use super::reshape::{Coming, Kind, Leaving, Reshape};
 use super::{Frame, own_name};
+use crate::dialect::Dialect;
 use crate::moves::Expr;
 use crate::moves::decode::Reader;
-use crate::rewrite;
+use crate::op::Name;
+use crate::{names, rewrite};
 
 /// What a change says, and what it is for.
 pub(super) struct Said<'a> {
@@ -25,6 +27,7 @@ pub(super) fn frame<'a>(reader: &mut Reader, field: &Field<'a>, tag: &str) -> Op
         dialect: reader.dialect,
         canonical: format!("{} {}.{}", field.name, name.schema.as_deref().unwrap_or_default(), name.name),
         touches: Vec::new(),
+        reads: Vec::new(),
         table: name,
         tag: Arc::from(tag),
     };
@@ -42,8 +45,15 @@ impl Said<'_> {
 
     /// Has a part of the table in hand.
     pub(super) fn touch(&mut self, part: &str) {
-        let path = format!("{}.{part}", self.frame.table.name);
+        let path = path(self.frame.dialect, &self.frame.table, part);
         self.frame.touches.push(path);
+    }
+
+    /// Builds upon what an expression reads, and leaves that as it is.
+    pub(super) fn read(&mut self, expr: &Expr) {
+        let (dialect, table) = (self.frame.dialect, self.frame.table.clone());
+        let parts = names::of(dialect, &expr.text);
+        self.frame.reads.extend(parts.iter().map(|part| path(dialect, &table, part)));
     }
 
     pub(super) fn column(&mut self, reader: &mut Reader, key: &str) -> Option<String> {
@@ -58,6 +68,19 @@ impl Said<'_> {
     pub(super) fn expr(&mut self, reader: &mut Reader, key: &str) -> Option<Expr> {
         let expr = self.table.take(key).and_then(|node| reader.expr(node))?;
         self.hash(key, &expr.canonical);
+        Some(expr)
+    }
+
+    /// An expression over the columns of the table.
+    pub(super) fn over(&mut self, reader: &mut Reader, key: &str) -> Option<Expr> {
+        let expr = self.expr(reader, key)?;
+        self.read(&expr);
+        Some(expr)
+    }
+
+    pub(super) fn required_over(&mut self, reader: &mut Reader, key: &str) -> Option<Expr> {
+        let expr = self.required(reader, key)?;
+        self.read(&expr);
         Some(expr)
     }
 
@@ -91,6 +114,12 @@ impl Said<'_> {
     }
 }
 
+/// The path of a part of a table. Where letters' case tells no names apart, it tells no paths apart.
+pub(super) fn path(dialect: Dialect, table: &Name, part: &str) -> String {
+    let path = if part.is_empty() { table.name.clone() } else { format!("{}.{part}", table.name) };
+    if dialect == Dialect::Postgres { path } else { path.to_lowercase() }
+}
+
 /// `rename_column`, `change_type`, `transform`, `add_column`, `drop_column`.
 pub(super) fn reshape(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<Vec<Part>> {
     let said = frame(reader, field, tag)?;
@@ -119,7 +148,7 @@ fn rename(reader: &mut Reader, mut said: Said<'_>) -> Option<Reshape> {
 fn change_type(reader: &mut Reader, mut said: Said<'_>) -> Option<Reshape> {
     let column = said.column(reader, "column");
     let kind = said.required(reader, "type");
-    let (up, down) = (said.required(reader, "up"), said.required(reader, "down"));
+    let (up, down) = (said.required_over(reader, "up"), said.required_over(reader, "down"));
     let frame = said.finish(reader, &["table", "column", "type", "up", "down"]);
     let (column, up, down) = (column?, up?, down?);
     let shadow = own_name(&format!("dunlin_{}", frame.tag), &column);
@@ -135,7 +164,7 @@ fn change_type(reader: &mut Reader, mut said: Said<'_>) -> Option<Reshape> {
 fn add(reader: &mut Reader, mut said: Said<'_>, at: &Node) -> Option<Reshape> {
     let column = said.column(reader, "column");
     let kind = said.required(reader, "type");
-    let (default, up) = (said.expr(reader, "default"), said.expr(reader, "backfill"));
+    let (default, up) = (said.expr(reader, "default"), said.over(reader, "backfill"));
     let is_needed = said.flag(reader, "not_null");
     if is_needed && default.is_none() && up.is_none() {
         let fault = Diagnostic::error("missing-key", "the rows that are there need a value")
@@ -149,7 +178,7 @@ fn add(reader: &mut Reader, mut said: Said<'_>, at: &Node) -> Option<Reshape> {
 
 fn leave(reader: &mut Reader, mut said: Said<'_>) -> Option<Reshape> {
     let column = said.column(reader, "column");
-    let down = said.expr(reader, "down");
+    let down = said.over(reader, "down");
     let frame = said.finish(reader, &["table", "column", "down"]);
     let leaving = vec![Leaving { column: column?, down }];
     Some(Reshape { frame, leaving, coming: Vec::new(), takes_name: false })
@@ -172,6 +201,7 @@ fn transform(reader: &mut Reader, mut said: Said<'_>) -> Option<Reshape> {
         let (Some(kind), Some(expr)) = (kind, expr) else { continue };
         said.hash(&column, &format!("{} as {} {is_needed}", kind.canonical, expr.canonical));
         said.touch(&column);
+        said.read(&expr);
         coming.push(Coming { column, kind: Kind::Given(kind), up: Some(expr), default: None, is_needed });
     }
     for (key, node) in down.unwrap_or_default() {
@@ -179,6 +209,7 @@ fn transform(reader: &mut Reader, mut said: Said<'_>) -> Option<Reshape> {
         let (Some(column), Some(expr)) = (reader.keep(name), reader.expr(node)) else { continue };
         said.hash(&column, &expr.canonical);
         said.touch(&column);
+        said.read(&expr);
         leaving.push(Leaving { column, down: Some(expr) });
     }
     let frame = said.finish(reader, &["table", "up", "down"]);

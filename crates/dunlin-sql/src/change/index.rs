@@ -1,10 +1,13 @@
 //! `add_index`, `drop_index`, `add_unique`: built and dropped while everybody works.
 
+pub(crate) mod build;
+mod unique;
+
 use dunlin_core::node::Value;
 use dunlin_core::{Error, ErrorKind, Field, Part, Phase, Result};
+use serde_json::json;
 
 use super::decode::{Said, frame};
-use super::reshape::alter::ONLINE;
 use super::{back, nothing, own_name, part};
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Site};
@@ -17,8 +20,8 @@ use crate::op::Op;
 #[derive(Debug, Clone)]
 struct Index {
     name: String,
-    /// What is in the parentheses.
-    columns: Expr,
+    /// What is in the parentheses; nothing where the catalogue says it.
+    columns: Option<Expr>,
     is_unique: bool,
     filter: Option<Expr>,
     /// Whether it is that of a constraint.
@@ -35,6 +38,8 @@ struct Step {
 enum What {
     Make,
     Drop,
+    /// As it was before it was dropped.
+    Restore,
     /// Queries no longer see it (MySQL, MariaDB).
     Hide,
     Show,
@@ -42,15 +47,16 @@ enum What {
 
 pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<Vec<Part>> {
     let mut said = frame(reader, field, tag)?;
-    let columns = columns(reader, &mut said);
+    let is_drop = field.name == "drop_index";
+    let columns = columns(reader, &mut said, !is_drop);
     let is_constraint = field.name == "add_unique";
     // A constraint is about all rows, and MySQL has no index that is not.
     let takes_filter = !is_constraint && reader.dialect != Dialect::MySql;
-    let filter = if takes_filter { said.expr(reader, "where") } else { None };
+    let filter = if takes_filter { said.over(reader, "where") } else { None };
     let is_unique = is_constraint || said.flag(reader, "unique");
     let name = match said.table.take("name") {
         Some(node) => reader.keep(node.text().and_then(|text| expr::column(reader.dialect, text, node.span))),
-        None if field.name == "drop_index" => {
+        None if is_drop => {
             reader.required(&mut said.table, "name");
             None
         }
@@ -66,18 +72,23 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
     };
     if let Some(name) = &name {
         said.hash("name", name);
+        if is_drop {
+            // Two that drop it have the same in hand.
+            said.touch(&format!("index {name}"));
+        }
     }
     let mut known = vec!["table", "columns", "name"];
     known.extend((!is_constraint).then_some("unique"));
     known.extend(takes_filter.then_some("where"));
     let frame = said.finish(reader, &known);
-    let index = Index { name: name?, columns: columns?, is_unique, filter, is_constraint };
+    let index = Index { name: name?, columns, is_unique, filter, is_constraint };
     let step = |what: What, words: &str| {
         let summary = format!("{words} {} of {}", index.name, frame.table.name);
         frame.evolve(words, summary, Step { index: index.clone(), what })
     };
     let (make, drop) = (step(What::Make, "index"), step(What::Drop, "drop index"));
-    if field.name == "drop_index" {
+    if is_drop {
+        let make = step(What::Restore, "index");
         let hide = part(Phase::Expand, step(What::Hide, "hide index"), back(step(What::Show, "show index")));
         return Some(vec![hide, part(Phase::Contract, drop, back(make))]);
     }
@@ -85,25 +96,20 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
         return Some(vec![part(Phase::Expand, make, back(drop))]);
     }
     // Who still writes the old shape may write what is there twice: the rule comes with the contract, once none is found.
-    let twice = Op::script(frame.dialect, &twice(&index, &frame.table.quoted(frame.dialect), frame.dialect));
+    let columns = index.columns.as_ref().map(|columns| &*columns.text).unwrap_or_default();
+    let twice = unique::twice(frame.dialect, &frame.table, (columns, index.filter.as_ref()));
+    let twice = Op::script(frame.dialect, &twice);
     let twice = twice.map_err(|faults| reader.faults.extend(faults)).ok()?;
     Some(vec![part(Phase::Verify, twice, nothing("it only looks")), part(Phase::Contract, make, back(drop))])
 }
 
-/// What is there more than once. Several NULLs are no duplicates.
-fn twice(index: &Index, table: &str, dialect: Dialect) -> String {
-    let text = &index.columns.text;
-    let present = expr::list(dialect, text).into_iter().map(|part| format!("({part}) is not null"));
-    let conditions: Vec<String> = present.chain(index.filter.as_ref().map(Expr::sql)).collect();
-    let conditions = conditions.join(" and ");
-    format!(
-        "select {text}, count(*) as times from {table} where {conditions} group by {text} having count(*) > 1"
-    )
-}
-
 /// `columns = "email"`, `columns = "lower(email), age desc"` or a list of them.
-fn columns(reader: &mut Reader, said: &mut Said<'_>) -> Option<Expr> {
-    let node = reader.required(&mut said.table, "columns")?;
+fn columns(reader: &mut Reader, said: &mut Said<'_>, is_required: bool) -> Option<Expr> {
+    let node = match said.table.take("columns") {
+        Some(node) => node,
+        None if is_required => reader.required(&mut said.table, "columns")?,
+        None => return None,
+    };
     let columns = match &node.value {
         Value::Array(items) => {
             let read: Option<Vec<Expr>> = items.iter().map(|item| reader.expr(item)).collect();
@@ -113,11 +119,31 @@ fn columns(reader: &mut Reader, said: &mut Said<'_>) -> Option<Expr> {
         _ => reader.expr(node)?,
     };
     said.hash("columns", &columns.canonical);
-    for part in expr::list(reader.dialect, &columns.text) {
-        let bare = part.trim().trim_matches(['"', '`']).to_owned();
-        said.touch(&bare);
+    for item in expr::list(reader.dialect, &columns.text) {
+        said.read(&Expr::written(reader.dialect, unique::key(reader.dialect, item).0));
     }
     Some(columns)
+}
+
+impl Index {
+    /// The index that the change describes; none where only the catalogue could.
+    fn said(&self, dialect: Dialect) -> Option<inspect::Index> {
+        let columns = &self.columns.as_ref()?.text;
+        let filter = self.filter.as_ref().map(|filter| format!(" where {}", filter.sql()));
+        let using = if dialect == Dialect::Postgres { "using btree " } else { "" };
+        let body = format!("{using}({columns}){}", filter.unwrap_or_default());
+        Some(inspect::Index {
+            name: self.name.clone(),
+            is_unique: self.is_unique,
+            body,
+            ..inspect::Index::default()
+        })
+    }
+
+    fn missing(&self, table: &str) -> Error {
+        Error::new(ErrorKind::Statement, format!("`{table}` has no index `{}`", self.name))
+            .help("the change names an index that this table does not have; nothing was changed")
+    }
 }
 
 impl Draw for Step {
@@ -131,56 +157,60 @@ impl Draw for Step {
         }
         Ok(match (self.what, found) {
             (What::Make, found) => self.make(site, found),
-            (What::Drop, Some(_)) => self.drop(site),
-            (What::Hide | What::Show, Some(_)) => self.visibility(site),
+            (What::Restore, _) => build::build(site, &self.before(site)?),
+            (What::Drop, Some(found)) => vec![build::drop(site, found)],
+            (What::Hide, Some(found)) if !found.is_hidden(site.dialect()) => self.visibility(site),
+            (What::Show, Some(_)) if site.was("hidden") != true => self.visibility(site),
             _ => Vec::new(),
         })
+    }
+
+    fn remember(&self, site: &Site<'_>) -> Result<Option<serde_json::Value>> {
+        let table = site.table()?;
+        let found = table.index(&self.index.name);
+        let texts = self.index.columns.iter().chain(&self.index.filter).map(|expr| &*expr.text);
+        site.known(texts, &[])?;
+        match (self.what, found) {
+            (What::Make, Some(_)) => {
+                let message = format!("`{}` has an index `{}` already", site.name.name, self.index.name);
+                Err(Error::new(ErrorKind::Statement, message)
+                    .help("give the new one another `name`, or drop that one first; nothing was changed"))
+            }
+            (What::Make, None) => Ok(Some(json!({}))),
+            (What::Drop | What::Hide, None) => Err(self.index.missing(&site.name.name)),
+            (What::Hide, Some(found)) => Ok(Some(json!({ "hidden": found.is_hidden(site.dialect()) }))),
+            (What::Drop, Some(found)) => Ok(Some(json!({ "index": found }))),
+            (What::Restore | What::Show, _) => Ok(None),
+        }
     }
 }
 
 impl Step {
     fn make(&self, site: &Site<'_>, found: Option<&inspect::Index>) -> Vec<String> {
-        let Index { name, columns, is_unique, filter, is_constraint } = &self.index;
-        let (table, name, columns) = (site.named(), site.quote(name), &columns.text);
-        let unique = if *is_unique { "unique " } else { "" };
-        let filter = filter.as_ref().map(|filter| format!(" where {}", filter.sql())).unwrap_or_default();
-        match site.dialect() {
-            Dialect::MySql | Dialect::Sqlite if found.is_some() => Vec::new(),
-            Dialect::MySql => {
-                vec![format!("alter table {table} add {unique}index {name} ({columns}){ONLINE}")]
-            }
-            Dialect::Sqlite => vec![format!("create {unique}index {name} on {table} ({columns}){filter}")],
-            Dialect::Postgres => {
-                let is_whole = site.table().is_ok_and(|table| !table.is_partitioned);
-                let concurrently = if is_whole { "concurrently " } else { "" };
-                let mut made = Vec::new();
-                if found.is_none_or(|found| found.is_invalid) {
-                    made.push(format!(
-                        "create {unique}index {concurrently}{name} on {table} ({columns}){filter}"
-                    ));
-                }
-                if *is_constraint && !found.is_some_and(|found| found.role != Role::Plain) {
-                    made.push(format!("alter table {table} add constraint {name} unique using index {name}"));
-                }
-                made
-            }
+        let Some(index) = self.index.said(site.dialect()) else { return Vec::new() };
+        let mut made = build::build(site, &index);
+        let is_rule = self.index.is_constraint && site.dialect() == Dialect::Postgres;
+        // PostgreSQL makes no constraint of the index of a table of parts; the index says as much.
+        let is_whole = site.table().is_ok_and(|table| !table.is_partitioned);
+        if is_rule && is_whole && !found.is_some_and(|found| found.role != Role::Plain) {
+            let (table, name) = (site.named(), site.quote(&index.name));
+            made.push(format!("alter table {table} add constraint {name} unique using index {name}"));
         }
+        made
     }
 
-    fn drop(&self, site: &Site<'_>) -> Vec<String> {
-        let (table, name) = (site.named(), site.quote(&self.index.name));
-        let is_constraint = site
-            .table()
-            .is_ok_and(|table| table.index(&self.index.name).is_some_and(|index| index.role != Role::Plain));
-        match site.dialect() {
-            Dialect::MySql => vec![format!("alter table {table} drop index {name}{ONLINE}")],
-            Dialect::Sqlite => vec![format!("drop index {name}")],
-            Dialect::Postgres if is_constraint => vec![format!("alter table {table} drop constraint {name}")],
-            Dialect::Postgres => {
-                let schema =
-                    site.name.schema.as_ref().map(|schema| site.quote(schema) + ".").unwrap_or_default();
-                vec![format!("drop index concurrently {schema}{name}")]
-            }
+    /// The index as it was dropped.
+    fn before(&self, site: &Site<'_>) -> Result<inspect::Index> {
+        let was = site.was("index");
+        let remembered = (!was.is_null()).then(|| serde_json::from_value(was.clone()));
+        let damaged = |_| dunlin_core::history::damaged("journal line", &was.to_string());
+        match remembered.transpose().map_err(damaged)? {
+            Some(index) => Ok(index),
+            None => self.index.said(site.dialect()).ok_or_else(|| {
+                let message = format!("nothing says what `{}` was", self.index.name);
+                Error::new(ErrorKind::Unsupported, message)
+                    .help("the journal does not have it: say `columns` in the change; nothing was changed")
+            }),
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod alter;
 mod copy;
+mod harden;
 mod settle;
 mod stage;
 
@@ -141,7 +142,7 @@ impl Reshape {
     }
 
     /// Whether it is one column under another name.
-    fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.twin().is_some_and(|(_, new)| matches!(new.kind, Kind::Like(_)))
     }
 
@@ -275,7 +276,8 @@ impl Reshape {
             let stray = format!("not ({})", change.in_step(When::Before));
             parts.push(part(Phase::Backfill, change.fill(forth, &stray), gone()));
             parts.push(part(Phase::Backfill, step(What::Finish), gone()));
-            parts.push(part(Phase::Verify, change.none(&stray), only_looks()));
+            let wrong = change.lost(&stray);
+            parts.push(part(Phase::Verify, change.none(&wrong), only_looks()));
         } else if !forth.is_empty() {
             let unfilled = change.is_unfilled(&forth);
             parts.push(part(Phase::Backfill, change.fill(forth, &unfilled), gone()));
@@ -297,6 +299,18 @@ impl Reshape {
             parts.push(part(Phase::Contract, step(What::Unsync), back(step(What::Resync))));
         }
         parts
+    }
+
+    /// Where the new shape does not hold what the old one held: out of step, or nothing where there was something.
+    fn lost(&self, stray: &str) -> String {
+        let quote = |name: &str| self.dialect().quote(name);
+        let mut wrong = vec![format!("({stray})")];
+        if let Some((old, new)) = self.twin().filter(|_| !self.is_plain()) {
+            wrong.push(format!("{} is null and {} is not null", quote(&new.column), quote(&old.column)));
+        }
+        let needed = self.coming.iter().filter(|new| new.is_needed);
+        wrong.extend(needed.map(|new| format!("{} is null", quote(&new.column))));
+        wrong.join(" or ")
     }
 
     /// The way back fills what was written while the old columns were aside.

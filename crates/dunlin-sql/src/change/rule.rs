@@ -1,17 +1,24 @@
 //! `add_check`, `add_foreign_key`: rules that the rows meet before they are made.
 
-use dunlin_core::{Field, Part, Phase, Result};
+use dunlin_core::{Error, ErrorKind, Field, Part, Phase, Result};
 
-use super::decode::frame;
+use serde_json::{Value, json};
+
+use super::decode::{frame, path};
 use super::reshape::alter::{ONLINE, checked, edit};
 use super::{back, nothing, own_name, part};
 use crate::change::column::bump;
 use crate::declared;
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Site};
+use crate::inspect::Table;
 use crate::moves::decode::Reader;
 use crate::moves::{Expr, Rows};
+use crate::names;
 use crate::none::Nothing;
+
+/// What `add_foreign_key` takes.
+const FOREIGN: [&str; 6] = ["table", "name", "column", "references", "to", "on_delete"];
 
 /// A rule.
 #[derive(Debug, Clone)]
@@ -22,6 +29,8 @@ struct Rule {
     is_foreign: bool,
     /// Whether it comes, or goes.
     comes: bool,
+    /// What it says over the columns.
+    over: Vec<Expr>,
 }
 
 pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<Vec<Part>> {
@@ -31,6 +40,7 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
         reader.keep(node.text().and_then(|text| crate::moves::expr::column(dialect, text, node.span)))
     });
     let is_foreign = field.name == "add_foreign_key";
+    let mut over = Vec::new();
     let (body, broken, default) = if is_foreign {
         let column = said.column(reader, "column");
         let target = said.table.take("references").and_then(|node| reader.name(node));
@@ -46,6 +56,7 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
         let on_delete = said.expr(reader, "on_delete");
         let (column, target, to) = (column?, target?, to?);
         said.hash("references", &format!("{}.{to}", target.name));
+        said.frame.reads.push(path(dialect, &target, &to));
         let (own, there) = (dialect.quote(&column), dialect.quote(&to));
         let action = on_delete.map(|action| format!(" on delete {}", action.text)).unwrap_or_default();
         let points_at = target.quoted(dialect);
@@ -55,22 +66,20 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
         );
         (body, orphan, own_name(&said.frame.table.name.clone(), &format!("{column}_fkey")))
     } else {
-        let check = said.required(reader, "check")?;
-        let default = own_name(&said.frame.table.name.clone(), "check");
-        said.touch("*");
+        let check = said.required_over(reader, "check")?;
+        let read = names::of(dialect, &check.text).join("_");
+        let default =
+            own_name(&said.frame.table.name.clone(), format!("{read}_check").trim_start_matches('_'));
+        over.push(check.clone());
         (format!("check {}", check.sql()), format!("not {}", check.sql()), default)
     };
-    let known: &[&str] = if is_foreign {
-        &["table", "name", "column", "references", "to", "on_delete"]
-    } else {
-        &["table", "name", "check"]
-    };
+    let known: &[&str] = if is_foreign { &FOREIGN } else { &["table", "name", "check"] };
     let name = named.unwrap_or(default);
     said.hash("name", &name);
     let frame = said.finish(reader, known);
     let step = |comes: bool| {
         let words = if comes { "rule" } else { "drop rule" };
-        let rule = Rule { name: name.clone(), body: body.clone(), is_foreign, comes };
+        let rule = Rule { name: name.clone(), body: body.clone(), is_foreign, comes, over: over.clone() };
         frame.evolve(words, format!("{words} {name} of {}", frame.table.name), rule)
     };
     let rows = Rows { table: frame.table.clone(), filter: Some(Expr::written(dialect, &broken)), key: None };
@@ -88,8 +97,7 @@ impl Draw for Rule {
     fn draw(&self, site: &Site<'_>) -> Result<Vec<String>> {
         let (table, found) = (site.named(), site.table()?);
         let (name, body) = (site.quote(&self.name), &self.body);
-        let is_there = found.constraints.iter().any(|rule| rule.name == self.name)
-            || declared::without_constraint(&found.text, &self.name).is_some();
+        let is_there = self.is_there(found);
         let is_unchecked = found.constraints.iter().any(|rule| rule.name == self.name && rule.is_unchecked);
         if is_there == self.comes && !is_unchecked {
             return Ok(Vec::new());
@@ -117,5 +125,23 @@ impl Draw for Rule {
             }
             (_, false) => vec![format!("alter table {table} drop constraint {name}")],
         })
+    }
+
+    fn remember(&self, site: &Site<'_>) -> Result<Option<Value>> {
+        let table = site.table()?;
+        site.known(self.over.iter().map(|expr| &*expr.text), &[])?;
+        if self.comes && self.is_there(table) {
+            let message = format!("`{}` has a constraint `{}` already", site.name.name, self.name);
+            return Err(Error::new(ErrorKind::Statement, message)
+                .help("give the new one another `name`; nothing was changed"));
+        }
+        Ok(Some(json!({})))
+    }
+}
+
+impl Rule {
+    fn is_there(&self, table: &Table) -> bool {
+        table.constraints.iter().any(|rule| rule.name == self.name)
+            || declared::without_constraint(&table.text, &self.name).is_some()
     }
 }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use dunlin_core::{Diagnostic, Error, ErrorKind, Field, Part, Phase, Result, Undo};
 
-use super::decode::frame;
+use serde_json::{Value, json};
+
+use super::decode::{frame, path};
 use super::{archived, back, part};
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Evolve, Site};
 use crate::inspect::Rule;
 use crate::moves::decode::Reader;
 use crate::op::Name;
+use crate::usage::Taken;
 
 /// `sql = { up, down }`: both as the `sql` op takes them.
 pub(super) fn script(dialect: Dialect, field: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
@@ -32,7 +35,7 @@ pub(super) fn script(dialect: Dialect, field: &Field<'_>) -> Result<Vec<Part>, V
 
 pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<Vec<Part>> {
     let mut said = frame(reader, field, tag)?;
-    said.frame.touches.push(said.frame.table.name.clone());
+    said.frame.touches.push(path(reader.dialect, &said.frame.table, ""));
     match field.name {
         "create_table" => {
             let columns = said.required(reader, "columns");
@@ -69,7 +72,7 @@ fn rename(reader: &mut Reader, mut said: super::decode::Said<'_>) -> Option<Vec<
     let to = reader.required(&mut said.table, "to").and_then(|node| reader.name(node));
     if let Some(to) = &to {
         said.hash("to", &to.name);
-        said.frame.touches.push(to.name.clone());
+        said.frame.touches.push(path(reader.dialect, to, ""));
     }
     let (frame, to) = (said.finish(reader, &["table", "to"]), to?);
     let (from, dialect) = (frame.table.clone(), frame.dialect);
@@ -165,14 +168,23 @@ impl Draw for Whole {
         })
     }
 
-    fn usage(&self, site: &Site<'_>) -> Result<Vec<String>> {
-        if !matches!(self.what, What::Move { .. }) {
-            return Ok(Vec::new());
+    fn takes(&self) -> Option<Taken> {
+        match &self.what {
+            What::Move { .. } => Some(Taken::default()),
+            What::Take { name } => {
+                Some(Taken { coming: vec![name.name.clone()], keeps_table: true, ..Taken::default() })
+            }
+            _ => None,
         }
-        let mut readers: Vec<&String> = site.table()?.readers.iter().map(|(_, reader)| reader).collect();
-        readers.sort_unstable();
-        readers.dedup();
-        Ok(readers.into_iter().map(|reader| format!("{reader} reads {}", site.name.name)).collect())
+    }
+
+    fn remember(&self, site: &Site<'_>) -> Result<Option<Value>> {
+        let (What::Make(_), true) = (&self.what, site.has_table()) else {
+            return Ok(matches!(self.what, What::Make(_)).then(|| json!({})));
+        };
+        let message = format!("there is a table `{}` already", site.name.name);
+        Err(Error::new(ErrorKind::Statement, message)
+            .help("the change would make another one of that name; nothing was changed"))
     }
 
     fn gone(&self, site: &Site<'_>) -> Vec<String> {

@@ -2,21 +2,17 @@
 
 use super::{Column, Constraint, Index, Role, Rule, Table, text};
 use crate::conn::{Conn, Param};
+use crate::cursor::Cursor;
 use crate::dialect::Dialect;
+use crate::lex::Kind;
 use crate::op::Name;
 
 const COLUMNS: &str = "select c.column_name, concat(c.column_type, if(c.collation_name is null or c.collation_name = t.table_collation, '', \
     concat(' character set ', c.character_set_name, ' collate ', c.collation_name))), c.column_default, \
     cast(c.is_nullable = 'YES' as signed), cast(c.extra like '%auto_increment%' or c.extra like '%GENERATED%' \
-    and c.extra not like '%DEFAULT_GENERATED%' as signed), c.extra, c.column_comment \
+    and c.extra not like '%DEFAULT_GENERATED%' as signed), c.extra, c.column_comment, c.generation_expression \
     from information_schema.columns c join information_schema.tables t on t.table_schema = c.table_schema and t.table_name = c.table_name \
     where c.table_schema = coalesce(?, database()) and c.table_name = ? order by c.ordinal_position";
-
-const INDEXES: &str = "select s.index_name, cast(min(s.non_unique) = 0 as signed), concat(if(min(s.index_type) in ('FULLTEXT', 'SPATIAL'), '', \
-    concat('using ', min(s.index_type), ' ')), '(', group_concat(concat('`', replace(s.column_name, '`', '``'), '`', \
-    if(s.sub_part is null, '', concat('(', s.sub_part, ')')), if(s.collation = 'D', ' desc', '')) order by s.seq_in_index separator ', '), ')') \
-    from information_schema.statistics s where s.table_schema = coalesce(?, database()) and s.table_name = ? \
-    group by s.index_name order by s.index_name";
 
 /// To `InnoDB` two of the actions are one, which is what a foreign key has that says none.
 const FOREIGN: &str = "select k.constraint_name, concat('foreign key (', group_concat(concat('`', k.column_name, '`') order by k.ordinal_position separator ', '), \
@@ -57,7 +53,11 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
     let is_mariadb =
         conn.cell("select version()", &[]).await?.text().is_some_and(|text| text.contains("MariaDB"));
     let mut table = Table { has_rowid: true, ..Table::default() };
+    let mut computing = Vec::new();
     for row in conn.rows(COLUMNS, &params).await? {
+        computing.extend(
+            row[7].text().filter(|text| !text.is_empty()).map(|from| (text(&row[0]), from.to_owned())),
+        );
         table.columns.push(Column {
             name: text(&row[0]),
             kind: text(&row[1]),
@@ -69,12 +69,10 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
             ..Column::default()
         });
     }
-    for row in conn.rows(INDEXES, &params).await? {
-        let name = text(&row[0]);
-        let role = if name == "PRIMARY" { Role::Primary } else { Role::Plain };
-        let (is_unique, body) = (row[1].int() == Some(1), text(&row[2]));
-        table.indexes.push(Index { name, is_unique, role, body, ..Index::default() });
-    }
+    let shown = conn.rows(&format!("show create table {}", name.quoted(Dialect::MySql)), &[]).await?;
+    let shown = shown.first().and_then(|row| row.get(1)).map(text).unwrap_or_default();
+    table.indexes = declared(&shown).filter_map(index).collect();
+    computed(&mut table, &computing);
     rules(conn, &params, is_mariadb, &mut table).await?;
     for row in conn.rows(VIEWS, &[name.name.as_str().into()]).await? {
         let (view, query) = (text(&row[0]), text(&row[1]));
@@ -85,6 +83,16 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
     }
     table.triggers = conn.rows(TRIGGERS, &params).await?.iter().map(|row| text(&row[0])).collect();
     Ok(Some(table))
+}
+
+/// Columns computed from others.
+fn computed(table: &mut Table, computing: &[(String, String)]) {
+    for (column, from) in computing {
+        let read = table.names().into_iter().filter(|name| crate::rewrite::reads(Dialect::MySql, from, name));
+        let readers: Vec<(String, String)> =
+            read.map(|name| (name, format!("generated column {column}"))).collect();
+        table.readers.extend(readers);
+    }
 }
 
 /// Foreign keys, those that point here, and checks.
@@ -137,5 +145,68 @@ fn default(found: Option<&str>, is_mariadb: bool, extra: &str, kind: &str) -> Op
 /// What keeps a column's time, as it is declared.
 fn on_update(extra: &str) -> String {
     let lower = extra.to_lowercase();
+    if lower.contains("stored generated") {
+        return "stored".to_owned();
+    }
     lower.find("on update").map(|at| lower[at..].to_owned()).unwrap_or_default()
+}
+
+/// What a table declares, one by one.
+fn declared(shown: &str) -> impl Iterator<Item = &str> {
+    let start = shown.find('(').map_or(shown.len(), |at| at + 1);
+    let mut cursor = Cursor::new(Dialect::MySql, &shown[start..]);
+    let (mut depth, mut from, mut ranges) = (0_i32, start, Vec::new());
+    while let (Some(at), Some((kind, part))) = (cursor.at(), cursor.next()) {
+        match (kind, part) {
+            (Kind::Symbol, "(") => depth += 1,
+            (Kind::Symbol, ")") if depth == 0 => {
+                ranges.push(from..start + at);
+                break;
+            }
+            (Kind::Symbol, ")") => depth -= 1,
+            (Kind::Symbol, ",") if depth == 0 => {
+                ranges.push(from..start + at);
+                from = start + at + 1;
+            }
+            _ => {}
+        }
+    }
+    ranges.into_iter().map(|range| shown[range].trim())
+}
+
+/// The index that is declared.
+fn index(declared: &str) -> Option<Index> {
+    let mut cursor = Cursor::new(Dialect::MySql, declared);
+    if cursor.eat_all(&["primary", "key"]) {
+        let (name, body) = ("PRIMARY".to_owned(), declared[cursor.at()?..].to_owned());
+        return Some(Index { name, is_unique: true, role: Role::Primary, body, ..Index::default() });
+    }
+    let is_unique = cursor.eat("unique");
+    let word =
+        ["fulltext", "spatial"].into_iter().find(|word| cursor.eat(word)).unwrap_or_default().to_owned();
+    if !cursor.eat("key") {
+        return None;
+    }
+    let name = cursor.identifier()?;
+    let body = declared[cursor.at()?..].to_owned();
+    Some(Index { name, is_unique, word, body, ..Index::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_are_read_as_they_are_declared() {
+        let shown = "CREATE TABLE `u` (\n  `id` int(11) NOT NULL COMMENT 'KEY (a), b',\n  `a` text DEFAULT concat(',', ')'),\n  \
+                     PRIMARY KEY (`id`),\n  UNIQUE KEY `a``b` (`a`(10) DESC,`id`) USING BTREE COMMENT 'it''s, (x)',\n  \
+                     FULLTEXT KEY `f` (`a`) /*!80000 INVISIBLE */,\n  KEY `g` (`id`) IGNORED,\n  CONSTRAINT `k` CHECK (`id` > 0)\n) ENGINE=InnoDB";
+        let found: Vec<Index> = declared(shown).filter_map(index).collect();
+        let names: Vec<&str> = found.iter().map(|index| &*index.name).collect();
+        assert_eq!(names, ["PRIMARY", "a`b", "f", "g"]);
+        assert_eq!(found[1].body, "(`a`(10) DESC,`id`) USING BTREE COMMENT 'it''s, (x)'");
+        assert!(found[1].is_unique && !found[1].is_hidden(Dialect::MySql));
+        assert_eq!(found[2].word, "fulltext");
+        assert!(found[2].is_hidden(Dialect::MySql) && found[3].is_hidden(Dialect::MySql));
+    }
 }

@@ -1,19 +1,25 @@
 //! PostgreSQL's catalogue.
 
-use super::{Column, Constraint, Index, Role, Rule, Table, text};
-use crate::conn::Conn;
+use super::{Column, Constraint, Index, NotNull, Part, Role, Rule, Table, text};
+use crate::conn::{Cell, Conn, Param};
+use crate::cursor::Cursor;
 use crate::dialect::Dialect;
 use crate::op::Name;
 
 const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypmod) || case when a.attcollation <> t.typcollation \
     then ' collate ' || a.attcollation::regcollation::text else '' end, pg_get_expr(d.adbin, d.adrelid), \
-    (not a.attnotnull)::int::bigint, (a.attidentity <> '' or a.attgenerated <> '')::int::bigint \
+    (not a.attnotnull or coalesce(not k.convalidated, false))::int::bigint, (a.attidentity <> '' or a.attgenerated <> '')::int::bigint, col_description(a.attrelid, a.attnum), \
+    (select string_agg(lower(x.privilege_type) || chr(10) || coalesce(quote_ident(r.rolname), 'public') || case when x.is_grantable then ' with grant option' else '' end, \
+    chr(10) order by x.privilege_type, r.rolname) from aclexplode(a.attacl) x left join pg_roles r on r.oid = x.grantee), \
+    k.conname::text, k.convalidated::int::bigint \
     from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum \
+    left join pg_constraint k on k.conrelid = a.attrelid and k.contype = 'n' and k.conkey = array[a.attnum] \
     where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped order by a.attnum";
 
 const INDEXES: &str = "select c.relname::text, i.indisunique::int::bigint, i.indisprimary::int::bigint, \
     exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))::int::bigint, \
-    pg_get_indexdef(i.indexrelid), (not i.indisvalid)::int::bigint from pg_index i join pg_class c on c.oid = i.indexrelid \
+    pg_get_indexdef(i.indexrelid), (not i.indisvalid)::int::bigint, obj_description(i.indexrelid, 'pg_class'), s.spcname::text \
+    from pg_index i join pg_class c on c.oid = i.indexrelid left join pg_tablespace s on s.oid = c.reltablespace \
     where i.indrelid = to_regclass($1) order by c.relname";
 
 const CONSTRAINTS: &str = "select k.conname::text, case when k.confrelid = to_regclass($1) and k.conrelid <> k.confrelid then 'r' else k.contype::text end, \
@@ -22,15 +28,27 @@ const CONSTRAINTS: &str = "select k.conname::text, case when k.confrelid = to_re
     join pg_attribute a on a.attrelid = to_regclass($1) and a.attnum = x.number), k.conrelid::regclass::text, (not k.convalidated)::int::bigint \
     from pg_constraint k where k.contype in ('c', 'f') and to_regclass($1) in (k.conrelid, k.confrelid) order by k.conname";
 
-/// Views and rules, and columns computed from others.
+/// Views and rules, policies, triggers that name a column, functions whose body is SQL, and columns computed from others.
 const READERS: &str = "select distinct a.attname::text, case when d.classid = 'pg_rewrite'::regclass then 'view ' || r.ev_class::regclass::text \
-    else 'generated column ' || g.attname end from pg_depend d \
+    when g.attnum is not null then 'generated column ' || g.attname when d.classid = 'pg_proc'::regclass then 'function ' || d.objid::regprocedure::text \
+    when d.classid = 'pg_policy'::regclass then 'policy ' || (select polname from pg_policy where oid = d.objid) \
+    else 'trigger ' || (select tgname from pg_trigger where oid = d.objid) end from pg_depend d \
     join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid \
     left join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid \
     left join pg_attrdef f on d.classid = 'pg_attrdef'::regclass and f.oid = d.objid \
     left join pg_attribute g on g.attrelid = f.adrelid and g.attnum = f.adnum and g.attgenerated <> '' \
     where d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass($1) and d.refobjsubid > 0 \
-    and (r.oid is not null and r.ev_class <> d.refobjid or g.attnum is not null and g.attnum <> a.attnum) order by 1, 2";
+    and (r.oid is not null and r.ev_class <> d.refobjid or g.attnum is not null and g.attnum <> a.attnum \
+    or d.classid in ('pg_proc'::regclass, 'pg_policy'::regclass) or d.classid = 'pg_trigger'::regclass and d.objid in \
+    (select oid from pg_trigger where tgname not like '~dunlin\\_%')) order by 1, 2";
+
+/// The parts of a table of parts, those above before those below.
+const PARTS: &str = "select n.nspname::text, c.relname::text, case when t.parentrelid <> to_regclass($1) then pn.nspname::text end, p.relname::text, \
+    t.isleaf::int::bigint, (select string_agg(x.relname, chr(10)) from pg_index i join pg_class x on x.oid = i.indexrelid where i.indrelid = t.relid and i.indisvalid), \
+    (select string_agg(w.relname || chr(10) || x.relname, chr(10)) from pg_index i join pg_class x on x.oid = i.indexrelid \
+    join pg_inherits h on h.inhrelid = i.indexrelid join pg_class w on w.oid = h.inhparent where i.indrelid = t.relid) \
+    from pg_partition_tree(to_regclass($1)) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace \
+    join pg_class p on p.oid = t.parentrelid join pg_namespace pn on pn.oid = p.relnamespace where t.level > 0 and c.relkind <> 'f' order by t.level, 1, 2";
 
 const TRIGGERS: &str = "select tgname::text from pg_trigger where tgrelid = to_regclass($1) and not tgisinternal order by tgname";
 
@@ -41,16 +59,7 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
     let kind = conn.cell(kind, &param).await?;
     let Some(kind) = kind.text() else { return Ok(None) };
     let mut table = Table { has_rowid: true, is_partitioned: kind == "p", ..Table::default() };
-    for row in conn.rows(COLUMNS, &param).await? {
-        table.columns.push(Column {
-            name: text(&row[0]),
-            kind: text(&row[1]),
-            default: row[2].text().map(str::to_owned),
-            is_nullable: row[3].int() == Some(1),
-            is_generated: row[4].int() == Some(1),
-            ..Column::default()
-        });
-    }
+    table.columns = conn.rows(COLUMNS, &param).await?.iter().map(|row| column(row)).collect();
     for row in conn.rows(INDEXES, &param).await? {
         let made = text(&row[4]);
         table.indexes.push(Index {
@@ -62,7 +71,10 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
                 _ => Role::Plain,
             },
             is_invalid: row[5].int() == Some(1),
-            body: made.split_once(" USING ").map(|(_, body)| format!("using {body}")).unwrap_or_default(),
+            body: after_using(&made),
+            comment: text(&row[6]),
+            place: text(&row[7]),
+            ..Index::default()
         });
     }
     for row in conn.rows(CONSTRAINTS, &param).await? {
@@ -80,8 +92,59 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
             is_unchecked: row[5].int() == Some(1),
         });
     }
+    if table.is_partitioned {
+        table.parts = parts(conn, &param).await?;
+    }
     table.readers =
         conn.rows(READERS, &param).await?.iter().map(|row| (text(&row[0]), text(&row[1]))).collect();
     table.triggers = conn.rows(TRIGGERS, &param).await?.iter().map(|row| text(&row[0])).collect();
     Ok(Some(table))
+}
+
+fn column(row: &[Cell]) -> Column {
+    Column {
+        name: text(&row[0]),
+        kind: text(&row[1]),
+        default: row[2].text().map(str::to_owned),
+        is_nullable: row[3].int() == Some(1),
+        is_generated: row[4].int() == Some(1),
+        comment: text(&row[5]),
+        grants: pairs(&row[6]),
+        rule: row[7]
+            .text()
+            .map(|name| NotNull { name: name.to_owned(), is_checked: row[8].int() == Some(1) }),
+        ..Column::default()
+    }
+}
+
+/// Lines, two by two.
+fn pairs(cell: &Cell) -> Vec<(String, String)> {
+    let lines = text(cell);
+    let lines: Vec<&str> = lines.lines().collect();
+    lines.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect()
+}
+
+async fn parts(conn: &mut Conn, param: &[Param]) -> sqlx::Result<Vec<Part>> {
+    let name =
+        |schema: &Cell, name: &Cell| Name { schema: schema.text().map(str::to_owned), name: text(name) };
+    let part = |row: &Vec<Cell>| Part {
+        table: name(&row[0], &row[1]),
+        of: row[2].text().map(|_| name(&row[2], &row[3])),
+        is_leaf: row[4].int() == Some(1),
+        indexes: text(&row[5]).lines().map(str::to_owned).collect(),
+        attached: pairs(&row[6]),
+    };
+    Ok(conn.rows(PARTS, param).await?.iter().map(part).collect())
+}
+
+/// What follows the names in the statement that makes an index.
+fn after_using(made: &str) -> String {
+    let mut cursor = Cursor::new(Dialect::Postgres, made);
+    while let Some(at) = cursor.at() {
+        if cursor.is("using") {
+            return format!("using{}", &made[at + "using".len()..]);
+        }
+        cursor.next();
+    }
+    String::new()
 }

@@ -42,6 +42,17 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
             ..Column::default()
         });
     }
+    let generated: Vec<String> =
+        table.columns.iter().filter(|column| column.is_generated).map(|column| column.name.clone()).collect();
+    for column in generated {
+        let declared =
+            crate::declared::column(&table.text, &column).map(|range| table.text[range].to_owned());
+        let declared = declared.unwrap_or_default();
+        let reads =
+            |name: &String| *name != column && crate::rewrite::reads(Dialect::Sqlite, &declared, name);
+        let read: Vec<String> = table.names().into_iter().filter(reads).collect();
+        table.readers.extend(read.into_iter().map(|name| (name, format!("generated column {column}"))));
+    }
     for row in conn.rows(INDEXES, &params).await? {
         let made = row[3].text().map(|made| after_table(made, &name.name));
         table.indexes.push(Index {

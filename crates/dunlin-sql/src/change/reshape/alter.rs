@@ -1,12 +1,13 @@
 //! What each server is told, so that its columns come and go without a rewrite and without a long lock.
 
-use dunlin_core::Result;
+use dunlin_core::{Error, ErrorKind, Result};
+use serde_json::{Map, Value};
 
-use super::{Coming, Leaving, Reshape, When};
+use super::{Coming, Kind, Leaving, Reshape, When, copy};
 use crate::change::own_name;
 use crate::dialect::Dialect;
 use crate::evolve::Site;
-use crate::inspect::{Column, Role, Rule};
+use crate::inspect::{Column, Index, Role, Rule};
 use crate::{declared, rewrite};
 
 /// MySQL is told what it may cost: it refuses where it cannot.
@@ -36,9 +37,7 @@ pub(crate) fn definition(column: &Column, is_needed: bool) -> String {
     let mut words = vec![column.kind.clone(), if is_needed { "not null" } else { "null" }.to_owned()];
     words.extend(column.default.as_ref().map(|default| format!("default {default}")));
     words.extend(Some(column.extra.clone()).filter(|extra| !extra.is_empty()));
-    let comment = column.comment.replace('\\', "\\\\").replace('\'', "''");
-    words.extend((!comment.is_empty()).then(|| format!("comment '{comment}'")));
-    words.join(" ")
+    words.join(" ") + &comment(&column.comment)
 }
 
 /// Whether a client that leaves a column out cannot write a row.
@@ -114,15 +113,62 @@ pub(crate) fn needed(site: &Site<'_>, column: &Column, name: &str, is_needed: bo
     }
 }
 
+/// Refuses a table in which words are indexed: neither MySQL nor MariaDB adds a column to it, or rebuilds it, beside those
+/// who write.
+pub(crate) fn unworded(site: &Site<'_>) -> Result<()> {
+    let is_worded = |index: &&Index| index.word == "fulltext";
+    let Some(index) = site.table()?.indexes.iter().find(is_worded) else { return Ok(()) };
+    let message = format!(
+        "the server changes the columns of `{}` only while nobody writes, because of its FULLTEXT index `{}`",
+        site.name.name, index.name
+    );
+    Err(Error::new(ErrorKind::Unsupported, message).help(
+        "drop that index in a migration before this one, or write the steps by hand; nothing was changed",
+    ))
+}
+
+/// Refuses what MariaDB would do by copying the whole table while nobody writes: NOT NULL for a point in time, and for
+/// whatever where a column is computed and kept.
+pub(crate) fn in_place(site: &Site<'_>, kind: &str) -> Result<()> {
+    let table = site.table()?;
+    unworded(site)?;
+    if !site.server.is_mariadb {
+        return Ok(());
+    }
+    let kept = table.columns.iter().find(|column| column.is_generated && column.extra == "stored");
+    let why = match kept {
+        Some(kept) => {
+            format!("where a column is computed and stored, as `{}.{}` is", site.name.name, kept.name)
+        }
+        None if kind.to_lowercase().starts_with("timestamp") => "for a TIMESTAMP".to_owned(),
+        None => return Ok(()),
+    };
+    let message = format!("MariaDB changes NOT NULL only by copying the table while nobody writes, {why}");
+    Err(Error::new(ErrorKind::Unsupported, message)
+        .help("write the steps by hand under `[[expand]]` to `[[contract]]`; nothing was changed"))
+}
+
 /// NOT NULL on PostgreSQL, proven under a lock that lets everybody work: the check that is valid saves the scan under the
 /// one that does not.
-pub(crate) fn proven_needed(site: &Site<'_>, tag: &str, name: &str) -> Vec<String> {
+pub(crate) fn proven_needed(site: &Site<'_>, tag: &str, (name, found): (&str, &Column)) -> Vec<String> {
     let (table, quoted) = (site.named(), site.quote(name));
     let plain = own_name(&format!("dunlin_needed_{tag}"), name);
-    let rule = site.quote(&plain);
     if site.server.version.0 >= 18 {
-        return checked(site, &plain, &format!("not null {quoted}"));
+        let validate = |rule: &str| format!("alter table {table} validate constraint {}", site.quote(rule));
+        return match &found.rule {
+            Some(rule) if rule.is_checked => Vec::new(),
+            Some(rule) => vec![validate(&rule.name)],
+            None => {
+                let rule = rule_name(site, name).unwrap_or(plain);
+                let add = format!(
+                    "alter table {table} add constraint {} not null {quoted} not valid",
+                    site.quote(&rule)
+                );
+                vec![add, COMMIT.to_owned(), validate(&rule)]
+            }
+        };
     }
+    let rule = site.quote(&plain);
     let mut made = checked(site, &plain, &format!("check ({quoted} is not null)"));
     made.extend([
         COMMIT.to_owned(),
@@ -130,6 +176,37 @@ pub(crate) fn proven_needed(site: &Site<'_>, tag: &str, name: &str) -> Vec<Strin
         format!("alter table {table} drop constraint {rule}"),
     ]);
     made
+}
+
+/// What a NOT NULL is called from PostgreSQL 18 on: as it was before, or as the server would call it.
+fn rule_name(site: &Site<'_>, column: &str) -> Option<String> {
+    if let Some(before) = site.was(RULES)[column].as_str() {
+        return Some(before.to_owned());
+    }
+    let name = format!("{}_{column}_not_null", site.name.name);
+    let table = site.table().ok()?;
+    let of_columns = table.columns.iter().filter_map(|column| column.rule.as_ref()).map(|rule| &rule.name);
+    let is_taken =
+        of_columns.chain(table.constraints.iter().map(|rule| &rule.name)).any(|other| *other == name);
+    (!is_taken && name == own_name(&format!("{}_{column}", site.name.name), "not_null")).then_some(name)
+}
+
+/// What no column is called: where the names of constraints are remembered.
+pub(crate) const RULES: &str = "";
+
+/// What is remembered of columns: whether each takes no NULL, and what says so.
+pub(crate) fn remembered<'c>(columns: impl Iterator<Item = (&'c str, bool, &'c Column)>) -> Value {
+    let (mut was, mut rules) = (Map::new(), Map::new());
+    for (name, flag, column) in columns {
+        was.insert(name.to_owned(), flag.into());
+        if let Some(rule) = &column.rule {
+            rules.insert(name.to_owned(), rule.name.clone().into());
+        }
+    }
+    if !rules.is_empty() {
+        was.insert(RULES.to_owned(), rules.into());
+    }
+    was.into()
 }
 
 /// A constraint on PostgreSQL that holds for what is written at once, and for the rows that are there once they were
@@ -160,7 +237,25 @@ pub(super) fn add_column(change: &Reshape, site: &Site<'_>, new: &Coming) -> Res
         _ => "",
     };
     let (table, column) = (site.named(), site.quote(&new.column));
-    Ok(format!("alter table {table} add column {column} {kind}{}{needed}{fast}", default.unwrap_or_default()))
+    let rest = like(change, site, new)?;
+    Ok(format!(
+        "alter table {table} add column {column} {kind}{}{needed}{rest}{fast}",
+        default.unwrap_or_default()
+    ))
+}
+
+/// What else the column that a new one is like says of itself (MySQL).
+fn like(change: &Reshape, site: &Site<'_>, new: &Coming) -> Result<String> {
+    let (Kind::Like(old), Dialect::MySql) = (&new.kind, site.dialect()) else { return Ok(String::new()) };
+    let old = change.old_column(site, old)?;
+    let extra = Some(&old.extra).filter(|extra| !extra.is_empty());
+    Ok(format!("{}{}", extra.map(|extra| format!(" {extra}")).unwrap_or_default(), comment(&old.comment)))
+}
+
+/// A column's comment, as MySQL takes it.
+fn comment(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('\'', "''");
+    if text.is_empty() { text } else { format!(" comment '{text}'") }
 }
 
 /// Drops a column, and first what would keep it.
@@ -192,12 +287,16 @@ pub(crate) fn drop_column(site: &Site<'_>, column: &str) -> Result<Vec<String>> 
     Ok(made)
 }
 
+/// Whether the columns have these names. One statement, or one transaction, renames all of them or none.
+pub(super) fn is_renamed(change: &Reshape, site: &Site<'_>, to: When) -> bool {
+    let is_aside = change.leaving.iter().all(|old| site.has(&change.old_name(&old.column, When::After)));
+    is_aside == (to == When::After)
+}
+
 /// Renames the old columns aside, or back, and the new one with it where it takes the name.
 pub(super) fn rename(change: &Reshape, site: &Site<'_>, to: When) -> Result<Vec<String>> {
     let from = if to == When::After { When::Before } else { When::After };
-    // One statement, or one transaction, renames all of them or none.
-    let is_aside = change.leaving.iter().all(|old| site.has(&change.old_name(&old.column, When::After)));
-    if is_aside == (to == When::After) {
+    if is_renamed(change, site, to) {
         return Ok(Vec::new());
     }
     let mut pairs: Vec<(String, String, bool)> = Vec::new();
@@ -211,7 +310,10 @@ pub(super) fn rename(change: &Reshape, site: &Site<'_>, to: When) -> Result<Vec<
     let takers = change.coming.iter().filter(|_| change.takes_name);
     for new in takers {
         let name = change.new_name(&new.column, from);
-        let is_needed = !site.column(&name)?.is_nullable;
+        // NOT NULL since a moment ago, and no more once old clients write again.
+        let is_needed = to == When::After
+            && (!site.column(&name)?.is_nullable
+                || copy::needed_names(change, site, When::Before)?.contains(&new.column));
         pairs.push((name, change.new_name(&new.column, to), is_needed));
     }
     if to == When::Before {
@@ -248,10 +350,10 @@ pub(super) fn needed_again(change: &Reshape, site: &Site<'_>) -> Result<Vec<Stri
         return Ok(made);
     }
     for Leaving { column, .. } in &change.leaving {
-        let is_nullable = change.old_column(site, column)?.is_nullable;
-        if is_nullable && site.was(column) == true {
+        let found = change.old_column(site, column)?;
+        if found.is_nullable && site.was(column) == true {
             made.push(COMMIT.to_owned());
-            made.extend(proven_needed(site, &change.frame.tag, column));
+            made.extend(proven_needed(site, &change.frame.tag, (column, found)));
         }
     }
     Ok(made)

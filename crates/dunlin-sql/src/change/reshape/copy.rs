@@ -4,6 +4,7 @@ use dunlin_core::Result;
 
 use super::alter::{COMMIT, ONLINE, checked, needed, proven_needed};
 use super::{Reshape, When};
+use crate::change::index::build::build;
 use crate::change::own_name;
 use crate::dialect::Dialect;
 use crate::evolve::Site;
@@ -25,18 +26,38 @@ pub(super) fn finish(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
             made.extend(copy_rule(site, rule, (from, to)));
         }
     }
+    made.extend(said(change, site)?);
+    if !change.is_plain() {
+        return Ok(made);
+    }
     // SQLite's triggers come after the row: there NOT NULL waits for them to go.
     for name in needed_names(change, site, When::Before)? {
         let column = site.column(&name)?;
         match dialect {
             Dialect::Postgres => {
                 made.push(COMMIT.to_owned());
-                made.extend(proven_needed(site, &change.frame.tag, &name));
+                made.extend(proven_needed(site, &change.frame.tag, (&name, column)));
             }
             Dialect::MySql => made.push(needed(site, column, &name, true)),
             Dialect::Sqlite => {}
         }
     }
+    Ok(made)
+}
+
+/// What is said of the old column, and who may use it (PostgreSQL).
+fn said(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
+    let Some((old, new)) = change.twin().filter(|_| site.dialect() == Dialect::Postgres) else {
+        return Ok(Vec::new());
+    };
+    let (old, new) = (site.column(&old.column)?, site.column(&new.column)?);
+    let (table, name) = (site.named(), site.quote(&new.name));
+    let mut made = Vec::new();
+    if !old.comment.is_empty() && old.comment != new.comment {
+        made.push(format!("comment on column {table}.{name} is '{}'", old.comment.replace('\'', "''")));
+    }
+    let missing = old.grants.iter().filter(|grant| !new.grants.contains(grant));
+    made.extend(missing.map(|(right, whom)| format!("grant {right} ({name}) on {table} to {whom}")));
     Ok(made)
 }
 
@@ -72,34 +93,22 @@ fn renamed(site: &Site<'_>, name: &str, (from, to): (&str, &str)) -> String {
 }
 
 fn copy_index(site: &Site<'_>, index: &Index, (from, to): (&str, &str)) -> Vec<String> {
-    let (dialect, table) = (site.dialect(), site.named());
+    let dialect = site.dialect();
     let body = rewrite::renamed(dialect, &index.body, from, to);
     let plain = |text: &str| text.replace(['"', '`'], "");
-    let is_copy = |other: &&Index| plain(&other.body) == plain(&body) && other.is_unique == index.is_unique;
+    let is_copy = |other: &&Index| {
+        plain(&other.body) == plain(&body) && (other.is_unique, &other.word) == (index.is_unique, &index.word)
+    };
     let found = site.table().ok().and_then(|table| table.indexes.iter().find(is_copy));
     let name = match found {
         Some(found) => found.name.clone(),
         None => renamed(site, &index.name.replace("sqlite_autoindex_", ""), (from, to)),
     };
-    let unique = if index.is_unique { "unique " } else { "" };
-    let quoted = site.quote(&name);
-    let mut made = Vec::new();
-    if found.is_none_or(|found| found.is_invalid) {
-        made.push(match dialect {
-            Dialect::Postgres => {
-                let is_whole = site.table().is_ok_and(|table| !table.is_partitioned);
-                let concurrently = if is_whole { "concurrently " } else { "" };
-                format!("create {unique}index {concurrently}{quoted} on {table} {body}")
-            }
-            Dialect::MySql => {
-                let (using, columns) = body.split_at(body.find('(').unwrap_or(0));
-                format!("alter table {table} add {unique}index {quoted} {using}{columns}{ONLINE}")
-            }
-            Dialect::Sqlite => format!("create {unique}index {quoted} on {table} {body}"),
-        });
-    }
+    let mut made = build(site, &Index { name: name.clone(), body, ..index.clone() });
     let is_rule = index.role != Role::Plain && index.is_unique && dialect == Dialect::Postgres;
-    if is_rule && !found.is_some_and(|found| found.role != Role::Plain) {
+    let is_whole = site.table().is_ok_and(|table| !table.is_partitioned);
+    if is_rule && is_whole && !found.is_some_and(|found| found.role != Role::Plain) {
+        let (table, quoted) = (site.named(), site.quote(&name));
         made.push(format!("alter table {table} add constraint {quoted} unique using index {quoted}"));
     }
     made

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use dunlin_core::{Error, ErrorKind, Result};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Leaving, Reshape, When, alter, copy, settle};
-use crate::dialect::Dialect;
+use super::{Coming, Leaving, Reshape, When, alter, copy, harden, settle};
 use crate::evolve::{Draw, Site};
 use crate::inspect::{Role, Rule};
+use crate::moves::Expr;
+use crate::probe::{self, Probe};
+use crate::usage::Taken;
 use crate::{rewrite, sync};
 
 /// A step.
@@ -73,29 +75,39 @@ impl Draw for Stage {
     }
 
     fn remember(&self, site: &Site<'_>) -> Result<Option<Value>> {
-        let leaves = matches!(self.what, What::Aside | What::Widen if !self.change.leaving.is_empty());
-        if !leaves || site.dialect() == Dialect::Sqlite {
-            // SQLite's own text keeps what was taken out of it.
-            return Ok(None);
+        match self.what {
+            What::Widen => is_free(&self.change, site)?,
+            What::Aside => {}
+            _ => return Ok(None),
         }
-        let mut was = serde_json::Map::new();
+        let mut leaving = Vec::new();
         for old in &self.change.leaving {
-            was.insert(old.column.clone(), json!(site.column(&old.column)?.is_needed()));
+            let column = site.column(&old.column)?;
+            leaving.push((old.column.as_str(), column.is_needed(), column));
         }
-        Ok(Some(Value::Object(was)))
+        Ok(Some(alter::remembered(leaving.into_iter())))
     }
 
-    fn usage(&self, site: &Site<'_>) -> Result<Vec<String>> {
-        if self.what != What::Aside {
+    fn probes(&self, site: &Site<'_>) -> Result<Vec<Probe>> {
+        if self.what != What::Widen {
             return Ok(Vec::new());
         }
-        let reads = |column: &str| {
-            self.change.leaving.iter().any(|old| rewrite::is_same(site.dialect(), &old.column, column))
-        };
-        let readers = &site.table()?.readers;
-        let table = &self.change.frame.table.name;
-        let uses = readers.iter().filter(|(column, _)| reads(column));
-        Ok(uses.map(|(column, reader)| format!("{reader} reads {table}.{column}")).collect())
+        let change = &*self.change;
+        let up: Vec<&Expr> = change.coming.iter().filter_map(|new| new.up.as_ref()).collect();
+        let down: Vec<&Expr> = change.leaving.iter().filter_map(|old| old.down.as_ref()).collect();
+        let kind = |new: &Coming| Ok((new.column.clone(), change.kind_of(site, new)?));
+        let more = change.coming.iter().map(kind).collect::<Result<Vec<_>>>()?;
+        Ok([probe::of(site, &up, &[]), probe::of(site, &down, &more)].into_iter().flatten().collect())
+    }
+
+    fn takes(&self) -> Option<Taken> {
+        let change = &*self.change;
+        (self.what == What::Aside).then(|| Taken {
+            columns: change.leaving.iter().map(|old| old.column.clone()).collect(),
+            coming: change.coming.iter().map(|new| new.column.clone()).collect(),
+            keeps_name: change.takes_name,
+            keeps_table: false,
+        })
     }
 
     fn gone(&self, site: &Site<'_>) -> Vec<String> {
@@ -107,6 +119,31 @@ impl Draw for Stage {
         let gone = self.change.leaving.iter().filter(is_gone);
         gone.map(|old| format!("column {table}.{}", old.column)).collect()
     }
+}
+
+/// Refuses names that are taken, and those that nothing has.
+fn is_free(change: &Reshape, site: &Site<'_>) -> Result<()> {
+    if let Some(new) = change.coming.iter().find(|new| site.has(&new.column)) {
+        let message = format!("`{}` has a column `{}` already", site.name.name, new.column);
+        return Err(Error::new(ErrorKind::Statement, message)
+            .help("the change would make another one of that name; nothing was changed"));
+    }
+    if !change.coming.is_empty() {
+        alter::unworded(site)?;
+    }
+    let is_tight = |old: &&Leaving| site.column(&old.column).is_ok_and(|column| !column.is_nullable);
+    let tight = change.leaving.iter().filter(is_tight);
+    for old in tight {
+        // It is taken aside without, and a way back asks for it again.
+        alter::in_place(site, &site.column(&old.column)?.kind)?;
+    }
+    for new in change.coming.iter().filter(|new| new.is_needed && new.up.is_some()) {
+        alter::in_place(site, &change.kind_of(site, new)?)?;
+    }
+    let more: Vec<&str> = change.coming.iter().map(|new| &*new.column).collect();
+    let up = change.coming.iter().filter_map(|new| new.up.as_ref());
+    let down = change.leaving.iter().filter_map(|old| old.down.as_ref());
+    site.known(up.chain(down).map(|expr| &*expr.text), &more)
 }
 
 /// Refuses what cannot live in two shapes.
@@ -169,7 +206,8 @@ fn narrow(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 
 fn aside(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let leaves = change.leaving.iter().map(|old| &*old.column);
-    let mut made = alter::unsaid(site, leaves)?;
+    let mut made = harden::harden(change, site)?;
+    made.extend(alter::unsaid(site, leaves)?);
     made.extend(drop_sync(change, site)?);
     made.extend(alter::rename(change, site, When::After)?);
     if !change.coming.is_empty() {
@@ -180,6 +218,9 @@ fn aside(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 
 fn bring_back(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let mut made = drop_sync(change, site)?;
+    if !alter::is_renamed(change, site, When::Before) {
+        made.extend(harden::soften(change, site, When::After)?);
+    }
     made.extend(alter::rename(change, site, When::Before)?);
     made.extend(change.sync(site, When::Before)?);
     made.extend(alter::needed_again(change, site)?);
@@ -187,7 +228,8 @@ fn bring_back(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 }
 
 fn unsync(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    let mut made = drop_sync(change, site)?;
+    let mut made = if change.leaving.is_empty() { harden::harden(change, site)? } else { Vec::new() };
+    made.extend(drop_sync(change, site)?);
     made.extend(settle::settle(change, site)?);
     Ok(made)
 }
@@ -195,6 +237,9 @@ fn unsync(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 fn resync(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let mut made = drop_sync(change, site)?;
     made.extend(settle::unsettle(change, site)?);
+    if change.leaving.is_empty() {
+        made.extend(harden::soften(change, site, When::Before)?);
+    }
     let when = if change.leaving.is_empty() { When::Before } else { When::After };
     made.extend(change.sync(site, when)?);
     Ok(made)

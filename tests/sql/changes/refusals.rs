@@ -1,0 +1,123 @@
+//! What is in the way of a change, or said wrong in it, is known before anything is written.
+
+use super::super::{Bench, says};
+use super::shape;
+use dunlin_testkit::Kind;
+
+over!([postgres, mysql, sqlite]
+    what_is_there_already_is_in_the_way,
+    what_a_server_cannot_read_is_said_before_anything_is_written,
+    an_index_that_is_not_there_cannot_be_dropped,
+);
+
+async fn users(kind: Kind) -> Bench {
+    let bench = Bench::new(kind).await;
+    bench
+        .db
+        .sql(
+            "create table users (id integer primary key, email varchar(40), mail varchar(40), age integer, \
+             constraint grown check (age > 0)); create index users_email_idx on users (email); \
+             insert into users values (1, 'a', 'b', 5)",
+        )
+        .await;
+    bench
+}
+
+fn change(text: &str) -> String {
+    format!("[[change]]\nstore = 'app'\n{text}\n")
+}
+
+/// Runs a change that is refused, and sees that the table is what it was.
+async fn refused(bench: &Bench, text: &str, words: &[&str]) {
+    let before = shape(bench).await;
+    bench.write("1_change.toml", &change(text));
+    let run = bench.run("up --contract");
+    assert_eq!(run.code, Some(1), "{text}\n{run}");
+    says(&run, words);
+    assert_eq!(shape(bench).await, before, "{text}");
+    bench.run("down").expect_code(0);
+    assert_eq!(shape(bench).await, before, "{text}, and back");
+}
+
+async fn what_is_there_already_is_in_the_way(kind: Kind) {
+    let bench = users(kind).await;
+    let cases = [
+        (
+            "rename_column = { table = 'users', from = 'email', to = 'mail' }",
+            "`users` has a column `mail` already",
+        ),
+        (
+            "add_column = { table = 'users', column = 'mail', type = 'integer' }",
+            "`users` has a column `mail` already",
+        ),
+        (
+            "add_index = { table = 'users', columns = 'email' }",
+            "`users` has an index `users_email_idx` already",
+        ),
+        (
+            "add_check = { table = 'users', name = 'grown', check = 'age > 1' }",
+            "`users` has a constraint `grown` already",
+        ),
+        ("create_table = { table = 'users', columns = 'id integer' }", "there is a table `users` already"),
+    ];
+    for (text, words) in cases {
+        refused(&bench, text, &[words, "nothing was changed"]).await;
+    }
+    assert_eq!(bench.db.number("select count(mail) from users").await, 1);
+}
+
+async fn what_a_server_cannot_read_is_said_before_anything_is_written(kind: Kind) {
+    let bench = users(kind).await;
+    let wrong = [
+        "add_column = { table = 'users', column = 'low', type = 'varchar(40)', backfill = 'lower(emial)' }",
+        "set_not_null = { table = 'users', column = 'mail', fill = 'lower(emial)' }",
+        "drop_column = { table = 'users', column = 'mail', down = 'lower(emial)' }",
+        "change_type = { table = 'users', column = 'mail', type = 'varchar(50)', up = 'mail', down = 'lower(emial)' }",
+    ];
+    for text in wrong {
+        refused(&bench, text, &["emial", "nothing was changed"]).await;
+    }
+    if kind != Kind::Sqlite {
+        return;
+    }
+    // SQLite takes it for a text.
+    let quoted = [
+        "add_column = { table = 'users', column = 'low', type = 'text', backfill = 'lower(\"emial\")' }",
+        "set_not_null = { table = 'users', column = 'mail', fill = '\"emial\"' }",
+        "add_unique = { table = 'users', columns = '\"emial\"' }",
+        "add_index = { table = 'users', columns = 'age, \"emial\"' }",
+        "add_check = { table = 'users', check = '\"emial\" > 1' }",
+    ];
+    for text in quoted {
+        refused(&bench, text, &["`users` has no column \"emial\"", "single ones"]).await;
+    }
+}
+
+async fn an_index_that_is_not_there_cannot_be_dropped(kind: Kind) {
+    let bench = users(kind).await;
+    refused(&bench, "drop_index = { table = 'users', name = 'other' }", &["`users` has no index `other`"])
+        .await;
+}
+
+/// It would copy the table while nobody writes, and is asked before it is half done.
+#[tokio::test]
+async fn mariadb_keeps_not_null_where_a_stored_column_is() {
+    let bench = Bench::new(Kind::Mysql).await;
+    bench.db.sql("create table users (id integer primary key, email varchar(40) not null, note varchar(9), twice integer as (id * 2) stored)").await;
+    let told = ["MariaDB changes NOT NULL only by copying", "`users.twice`", "nothing was changed"];
+    refused(&bench, "rename_column = { table = 'users', from = 'email', to = 'mail' }", &told).await;
+    refused(&bench, "drop_not_null = { table = 'users', column = 'email' }", &told).await;
+    bench
+        .write("1_change.toml", &change("rename_column = { table = 'users', from = 'note', to = 'remark' }"));
+    bench.run("up --contract").expect_code(0);
+    bench
+        .db
+        .sql("create table days (id integer primary key, at timestamp not null default current_timestamp)")
+        .await;
+    bench.run("down").expect_code(0);
+    refused(&bench, "rename_column = { table = 'days', from = 'at', to = 'born' }", &["for a TIMESTAMP"])
+        .await;
+    bench.db.sql("create table notes (id integer primary key, body text, fulltext key words (body))").await;
+    let told = ["FULLTEXT index `words`", "nothing was changed"];
+    refused(&bench, "rename_column = { table = 'notes', from = 'body', to = 'text' }", &told).await;
+}
