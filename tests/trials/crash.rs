@@ -94,8 +94,9 @@ struct Walk {
 }
 
 impl Walk {
-    /// What one of several towns does; how many places it died at.
-    async fn alone(&self, shard: usize) -> usize {
+    /// What one of several towns does; how many places it died at. The town is given back: what takes it down waits on a
+    /// thread of the runtime, which others may need in the middle of a handshake.
+    async fn alone(&self, shard: usize) -> (usize, Town) {
         let town = Town::found(&THREE, Change::Rename, COUNT).await;
         let stations = Stations::walk(&town).await;
         let wanted = if self.first.is_some() { &stations.contracted } else { &stations.expanded };
@@ -111,7 +112,7 @@ impl Walk {
                 break;
             }
         }
-        deaths
+        (deaths, town)
     }
 
     async fn all(self) -> usize {
@@ -122,9 +123,11 @@ impl Walk {
                 tokio::spawn(async move { walk.alone(shard).await })
             })
             .collect();
-        let mut deaths = 0;
+        let (mut deaths, mut towns) = (0, Vec::new());
         for shard in shards {
-            deaths += shard.await.unwrap();
+            let (died, town) = shard.await.unwrap();
+            deaths += died;
+            towns.push(town);
         }
         deaths * stride(walk.share.0)
     }
