@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use dunlin_testkit::fault::{AT, WHEN, When};
+use dunlin_testkit::fault::{AT, WHEN, When, stride};
 use dunlin_testkit::process::{self, Run};
 
 use super::place::Change;
@@ -71,11 +71,6 @@ async fn dies(town: &Town, direction: &str, fault: (usize, When), wanted: &Pictu
     }
     assert_eq!(&town.picture().await, wanted, "{direction}, killed {when} call {at}: {run}");
     is_dead
-}
-
-/// Every so many places; all of them where somebody asks for that.
-fn stride(usual: usize) -> usize {
-    if std::env::var_os("DUNLIN_TEST_EVERY_PLACE").is_some() { 1 } else { usual }
 }
 
 /// The places to die at: before and after each call. Whoever skips some has both sides among those that are left.

@@ -19,6 +19,11 @@ pub const AT: &str = "DUNLIN_TEST_ABORT_AT";
 /// Whether it dies `before` or `after` that call.
 pub const WHEN: &str = "DUNLIN_TEST_ABORT_WHEN";
 
+/// Every so many places, where each takes its time; all of them where somebody asks for that.
+pub fn stride(usual: usize) -> usize {
+    if env::var_os("DUNLIN_TEST_EVERY_PLACE").is_some() { 1 } else { usual }
+}
+
 /// On which side of a call to die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {

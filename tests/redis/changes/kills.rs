@@ -2,7 +2,7 @@
 //! last is there in the end, and everything else is as it was.
 
 use dunlin_testkit::Kind;
-use dunlin_testkit::fault::When;
+use dunlin_testkit::fault::{When, stride};
 use dunlin_testkit::scratch::{self, Scratch};
 
 use super::super::send;
@@ -17,6 +17,8 @@ struct Case {
     keys: &'static [&'static str],
     /// What the old application writes once a process was killed.
     late: &'static str,
+    /// Every so many calls one is killed.
+    share: usize,
 }
 
 impl Case {
@@ -52,7 +54,12 @@ impl Case {
             (self.straight().await, self.wanted(false).await, self.wanted(true).await);
         assert_ne!(quiet, late);
         for when in When::ALL {
-            for call in 1.. {
+            // Whoever skips some has both sides among those that are left.
+            let (share, first) = match (stride(self.share), when) {
+                (share, When::Before) => (share, 1),
+                (share, When::After) => (share, 1 + share / 2),
+            };
+            for call in (first..).step_by(share) {
                 let moment = format!("{}: {when} {call}", self.change);
                 let scratch = self.scratch().await;
                 let project = change(&scratch.url, self.change);
@@ -111,39 +118,43 @@ const HASHES: [&str; 4] = ["HSET h1 n x o y", "HSET h2 n y", "HSET h3 n z", "PEX
 
 #[tokio::test]
 async fn a_renamed_field() {
-    Case { kind: Kind::Redis, change: FIELD, keys: &HASHES, late: "HSET h2 n late" }.check().await;
+    Case { kind: Kind::Redis, change: FIELD, keys: &HASHES, late: "HSET h2 n late", share: 2 }.check().await;
 }
 
 #[tokio::test]
 async fn strings_that_become_hashes() {
-    Case { kind: Kind::Redis, change: HASH, keys: &STRINGS, late: "SET a_2 {\"n\":7.0}" }.check().await;
+    Case { kind: Kind::Redis, change: HASH, keys: &STRINGS, late: "SET a_2 {\"n\":7.0}", share: 2 }
+        .check()
+        .await;
 }
 
 #[tokio::test]
 async fn hashes_that_become_strings() {
-    Case { kind: Kind::Redis, change: TEXT, keys: &HASHES, late: "HSET h2 n late" }.check().await;
+    Case { kind: Kind::Redis, change: TEXT, keys: &HASHES, late: "HSET h2 n late", share: 2 }.check().await;
 }
 
 #[tokio::test]
 async fn keys_that_get_an_end() {
     let change = "set_ttl = { keys = \"user_{id}\", ttl = \"7d\" }";
-    Case { kind: Kind::Redis, change, keys: &KEYS, late: "SET user_2 late KEEPTTL" }.check().await;
+    Case { kind: Kind::Redis, change, keys: &KEYS, late: "SET user_2 late KEEPTTL", share: 2 }.check().await;
 }
 
 #[tokio::test]
 async fn keys_that_are_deleted() {
     let change = "delete_keys = { keys = \"user_{id}\" }";
-    Case { kind: Kind::Redis, change, keys: &KEYS, late: "SET user_2 late" }.check().await;
+    Case { kind: Kind::Redis, change, keys: &KEYS, late: "SET user_2 late", share: 2 }.check().await;
 }
 
 /// The two names of a key mostly live in different slots.
 #[tokio::test]
 async fn a_rename_in_a_cluster() {
-    Case { kind: Kind::RedisCluster, change: RENAME, keys: &KEYS, late: "SET user_2 late" }.check().await;
+    Case { kind: Kind::RedisCluster, change: RENAME, keys: &KEYS, late: "SET user_2 late", share: 6 }
+        .check()
+        .await;
 }
 
 #[tokio::test]
 async fn keys_that_are_deleted_in_a_cluster() {
     let change = "delete_keys = { keys = \"user_{id}\" }";
-    Case { kind: Kind::RedisCluster, change, keys: &KEYS, late: "SET user_2 late" }.check().await;
+    Case { kind: Kind::RedisCluster, change, keys: &KEYS, late: "SET user_2 late", share: 6 }.check().await;
 }

@@ -1,7 +1,7 @@
 //! Kills at every place of a change's life: what runs after goes on, or back, as if nothing had been.
 
 use dunlin_testkit::Kind;
-use dunlin_testkit::fault::When;
+use dunlin_testkit::fault::{When, stride};
 use dunlin_testkit::proxy::{Loss, Proxy, Trigger};
 
 use super::super::Bench;
@@ -13,11 +13,6 @@ over!([postgres, mysql, sqlite]
     a_change_killed_at_any_call_can_turn_round,
 );
 over!([postgres, mysql] a_change_cut_at_any_request_comes_to_its_end_and_back);
-
-/// Every so many places, where a server takes its time for each; all of them where somebody asks for that.
-fn steps(usual: usize) -> usize {
-    if std::env::var_os("DUNLIN_TEST_EVERY_PLACE").is_some() { 1 } else { usual }
-}
 
 /// As fast as it goes.
 const PACE: &str = "250 1000000000 1";
@@ -41,10 +36,10 @@ async fn a_change_killed_at_any_call_comes_to_its_end_and_back(kind: Kind) {
     let after = shape(&bench).await;
     run(&bench, "down", PACE, None).expect_code(0);
     assert_eq!(shape(&bench).await, before);
-    for at in (1..).step_by(if kind == Kind::Mysql { steps(3) } else { 1 }) {
+    for at in (1..).step_by(if kind == Kind::Mysql { stride(3) } else { 1 }) {
         let mut is_whole = true;
         for (direction, wanted) in [("contract", &after), ("down", &before)] {
-            for when in When::ALL.into_iter().skip(at % 2).step_by(steps(2)) {
+            for when in When::ALL.into_iter().skip(at % 2).step_by(stride(2)) {
                 let killed = run(&bench, direction, PACE, Some((at, when)));
                 if killed.signal.is_some() {
                     is_whole = false;
@@ -67,7 +62,7 @@ async fn a_change_killed_at_any_call_comes_to_its_end_and_back(kind: Kind) {
 
 async fn a_change_killed_at_any_call_can_turn_round(kind: Kind) {
     let (bench, before, rows) = prepared(kind).await;
-    for at in (1..).step_by(if kind == Kind::Mysql { steps(2) } else { 1 }) {
+    for at in (1..).step_by(if kind == Kind::Mysql { stride(2) } else { 1 }) {
         let killed = run(&bench, "contract", PACE, Some((at, When::After)));
         run(&bench, "down", PACE, None).expect_code(0);
         assert_eq!(shape(&bench).await, before, "turned round after call {at}");
@@ -84,7 +79,7 @@ async fn a_change_cut_at_any_request_comes_to_its_end_and_back(kind: Kind) {
     let after = shape(&bench).await;
     bench.run("down --allow-data-loss").expect_code(0);
     let proxy = Proxy::before(&bench.db.url);
-    for at in (0..).step_by(steps(if kind == Kind::Mysql { 23 } else { 11 })) {
+    for at in (0..).step_by(stride(if kind == Kind::Mysql { 23 } else { 11 })) {
         let mut is_whole = true;
         for (line, wanted) in [("up --contract", &after), ("down --to 0 --allow-data-loss", &before)] {
             let cuts = proxy.cuts();
