@@ -54,6 +54,7 @@ async fn start(id: &str, more: &[&str]) -> Private {
         let options = [
             "--no-defaults".to_owned(),
             path("datadir", "data"),
+            path("tmpdir", "tmp"),
             path("socket", "sock"),
             path("pid-file", "pid"),
             path("init-file", "init.sql"),
@@ -79,11 +80,15 @@ pub(super) async fn ping(url: &StoreUrl) -> sqlx::Result<()> {
     Connection::open(Kind::Mysql, url).await.map(drop)
 }
 
+/// Its temporary tables have a folder of their own: a server that starts removes what lies there of others.
 fn initialise(folder: &Path) {
+    fs::create_dir(folder.join("tmp")).expect("a folder for temporary tables");
     own(folder, USER);
     let mut command = unprivileged(USER);
-    let data = format!("--datadir={}", folder.join("data").display());
-    let fixed = ["--no-defaults", &data, "--skip-test-db", "--auth-root-authentication-method=normal"];
+    let path = |option: &str, name: &str| format!("--{option}={}", folder.join(name).display());
+    let (data, temporary) = (path("datadir", "data"), path("tmpdir", "tmp"));
+    let fixed =
+        ["--no-defaults", &data, &temporary, "--skip-test-db", "--auth-root-authentication-method=normal"];
     command.extend(words(Path::new("mariadb-install-db"), &fixed));
     finish(&command, folder);
 }
