@@ -5,9 +5,11 @@ mod clients;
 use std::path::Path;
 
 use dunlin::{Goal, Project, State};
-use dunlin_engine::run::{Stop, histories};
-use dunlin_engine::{Extent, Summary, plan, reverse, run};
+use dunlin_engine::Extent;
+use dunlin_engine::run::histories;
 use dunlin_testkit::scratch::{self, Scratch};
+
+use crate::steer;
 
 /// The three stores of the example.
 struct Stores {
@@ -91,23 +93,6 @@ fn an_embedded_directory_is_the_directory() {
 
 /// Takes so many migrations back.
 async fn back(project: &Project, count: usize) {
-    let mut loaded = project.load();
-    let context = project.context(project.connect(&[]).await.expect("the stores can be reached"));
-    let before = histories(&context.stores).await.expect("the histories can be read");
-    let versions = reverse::versions(&loaded.migrations, &before, &Extent::Count(count));
-    let backends = project.backends();
-    let found = reverse::resolve(
-        &versions,
-        &loaded.migrations,
-        &before,
-        (&context.stores, &backends),
-        &mut loaded.sources,
-    )
-    .await;
-    let migrations = found.expect("every text is there").migrations;
-    let planner = |histories: &run::Histories, _: &mut Summary| {
-        plan::down(&migrations, histories).map_err(Stop::Failed)
-    };
-    let (_, result) = run::run(&context, &planner, &mut |_| {}).await;
-    result.expect("there is a way back from everything");
+    let went = steer::back(project, &Extent::Count(count), &mut |_| {}).await;
+    went.expect("there is a way back from everything");
 }

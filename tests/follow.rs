@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use dunlin::{
     AnyOp, Doing, File, Follow, Follower, Goal, Pace, Phase, Project, Reaction, RunEvent, StoreName,
-    StoreUrl, Summary, Target, Window,
+    StoreUrl, Target, Window,
 };
 use dunlin_engine::follow::{End, Followed, Manner, follow};
-use dunlin_engine::run::{self, Histories, Stop};
-use dunlin_engine::{Extent, plan, reverse};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::steer::down;
 
 const STORE: &str = "app";
 /// Longer than anything here takes, on the slowest machine.
@@ -60,22 +60,6 @@ async fn up(project: &Project) {
 /// The old shape goes.
 async fn contract(project: &Project) {
     run_to(project, true).await;
-}
-
-/// The new shape goes.
-async fn down(project: &Project) {
-    let context = project.context(project.connect(&[]).await.unwrap());
-    let histories = run::histories(&context.stores).await.unwrap();
-    let (mut loaded, backends) = (project.load(), project.backends());
-    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(1));
-    let (stores, sources) = ((&context.stores, &backends), &mut loaded.sources);
-    let resolved = reverse::resolve(&versions, &loaded.migrations, &histories, stores, sources).await;
-    let migrations = resolved.unwrap().migrations;
-    let planner =
-        |histories: &Histories, _: &mut Summary| plan::down(&migrations, histories).map_err(Stop::Failed);
-    if let Err(stop) = run::run(&context, &planner, &mut |_| {}).await.1 {
-        panic!("{stop:?}");
-    }
 }
 
 /// What a follower said so far.

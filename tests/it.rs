@@ -9,4 +9,5 @@ mod mongo;
 mod readme;
 mod redis;
 mod sql;
+mod steer;
 mod trials;

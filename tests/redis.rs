@@ -20,10 +20,12 @@ use std::time::Duration;
 
 use dunlin::{Failure, File, Goal, Project, RunEvent, StoreUrl, Summary, Target};
 use dunlin_core::Pace;
+use dunlin_engine::Extent;
 use dunlin_engine::audit::Reaction;
-use dunlin_engine::{Context, Extent, plan, reverse, run};
 use dunlin_testkit::scratch::Scratch;
 use redis::{Cmd, FromRedisValue, Pipeline};
+
+use crate::steer::back;
 
 const STORE: &str = "cache";
 /// The version of the next project: each is a migration of its own.
@@ -85,24 +87,13 @@ async fn failure(project: &Project) -> String {
 
 /// Takes everything back.
 async fn down(project: &Project) -> Vec<String> {
-    let stores = project.connect(&[]).await.unwrap();
-    let context: Context = project.context(stores);
-    let histories = run::histories(&context.stores).await.unwrap();
-    let (mut loaded, backends) = (project.load(), project.backends());
-    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(usize::MAX));
-    let (known, sources) = ((&context.stores, &backends), &mut loaded.sources);
-    let resolved = reverse::resolve(&versions, &loaded.migrations, &histories, known, sources).await.unwrap();
-    let planner = |histories: &run::Histories, _: &mut Summary| {
-        plan::down(&resolved.migrations, histories).map_err(run::Stop::Failed)
-    };
     let mut notes = Vec::new();
     let mut report = |event: RunEvent<'_>| {
         if let RunEvent::Noted { note, .. } = event {
             notes.push(note.to_owned());
         }
     };
-    let (_, result) = run::run(&context, &planner, &mut report).await;
-    if let Err(stop) = result {
+    if let Err(stop) = back(project, &Extent::Count(usize::MAX), &mut report).await {
         panic!("{stop:?}");
     }
     notes

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dunlin::{Doing, StoreUrl};
+use dunlin::{Doing, Goal, StoreUrl};
 use dunlin_engine::follow::{End, Manner};
 use dunlin_testkit::private;
 use dunlin_testkit::scratch::redis_connection;
@@ -239,6 +239,32 @@ async fn a_cluster_is_listened_to_everywhere_while_slots_move() {
     })
     .await;
     ended(&following.stop().await, &End::Stopped);
+}
+
+#[tokio::test]
+async fn a_contract_that_it_holds_up_says_so() {
+    let server = private::redis(&ON).await;
+    let mut client = Client::of(&server.url).await;
+    client.fill(0..20).await;
+    let project = project(&server.url, &[NAMES]);
+    up(&project).await;
+    let following = Following::live(&project).await;
+    let writer = tokio::spawn(async move {
+        loop {
+            client.ask::<()>(&["SET", "user:7", "new"]).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let goal = Goal { contract: true, ..Goal::default() };
+    let failure = dunlin::up(&project, &goal, &mut |_| {}).await.unwrap_err();
+    let said = format!("{failure:?}");
+    assert!(
+        said.contains("such as u:7; the follower of") && said.contains("end it, and ask again"),
+        "{said}"
+    );
+    following.stop().await;
+    contract(&project).await;
+    writer.abort();
 }
 
 #[tokio::test]

@@ -11,15 +11,14 @@ mod shapes;
 use std::collections::BTreeMap;
 
 use bson::{Bson, Document, doc};
-use dunlin::{Failure, Goal, Phase, Project, RunEvent, StoreUrl, Summary};
-use dunlin_engine::run::{self, Histories, Stop};
-use dunlin_engine::{Extent, plan, reverse};
+use dunlin::{Phase, Project, StoreUrl};
+use dunlin_engine::{plan, run};
 use dunlin_testkit::scratch;
 use futures_util::TryStreamExt as _;
 use mongodb::Database;
-use tokio_util::sync::CancellationToken;
 
 use super::{STORE, database, project};
+use crate::steer::{down, try_down, up_before};
 
 /// The name of the collection that changes.
 const USERS: &str = "users";
@@ -31,41 +30,10 @@ fn changes(url: &StoreUrl, changes: &[&str]) -> Project {
     project(url, &[("20261121_change.toml", &text)])
 }
 
-/// Runs forward until a step of this phase, or of a later one, would begin, or to the end.
-async fn up_before(project: &Project, phase: Option<Phase>) -> Result<Summary, Failure> {
-    let mut project = project.clone();
-    project.cancel = CancellationToken::new();
-    let cancel = project.cancel.clone();
-    let goal = Goal { contract: true, ..Goal::default() };
-    let mut report = |event: RunEvent<'_>| {
-        if let RunEvent::Started(step) = event
-            && phase.is_some_and(|phase| step.phase >= phase)
-        {
-            cancel.cancel();
-        }
-    };
-    dunlin::up(&project, &goal, &mut report).await
-}
-
 async fn up_to(project: &Project, phase: Option<Phase>) {
     if let Err(failure) = up_before(project, phase).await {
         panic!("{failure}: {failure:?}");
     }
-}
-
-/// Takes the only migration back.
-pub(super) async fn down(project: &Project) -> Result<(), Stop> {
-    let stores = project.connect(&[]).await.unwrap();
-    let context = project.context(stores);
-    let histories = run::histories(&context.stores).await.unwrap();
-    let (mut loaded, backends) = (project.load(), project.backends());
-    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(1));
-    let (stores, sources) = ((&context.stores, &backends), &mut loaded.sources);
-    let resolved = reverse::resolve(&versions, &loaded.migrations, &histories, stores, sources).await;
-    let migrations = resolved.unwrap().migrations;
-    let planner =
-        |histories: &Histories, _: &mut Summary| plan::down(&migrations, histories).map_err(Stop::Failed);
-    run::run(&context, &planner, &mut |_| {}).await.1.map(drop)
 }
 
 /// What `down` says it would lose.
@@ -207,7 +175,7 @@ async fn live(change: &str, clients: [Client; 3], (olds, news): (&[&str], &[&str
     up_to(&project, Some(Phase::Backfill)).await;
     town.write(town.old).await;
     town.both_see("expand").await;
-    down(&project).await.unwrap();
+    down(&project).await;
     none_has(news, "down from expand").await;
     assert_eq!(shape(&db).await, before, "down from expand");
     town.write(town.old).await;
@@ -218,7 +186,7 @@ async fn live(change: &str, clients: [Client; 3], (olds, news): (&[&str], &[&str
     up_to(&project, Some(Phase::Contract)).await;
     town.work().await;
     town.both_see("verify").await;
-    down(&project).await.unwrap();
+    down(&project).await;
     none_has(news, "down from verify").await;
     town.sees(town.old, "down from verify").await;
     assert_eq!(shape(&db).await, before, "down from verify");
@@ -232,7 +200,7 @@ async fn live(change: &str, clients: [Client; 3], (olds, news): (&[&str], &[&str
     town.write(town.late).await;
     town.sees(town.late, "after contract").await;
     assert_eq!(losses(&project).await, Vec::<String>::new(), "everything can come back");
-    down(&project).await.unwrap();
+    down(&project).await;
     none_has(news, "down").await;
     town.sees(town.old, "down").await;
     assert_eq!(shape(&db).await, before, "down");

@@ -19,6 +19,7 @@ use mongodb::Database;
 use tokio_util::sync::CancellationToken;
 
 use super::{STORE, project};
+use crate::steer::down;
 
 /// A project of one migration with one step of this phase.
 fn step(url: &StoreUrl, phase: &str, text: &str) -> Project {
@@ -76,11 +77,6 @@ async fn release(project: &Project) {
     if let Some(holder) = store.holder().await.unwrap() {
         store.unlock(holder.token).await.unwrap();
     }
-}
-
-/// Takes the only migration back.
-async fn down(project: &Project) {
-    super::changes::down(project).await.unwrap();
 }
 
 /// A run that pauses once so many documents were come past.

@@ -11,34 +11,18 @@ mod shown;
 
 use std::collections::BTreeMap;
 
-use dunlin::{Failure, Goal, Phase, Project, RunEvent, StoreUrl, Summary};
-use dunlin_engine::run::{self, Histories, Stop};
-use dunlin_engine::{Extent, plan, reverse};
+use dunlin::{Goal, Phase, Project, StoreUrl};
+use dunlin_engine::plan;
+use dunlin_engine::run::{self, Stop};
 use dunlin_testkit::Kind;
 use dunlin_testkit::scratch::{self, Scratch};
-use tokio_util::sync::CancellationToken;
 
 use super::{ask, project};
+use crate::steer::{down, up_before};
 
 /// A project of one migration with one change.
 fn change(url: &StoreUrl, change: &str) -> Project {
     project(url, &[("change", change)])
-}
-
-/// Runs forward until a step of this phase, or of a later one, would begin, or to the end.
-async fn up_before(project: &Project, phase: Option<Phase>) -> Result<Summary, Failure> {
-    let mut project = project.clone();
-    project.cancel = CancellationToken::new();
-    let cancel = project.cancel.clone();
-    let goal = Goal { contract: true, ..Goal::default() };
-    let mut report = |event: RunEvent<'_>| {
-        if let RunEvent::Started(step) = event
-            && phase.is_some_and(|phase| step.phase >= phase)
-        {
-            cancel.cancel();
-        }
-    };
-    dunlin::up(&project, &goal, &mut report).await
 }
 
 async fn up_to(project: &Project, phase: Option<Phase>) {
@@ -48,23 +32,6 @@ async fn up_to(project: &Project, phase: Option<Phase>) {
             "{failure}: {}",
             said.split("broken:").last().unwrap_or_default().chars().take(1500).collect::<String>()
         );
-    }
-}
-
-/// Takes the newest migration back.
-async fn down(project: &Project) {
-    let stores = project.connect(&[]).await.unwrap();
-    let context = project.context(stores);
-    let histories = run::histories(&context.stores).await.unwrap();
-    let (mut loaded, backends) = (project.load(), project.backends());
-    let versions = reverse::versions(&loaded.migrations, &histories, &Extent::Count(1));
-    let (stores, sources) = ((&context.stores, &backends), &mut loaded.sources);
-    let resolved = reverse::resolve(&versions, &loaded.migrations, &histories, stores, sources).await;
-    let migrations = resolved.unwrap().migrations;
-    let planner =
-        |histories: &Histories, _: &mut Summary| plan::down(&migrations, histories).map_err(Stop::Failed);
-    if let Err(stop) = run::run(&context, &planner, &mut |_| {}).await.1 {
-        panic!("{stop:?}");
     }
 }
 

@@ -35,7 +35,16 @@ pub(super) trait Place: Send + Sync {
     /// to survive is not done: see the places.
     fn may(&self, client: Client, deed: Deed, standing: Standing) -> bool;
     /// Whether an application of this shape reads what is right.
-    fn reads(&self, client: Client, standing: Standing) -> bool;
+    fn reads(&self, client: Client, standing: Standing) -> bool {
+        match client {
+            Client::Old => {
+                matches!(standing, Standing::Before | Standing::Forth | Standing::Expanded | Standing::Back)
+            }
+            Client::New => {
+                matches!(standing, Standing::Expanded | Standing::Contracting | Standing::Contracted)
+            }
+        }
+    }
     async fn act(&self, client: Client, standing: Standing, deed: Deed, record: (i64, i64));
     async fn read(&self, client: Client, standing: Standing) -> Records;
     /// All there is but what is dunlin's own: the shape, and the records as they are stored.

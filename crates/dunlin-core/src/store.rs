@@ -135,14 +135,24 @@ impl Archive {
 
     /// Whether a journal line says one or the other of what is called `what`.
     pub fn is_purge_of(event: &Event, what: &str) -> bool {
-        let detail = event.detail.as_deref().unwrap_or_default();
-        let said = detail.strip_prefix(PURGED).or_else(|| detail.strip_prefix(PURGING));
-        said.is_some_and(|said| said.strip_prefix(what).is_some_and(|rest| rest.starts_with(" (")))
+        let rest = purge(event).and_then(|said| said.strip_prefix(what));
+        rest.is_some_and(|rest| rest.starts_with(" ("))
+    }
+
+    /// What a journal line calls the archive of this name, where it says that it goes or went.
+    pub fn purged_as<'e>(event: &'e Event, name: &str) -> Option<&'e str> {
+        purge(event)?.strip_suffix(')')?.strip_suffix(name)?.strip_suffix(" (")
     }
 }
 
 const PURGING: &str = "purging ";
 const PURGED: &str = "purged ";
+
+/// What a journal line says goes or went.
+fn purge(event: &Event) -> Option<&str> {
+    let detail = event.detail.as_deref()?;
+    detail.strip_prefix(PURGED).or_else(|| detail.strip_prefix(PURGING))
+}
 
 /// Who holds a migration lock.
 #[derive(Debug, Clone, PartialEq, Eq)]

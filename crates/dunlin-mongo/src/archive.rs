@@ -116,12 +116,7 @@ fn needed(keep: &Keep) -> Option<String> {
 /// What the journal calls an archive that was purged.
 async fn purged(store: &Store, version: &Version, name: &str) -> Result<Option<String>> {
     let events = dunlin_core::Store::journal(store, Some(version), u32::MAX).await?;
-    let end = format!(" ({name})");
-    let said = events.iter().rev().find_map(|event| {
-        let said = event.detail.as_deref()?.strip_suffix(&end)?;
-        said.strip_prefix("purged ").or_else(|| said.strip_prefix("purging ")).map(str::to_owned)
-    });
-    Ok(said)
+    Ok(events.iter().rev().find_map(|event| Archive::purged_as(event, name)).map(str::to_owned))
 }
 
 /// What a step brings back, where nothing but the step itself says so.

@@ -54,6 +54,10 @@ pub(crate) fn code(error: &DriverError) -> Option<i32> {
     }
 }
 
+/// What helps where a validator refuses a document.
+pub(crate) const VALIDATOR: &str =
+    "the collection's validator refuses the document: let it take the new shape first, by `set_validator`";
+
 /// Whether a read took longer than it was given.
 pub(crate) fn is_out_of_time(error: &DriverError) -> bool {
     matches!(code(error), Some(50 | 262))
@@ -118,9 +122,7 @@ fn help(error: &DriverError) -> Option<&'static str> {
         (_, Some(11000)) => {
             "documents that are there already break the unique index; nothing was overwritten"
         }
-        (_, Some(121)) => {
-            "the collection's validator refuses the document: let it take the new shape first, by `set_validator`"
-        }
+        (_, Some(121)) => VALIDATOR,
         (_, Some(48)) => "a collection of this name is there already",
         (_, Some(26 | 27)) => "the collection or the index is not there",
         (_, Some(85 | 86)) => {

@@ -146,8 +146,7 @@ impl Follower for Listener {
         if is_over {
             return forget(&self.store, &self.guard.version).await;
         }
-        let beat = Beat { activity: Activity::Stopped, ..Beat::of(Activity::Stopped) };
-        self.guard.beat(&self.store, beat).await.map(drop)
+        self.guard.beat(&self.store, Beat::of(Activity::Stopped)).await.map(drop)
     }
 }
 

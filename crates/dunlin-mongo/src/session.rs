@@ -193,9 +193,7 @@ impl Failure {
             10334 => error.help(
                 "no document has room for more than 16 MB, the old shape and the new one together: make it smaller, or leave it out with `filter`",
             ),
-            121 => error.help(
-                "the collection's validator refuses the document: let it take the new shape first, by `set_validator`",
-            ),
+            121 => error.help(error::VALIDATOR),
             _ => error,
         }
     }

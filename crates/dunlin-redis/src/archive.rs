@@ -14,6 +14,7 @@ use crate::moves::call::Said;
 use crate::moves::task::{Job, Task};
 use crate::moves::{Kept, What};
 use crate::pairs::ask;
+use crate::pattern::Pattern;
 use crate::session::Session;
 use crate::store::Store;
 use crate::survey::Survey;
@@ -78,33 +79,15 @@ pub(crate) async fn list(store: &Store) -> Result<Vec<Archive>> {
     let pattern = store.keys.archives(None);
     let mut found: BTreeMap<String, (u64, Vec<Vec<u8>>)> = BTreeMap::new();
     let mut crew = Crew::readers(store.clone());
-    for (place, _) in survey.servers.values() {
-        let mut wire = crew.wire(place).await?;
-        let mut cursor = "0".to_owned();
-        loop {
-            chunk::ask_page(&mut wire, &cursor, &pattern.glob(), 1000, None);
-            wire.flush().await?;
-            let answer = wire.answer().await?;
-            if let Answer::Error(said) = &answer {
-                return Err(error::said(said, "cannot list the archives", wire.url()));
-            }
-            let mut parts = answer.list().into_iter();
-            cursor = parts.next().and_then(Answer::text).unwrap_or_else(|| "0".to_owned());
-            for key in parts.next().map(Answer::all_bytes).unwrap_or_default() {
-                let Some(parts) = pattern.matches(&key) else { continue };
-                let (tag, _) = (String::from_utf8_lossy(parts[1]).into_owned(), parts.len());
-                let (count, asked) = found.entry(tag).or_default();
-                *count += 1;
-                if asked.len() < ASKED {
-                    asked.push(key);
-                }
-            }
-            if cursor == "0" {
-                break;
-            }
+    let keep = |key: Vec<u8>| {
+        let Some(parts) = pattern.matches(&key) else { return };
+        let (count, asked) = found.entry(String::from_utf8_lossy(parts[1]).into_owned()).or_default();
+        *count += 1;
+        if asked.len() < ASKED {
+            asked.push(key);
         }
-        crew.give(place, wire);
-    }
+    };
+    each(&pattern, &survey, &mut crew, keep).await?;
     let url = store.target.url.clone();
     let shared = Mutex::new(crew);
     let mut hands = Hands::new(&shared, &survey.map, &url);
@@ -123,6 +106,35 @@ pub(crate) async fn list(store: &Store) -> Result<Vec<Archive>> {
     hands.rest().await;
     archives.sort();
     Ok(archives)
+}
+
+/// Comes past the keys of archives, on every server; past some of them perhaps twice, as every scan does.
+pub(crate) async fn each(
+    pattern: &Pattern,
+    survey: &Survey,
+    crew: &mut Crew,
+    mut keep: impl FnMut(Vec<u8>),
+) -> Result<()> {
+    for (place, _) in survey.servers.values() {
+        let mut wire = crew.wire(place).await?;
+        let mut cursor = "0".to_owned();
+        loop {
+            chunk::ask_page(&mut wire, &cursor, &pattern.glob(), 1000, None);
+            wire.flush().await?;
+            let answer = wire.answer().await?;
+            if let Answer::Error(said) = &answer {
+                return Err(error::said(said, "cannot look at the archives", wire.url()));
+            }
+            let mut parts = answer.list().into_iter();
+            cursor = parts.next().and_then(Answer::text).unwrap_or_else(|| "0".to_owned());
+            parts.next().map(Answer::all_bytes).unwrap_or_default().into_iter().for_each(&mut keep);
+            if cursor == "0" {
+                break;
+            }
+        }
+        crew.give(place, wire);
+    }
+    Ok(())
 }
 
 /// The name of all keys of an archive together.

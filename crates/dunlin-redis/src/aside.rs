@@ -1,17 +1,16 @@
 //! What a way back needs that an archive must still have. How much was set aside, and for how long, is in the journal, with
 //! the step that did it; how much is there is counted.
 
-use dunlin_core::{EventKind, Op, Result, Store as _};
+use dunlin_core::{Archive, EventKind, Op, Result, Store as _};
 use redis::cmd;
 
-use crate::archive::{family, version};
+use crate::archive::{each, family, version};
 use crate::crew::Crew;
+use crate::error;
 use crate::keys::Keys;
 use crate::moves::{Encoding, Form, Kept, Move, Shape, What};
 use crate::store::{Store, server_time};
 use crate::survey::Survey;
-use crate::wire::Answer;
-use crate::{chunk, error};
 
 /// What a journal line begins with that says how much was set aside.
 const ASIDE: &str = "set aside ";
@@ -62,12 +61,13 @@ pub(crate) async fn gone(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
         return Ok(Vec::new());
     };
     let Some(version) = version(tag) else { return Ok(Vec::new()) };
-    let name = format!(" ({})", family(&store.keys, tag));
+    let name = family(&store.keys, tag);
     let events = store.journal(Some(&version), u32::MAX).await?;
-    let details = || {
-        events.iter().rev().filter_map(|event| Some((event, event.detail.as_deref()?.strip_suffix(&name)?)))
-    };
-    let set = details().find(|(event, said)| event.kind == EventKind::StepDone && said.starts_with(ASIDE));
+    let end = format!(" ({name})");
+    let set = events.iter().rev().filter(|event| event.kind == EventKind::StepDone).find_map(|event| {
+        let said = event.detail.as_deref()?.strip_suffix(&end)?;
+        said.starts_with(ASIDE).then_some((event, said))
+    });
     let Some((event, said)) = set else { return Ok(Vec::new()) };
     let Some((count, seconds)) = read(said) else { return Ok(Vec::new()) };
     let is_keys = matches!(what, What::Restore { kept: Kept::Keys, .. });
@@ -84,10 +84,9 @@ pub(crate) async fn gone(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
             return Ok(Vec::new());
         }
     }
-    let mut later = details().filter(|(purge, _)| purge.sequence > event.sequence);
-    let purged =
-        later.find_map(|(_, said)| said.strip_prefix("purged ").or_else(|| said.strip_prefix("purging ")));
-    let missing = format!("archive of {count} key{}, of which {there} are there{name}", plural(count));
+    let mut later = events.iter().rev().take_while(|later| later.sequence > event.sequence);
+    let purged = later.find_map(|later| Archive::purged_as(later, &name));
+    let missing = format!("archive of {count} key{}, of which {there} are there ({name})", plural(count));
     Ok(vec![purged.map_or(missing, str::to_owned)])
 }
 
@@ -96,31 +95,12 @@ async fn count_of(store: &Store, tag: &str, is_keys: bool) -> Result<u64> {
     let survey = Survey::take(store).await?;
     let pattern = store.keys.archives(Some(tag));
     let (mut crew, mut count) = (Crew::readers(store.clone()), 0);
-    for (place, _) in survey.servers.values() {
-        let mut wire = crew.wire(place).await?;
-        let mut cursor = "0".to_owned();
-        loop {
-            chunk::ask_page(&mut wire, &cursor, &pattern.glob(), 1000, None);
-            wire.flush().await?;
-            let answer = wire.answer().await?;
-            if let Answer::Error(said) = &answer {
-                return Err(error::said(said, "cannot count what is set aside", wire.url()));
-            }
-            let mut parts = answer.list().into_iter();
-            cursor = parts.next().and_then(Answer::text).unwrap_or_else(|| "0".to_owned());
-            let keys = parts.next().map(Answer::all_bytes).unwrap_or_default();
-            let counts = |key: &&Vec<u8>| {
-                pattern.matches(key).is_some_and(|parts| {
-                    !is_keys || !parts.last().is_some_and(|rest| rest.starts_with(b"0:"))
-                })
-            };
-            count += keys.iter().filter(counts).count() as u64;
-            if cursor == "0" {
-                break;
-            }
-        }
-        crew.give(place, wire);
-    }
+    let keep = |key: Vec<u8>| {
+        let counts =
+            |parts: Vec<&[u8]>| !is_keys || !parts.last().is_some_and(|rest| rest.starts_with(b"0:"));
+        count += u64::from(pattern.matches(&key).is_some_and(counts));
+    };
+    each(&pattern, &survey, &mut crew, keep).await?;
     Ok(count)
 }
 

@@ -47,8 +47,8 @@ pub(crate) fn is_torn(said: &str) -> bool {
         || said.contains("non local key")
 }
 
-/// How many pairs one script compares: what everybody else waits for.
-const MANY: usize = 50;
+/// How many keys, or pairs of keys, one script or command is about: what everybody else waits for.
+pub(crate) const MANY: usize = 50;
 
 /// What `same.lua` is given beside the keys.
 pub(crate) fn args(is_drop: bool, map: &Map) -> Vec<Vec<u8>> {

@@ -5,10 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use dunlin_core::{Op, Result};
+use dunlin_core::{Followed, Op, Result};
 use tokio::sync::Mutex;
 
-use crate::chunk;
 use crate::crew::Crew;
 use crate::hands::Hands;
 use crate::moves::task::{Job, Task};
@@ -18,6 +17,7 @@ use crate::quote::quote;
 use crate::store::Store;
 use crate::survey::Survey;
 use crate::wire::Answer;
+use crate::{chunk, follow};
 
 /// How long the time must be: a server counts in seconds, and looks at its clock ten times in each.
 const MOMENT: Duration = Duration::from_millis(1200);
@@ -77,8 +77,14 @@ pub(crate) async fn usage(store: &Store, op: &dyn Op) -> Result<Vec<String>> {
     let Some(first) = used.first() else { return Ok(Vec::new()) };
     let words = if used.len() == 1 { "was" } else { "were" };
     let (many, all) = (used.len(), keys.len());
+    // A follower reads the old key of whatever is written in the new shape, and no server tells its reads from others'.
+    let follower = follow::told(store).await?.into_iter().find(Followed::is_alive);
+    let follower = follower.map(|one| {
+        format!("; the follower of {}@{} reads some, too: end it, and ask again", one.who, one.host)
+    });
     Ok(vec![format!(
-        "{many} of {all} keys looked at {words} read or written within a second, such as {first}"
+        "{many} of {all} keys looked at {words} read or written within a second, such as {first}{}",
+        follower.unwrap_or_default()
     )])
 }
 

@@ -49,7 +49,7 @@ async fn an_old_client_that_never_stops_loses_nothing() {
     assert_eq!(found, last);
     let gone = users.count_documents(doc! { "email": { "$exists": false } }).await.unwrap();
     assert!(gone > 1000, "most of them are contracted: {gone}");
-    down(&project).await.unwrap();
+    down(&project).await;
     let found: Vec<i32> =
         find(&db, USERS).await.iter().map(|found| found.get_i32("email").unwrap()).collect();
     assert_eq!(found, last);
@@ -103,7 +103,7 @@ async fn what_a_new_client_wrote_alone_is_listed_before_the_way_back() {
     users.update_one(doc! { "_id": 1 }, doc! { "$set": { "mail": "b" } }).await.unwrap();
     users.insert_one(doc! { "_id": 7, "mail": "c" }).await.unwrap();
     assert_eq!(losses(&project).await, ["1: email is \"a\", mail is \"b\""]);
-    down(&project).await.unwrap();
+    down(&project).await;
     let seven = users.find_one(doc! { "_id": 7 }).await.unwrap().unwrap();
     assert_eq!(seven, doc! { "_id": 7, "email": "c" });
 }
@@ -146,7 +146,7 @@ async fn a_dropped_value_comes_back_as_it_was_last() {
     let project = changes(&scratch.url, &["drop_field = { collection = 'users', field = 'gone' }"]);
     up_to(&project, None).await;
     assert_eq!(users.count_documents(doc! { "gone": { "$exists": true } }).await.unwrap(), 0);
-    down(&project).await.unwrap();
+    down(&project).await;
     assert_eq!(find(&db, USERS).await, before);
 
     let is_over = Arc::new(AtomicBool::new(false));
@@ -168,7 +168,7 @@ async fn a_dropped_value_comes_back_as_it_was_last() {
     up_to(&project, None).await;
     is_over.store(true, Ordering::SeqCst);
     let last = writer.await.unwrap();
-    down(&project).await.unwrap();
+    down(&project).await;
     for (found, (last, before)) in find(&db, USERS).await.iter().zip(last.iter().zip(&before)) {
         let expected = last.map(bson::Bson::Int32).or_else(|| before.get("gone").cloned());
         assert_eq!(found.get("gone"), expected.as_ref(), "{found}");
@@ -195,7 +195,7 @@ async fn values_of_no_type_are_listed_kept_made_null_or_moved_aside() {
     let after = async |project: &dunlin::Project| {
         up_to(project, None).await;
         let found = find(&db, USERS).await;
-        down(project).await.unwrap();
+        down(project).await;
         assert_eq!(find(&db, USERS).await, before);
         db.collection::<Document>("dunlin_history").delete_many(doc! {}).await.unwrap();
         found
@@ -244,7 +244,7 @@ async fn an_archived_value_comes_back_while_it_leads_to_the_new_one() {
     users.insert_one(doc! { "_id": 9, "upper": "LATE" }).await.unwrap();
     users.insert_one(doc! { "_id": 10, "upper": "Odd" }).await.unwrap();
     assert_eq!(losses(&project).await, ["10: name is \"odd\", upper is \"Odd\""]);
-    down(&project).await.unwrap();
+    down(&project).await;
     let found: Vec<String> = find(&db, USERS).await.iter().map(ToString::to_string).collect();
     let expected = [(0, "MiXed"), (1, "lower"), (2, "other"), (9, "late"), (10, "odd")];
     let expected = expected.map(|(id, name)| doc! { "_id": id, "name": name }.to_string());

@@ -9,7 +9,7 @@ use dunlin_engine::run::Stop;
 use dunlin_testkit::scratch;
 use mongodb::Database;
 
-use super::{USERS, changes, down, find, losses, shape, up_before, up_to};
+use super::{USERS, changes, down, find, losses, shape, try_down, up_before, up_to};
 use crate::mongo::{database, store};
 
 /// Up to every phase and back, from the first to the last, and to the end; what the shape is at each.
@@ -24,7 +24,7 @@ async fn stations(project: &Project, db: &Database) -> BTreeMap<&'static str, BT
     ] {
         up_to(project, next).await;
         seen.insert(name, shape(db).await);
-        down(project).await.unwrap();
+        down(project).await;
         assert_eq!(shape(db).await, before, "down from {name}");
     }
     up_to(project, None).await;
@@ -73,10 +73,10 @@ async fn a_dropped_collection_is_set_aside_until_it_is_purged() {
 
     // An old client that writes once more: its document is in the way of the way back, and is not written over.
     users.insert_one(doc! { "_id": "late" }).await.unwrap();
-    let Err(Stop::Failed(failure)) = down(&project).await else { panic!("it was to stop") };
+    let Err(Stop::Failed(failure)) = try_down(&project).await else { panic!("it was to stop") };
     assert!(failure.message.contains("exists"), "{failure:?}");
     users.drop().await.unwrap();
-    down(&project).await.unwrap();
+    down(&project).await;
     assert_eq!(find(&db, USERS).await.len(), 50);
 
     up_to(&project, None).await;
@@ -87,7 +87,7 @@ async fn a_dropped_collection_is_set_aside_until_it_is_purged() {
     assert_eq!(listed, [("20261121".to_owned(), "collection users")]);
     purge(&project).await;
     assert!(store.archives().await.unwrap().is_empty());
-    assert!(down(&project).await.is_err(), "what is purged does not come back");
+    assert!(try_down(&project).await.is_err(), "what is purged does not come back");
 }
 
 async fn purge(project: &Project) {
@@ -129,7 +129,7 @@ async fn a_collection_gets_another_name_and_both_are_read_until_the_contract() {
     let seen = stations(&project, &db).await;
     assert!(seen["expand"]["people"].starts_with("View"));
     assert!(!seen["contract"].contains_key(USERS) && seen["contract"]["people"].contains("a_1"));
-    down(&project).await.unwrap();
+    down(&project).await;
 
     up_to(&project, Some(Phase::Contract)).await;
     users.insert_one(doc! { "_id": 1 }).await.unwrap();
@@ -138,7 +138,7 @@ async fn a_collection_gets_another_name_and_both_are_read_until_the_contract() {
     up_to(&project, None).await;
     people.insert_one(doc! { "_id": 3 }).await.unwrap();
     assert_eq!(find(&db, "people").await.len(), 3);
-    down(&project).await.unwrap();
+    down(&project).await;
     assert_eq!(find(&db, USERS).await.len(), 3);
 }
 
@@ -157,7 +157,7 @@ async fn an_index_is_built_once_its_duplicates_are_mended() {
     let Stop::Failed(failure) = error(&project, None).await else { panic!("it was to stop") };
     assert_eq!(failure.fact("documents").unwrap(), "0 in 3 documents (0, 2)");
     users.delete_many(doc! { "_id": { "$in": [0, 1] } }).await.unwrap();
-    down(&project).await.unwrap();
+    down(&project).await;
     let seen = stations(&project, &db).await;
     assert_eq!(seen["expand"], seen["before"]);
     assert!(seen["backfill"][USERS].contains("a_1"));
@@ -191,7 +191,7 @@ async fn an_index_is_hidden_then_dropped_and_comes_back_exactly() {
         let project = changes(&scratch.url, &[change]);
         let seen = stations(&project, &db).await;
         assert_eq!(seen["expand"][USERS].matches("\"hidden\": true").count(), hidden, "{change}");
-        down(&project).await.unwrap();
+        down(&project).await;
         assert_eq!(shape(&db).await, seen["before"], "{change}");
     }
 }
@@ -232,7 +232,7 @@ async fn a_validator_warns_until_no_document_breaks_it() {
         assert!(seen["expand"][USERS].contains("\"validationAction\": \"warn\""), "{:?}", seen["expand"]);
         assert!(!seen["contract"][USERS].contains("validationAction"), "{:?}", seen["contract"]);
         assert!(users.insert_one(doc! { "_id": "old", "a": "text" }).await.is_err(), "refused by now");
-        down(&project).await.unwrap();
+        down(&project).await;
 
         up_to(&project, Some(Phase::Contract)).await;
         users.insert_one(doc! { "_id": "old", "a": "text" }).await.unwrap();

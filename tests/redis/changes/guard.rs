@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dunlin::Phase;
 use dunlin_testkit::Kind;
+use dunlin_testkit::scratch::Scratch;
+use tokio::task::JoinHandle;
 
 use super::super::{ask, count, send};
 use super::names::old;
@@ -66,6 +68,25 @@ async fn an_old_writer_that_never_stops_loses_nothing() {
     }
 }
 
+/// Somebody who reads a key again and again.
+async fn reader(scratch: &Scratch, key: &str) -> JoinHandle<()> {
+    let is_cluster = scratch.kind == Kind::RedisCluster;
+    let mut single = if is_cluster { None } else { Some(scratch.redis().await) };
+    let mut cluster = if is_cluster { Some(scratch.cluster().await) } else { None };
+    let mut request = redis::cmd("GET");
+    request.arg(key);
+    tokio::spawn(async move {
+        loop {
+            match (&mut single, &mut cluster) {
+                (Some(one), _) => request.exec_async(one).await.unwrap(),
+                (_, Some(many)) => request.exec_async(many).await.unwrap(),
+                _ => unreachable!("one of them is there"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_that_somebody_reads_are_not_removed() {
     for scratch in scratches().await {
@@ -74,21 +95,7 @@ async fn keys_that_somebody_reads_are_not_removed() {
         }
         let rename = "rename_keys = { from = \"user_{{{id}}}\", to = \"user:{{{id}}}:profile\" }";
         let project = change(&scratch.url, rename);
-        let is_cluster = scratch.kind == Kind::RedisCluster;
-        let mut single = if is_cluster { None } else { Some(scratch.redis().await) };
-        let mut cluster = if is_cluster { Some(scratch.cluster().await) } else { None };
-        let reader = tokio::spawn(async move {
-            let mut request = redis::cmd("GET");
-            request.arg("user_{7}");
-            loop {
-                match (&mut single, &mut cluster) {
-                    (Some(one), _) => request.exec_async(one).await.unwrap(),
-                    (_, Some(many)) => request.exec_async(many).await.unwrap(),
-                    _ => unreachable!("one of them is there"),
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            }
-        });
+        let reader = reader(&scratch, "user_{7}").await;
         let said = format!("{:?}", up_before(&project, None).await.unwrap_err());
         assert!(
             said.contains("1 of 20 keys looked at was read or written") && said.contains("user_{7}"),
@@ -112,21 +119,7 @@ async fn keys_that_share_a_number_with_one_that_somebody_reads_are_not_in_use() 
         let project =
             change(&scratch.url, "rename_keys = { from = \"user_{id}\", to = \"user:{id}:profile\" }");
         up_to(&project, Some(Phase::Contract)).await;
-        let is_cluster = scratch.kind == Kind::RedisCluster;
-        let mut single = if is_cluster { None } else { Some(scratch.redis().await) };
-        let mut cluster = if is_cluster { Some(scratch.cluster().await) } else { None };
-        let reader = tokio::spawn(async move {
-            let mut request = redis::cmd("GET");
-            request.arg("other");
-            loop {
-                match (&mut single, &mut cluster) {
-                    (Some(one), _) => request.exec_async(one).await.unwrap(),
-                    (_, Some(many)) => request.exec_async(many).await.unwrap(),
-                    _ => unreachable!("one of them is there"),
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            }
-        });
+        let reader = reader(&scratch, "other").await;
         up_to(&project, None).await;
         reader.abort();
         assert_eq!((count(&scratch, "user_*").await, count(&scratch, "user:*").await), (0, 20));

@@ -87,17 +87,6 @@ impl super::Place for Place {
         standing != Standing::Contracting && self.reads(client, standing)
     }
 
-    fn reads(&self, client: Client, standing: Standing) -> bool {
-        match client {
-            Client::Old => {
-                matches!(standing, Standing::Before | Standing::Forth | Standing::Expanded | Standing::Back)
-            }
-            Client::New => {
-                matches!(standing, Standing::Expanded | Standing::Contracting | Standing::Contracted)
-            }
-        }
-    }
-
     async fn act(&self, client: Client, standing: Standing, deed: Deed, (id, value): (i64, i64)) {
         let (users, mut fields) = (self.users(), self.fields(client, standing, value));
         match deed {

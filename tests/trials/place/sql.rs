@@ -71,17 +71,6 @@ impl super::Place for Place {
         self.reads(client, standing)
     }
 
-    fn reads(&self, client: Client, standing: Standing) -> bool {
-        match client {
-            Client::Old => {
-                matches!(standing, Standing::Before | Standing::Forth | Standing::Expanded | Standing::Back)
-            }
-            Client::New => {
-                matches!(standing, Standing::Expanded | Standing::Contracting | Standing::Contracted)
-            }
-        }
-    }
-
     async fn act(&self, client: Client, _: Standing, deed: Deed, (id, value): (i64, i64)) {
         let (column, more) = self.column(client);
         let value = value + more;

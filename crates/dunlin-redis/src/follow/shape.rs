@@ -63,14 +63,11 @@ pub(super) async fn align(
     task.mends = true;
     let mut entries: Vec<Entry> = keys.iter().filter_map(|key| task.entry((*key).clone())).collect();
     let mut hands = Hands::new(crew, &survey.map, &store.target.url);
-    let asked: Vec<&[u8]> =
-        entries.iter().filter(|entry| task.asks(entry)).map(|entry| &*entry.key).collect();
-    let sizes = pairs::ask(&asked, &[&[b"MEMORY", b"USAGE"]], &mut hands).await?;
-    let mut sizes = sizes.into_iter();
-    let is_asked: Vec<bool> = entries.iter().map(|entry| task.asks(entry)).collect();
-    for (entry, _) in entries.iter_mut().zip(is_asked).filter(|(_, is_asked)| *is_asked) {
-        let size = sizes.next().and_then(|answers| answers.first()?.int());
-        entry.is_big = size.is_some_and(|size| size > BIG);
+    let asked: Vec<usize> = (0..entries.len()).filter(|at| task.asks(&entries[*at])).collect();
+    let names: Vec<&[u8]> = asked.iter().map(|at| &*entries[*at].key).collect();
+    let sizes = pairs::ask(&names, &[&[b"MEMORY", b"USAGE"]], &mut hands).await?;
+    for (at, size) in asked.into_iter().zip(sizes) {
+        entries[at].is_big = size[0].int().is_some_and(|size| size > BIG);
     }
     let mut slots: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
     for entry in entries {

@@ -6,13 +6,10 @@ use dunlin_core::{Result, StoreUrl};
 use super::task::{Job, Sent, Task};
 use super::{Form, Kept, Look, What};
 use crate::chunk::{Entry, Page};
-use crate::pairs::{SLACK, is_torn};
+use crate::pairs::{MANY, SLACK, is_torn};
 use crate::script::{self, Text};
 use crate::wire::{Answer, Wire};
 use crate::{archive, error, pairs};
-
-/// About how many keys one call is: what everybody else waits for.
-const MANY: usize = 50;
 
 /// What a script says of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

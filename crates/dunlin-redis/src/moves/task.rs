@@ -8,7 +8,7 @@ use crate::align::{self, Goal, Rule};
 use crate::chunk::{Entry, Page};
 use crate::hands::{Hands, Map};
 use crate::keys::Keys;
-use crate::pairs::is_torn;
+use crate::pairs::{MANY, is_torn};
 use crate::pattern::{Pattern, Template};
 use crate::tally::Tally;
 use crate::wire::{Answer, Wire};
@@ -46,9 +46,6 @@ pub(crate) struct Task<'a> {
     /// Of how many keys one is looked at.
     one_in: u64,
 }
-
-/// How many keys one command deletes: what other commands wait for, and what a command costs besides its keys.
-const MANY: usize = 50;
 
 /// What was sent for one key, or some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
