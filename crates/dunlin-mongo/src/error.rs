@@ -10,8 +10,10 @@ use crate::op::Command;
 const STEPPING_DOWN: [i32; 11] = [6, 7, 89, 91, 189, 9001, 10107, 11600, 11602, 13435, 13436];
 /// Somebody else is in the way for a moment: a lock, a conflicting write or index build, a snapshot that is gone.
 const IN_THE_WAY: [i32; 7] = [24, 46, 112, 117, 246, 262, 267];
-/// A transaction ran longer, or held more, than the server allows.
-const TOO_MUCH: [i32; 4] = [251, 257, 290, 388];
+/// A transaction held more than the server allows.
+const TOO_MUCH: [i32; 3] = [257, 290, 388];
+/// A transaction is not there: it ran longer than the server allows, or began on what was the primary then.
+const NO_TRANSACTION: i32 = 251;
 
 /// A failure while doing something of our own: connecting, reading or writing the history.
 pub(crate) fn own(error: &DriverError, doing: &str, url: &StoreUrl) -> Error {
@@ -83,20 +85,32 @@ fn classify(error: &DriverError) -> (ErrorKind, bool) {
             (ErrorKind::Connect, true)
         }
         _ => match code(error) {
-            Some(13 | 18 | 8000) => (ErrorKind::Access, false),
-            Some(code) if STEPPING_DOWN.contains(&code) => (ErrorKind::Connect, true),
-            Some(code) if IN_THE_WAY.contains(&code) => (ErrorKind::Statement, true),
-            Some(_) => {
-                (ErrorKind::Statement, error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR))
+            Some(code) => {
+                let (kind, temporary) = classify_code(code);
+                (kind, temporary || error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR))
             }
             None => (ErrorKind::Unexpected, false),
         },
     }
 }
 
-/// Whether a transaction failed because of what it is, rather than because of what was in it.
-pub(crate) fn is_too_much(error: &DriverError) -> bool {
-    code(error).is_some_and(|code| TOO_MUCH.contains(&code))
+fn classify_code(code: i32) -> (ErrorKind, bool) {
+    match code {
+        13 | 18 | 8000 => (ErrorKind::Access, false),
+        code if STEPPING_DOWN.contains(&code) => (ErrorKind::Connect, true),
+        code => (ErrorKind::Statement, IN_THE_WAY.contains(&code)),
+    }
+}
+
+/// A failure that the server reports of one document of a write, in an answer that is none.
+pub(crate) fn of_document(code: i32, message: String) -> Error {
+    let (kind, temporary) = classify_code(code);
+    Error { temporary, ..Error::new(kind, message) }
+}
+
+/// Whether a transaction that was tried so often failed because of what it is, rather than because of what was in it.
+pub(crate) fn is_too_much(error: &DriverError, tries: u32) -> bool {
+    code(error).is_some_and(|code| TOO_MUCH.contains(&code) || code == NO_TRANSACTION && tries > 1)
 }
 
 /// Whether the server said that this command cannot be part of a transaction: time series, capped collections, some
@@ -132,7 +146,7 @@ fn help(error: &DriverError) -> Option<&'static str> {
             "this is a view, or a time series, which is one: it cannot be written to by document, or renamed; name the collection under it"
         }
         (_, Some(10334)) => "one document, the migration's text included, can have 16 MB at most",
-        (_, Some(code)) if TOO_MUCH.contains(&code) => {
+        (_, Some(code)) if TOO_MUCH.contains(&code) || code == NO_TRANSACTION => {
             "the change is too large for one transaction; write it as an `update_many` step in a .toml file, or split it"
         }
         _ => return None,

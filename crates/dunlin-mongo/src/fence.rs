@@ -14,12 +14,13 @@ use std::collections::BTreeMap;
 use bson::raw::RawDocument;
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use dunlin_core::history::{encode_files, readable};
-use dunlin_core::{Error, Event, EventKind, History, Record, Result, StoredFile, Timestamp, Version};
+use dunlin_core::{Event, EventKind, History, Record, Result, StoredFile, Timestamp, Version};
 use futures_util::TryStreamExt as _;
 use mongodb::error::Error as DriverError;
 use mongodb::options::ReadConcern;
 use mongodb::{ClientSession, Collection, Database};
 
+use crate::error;
 use crate::history::{self, Fields, HISTORY, JOURNAL, key};
 use crate::lock::{self, LOCK};
 
@@ -114,13 +115,7 @@ pub(crate) async fn write(
             db.run_command(command).await?
         }
     };
-    if let Some(Bson::Document(error)) =
-        response.get_array("writeErrors").ok().and_then(|errors| errors.first())
-    {
-        let reason = error.get_str("errmsg").unwrap_or("no reason given");
-        return Ok(Err(Error::unexpected(format!("cannot write the history: {reason}"))));
-    }
-    Ok(Ok(response.get_i32("n").unwrap_or_default() == 1))
+    Ok(written(&response, None).map(|()| response.get_i32("n").unwrap_or_default() == 1))
 }
 
 /// Moves the fence on in a transaction that writes something else; whether it was as `mark` says.
@@ -249,7 +244,7 @@ pub(crate) async fn carry(db: &Database, token: i64, pending: Pending) -> Result
     if !updates.is_empty() {
         let update =
             doc! { "update": HISTORY, "updates": updates, "ordered": false, "writeConcern": &concern };
-        if let Err(error) = tolerate_duplicates(&db.run_command(update).await?) {
+        if let Err(error) = written(&db.run_command(update).await?, Some(THERE)) {
             return Ok(Err(error));
         }
     }
@@ -261,7 +256,7 @@ pub(crate) async fn carry(db: &Database, token: i64, pending: Pending) -> Result
             .collect::<Result<_, _>>()?;
         let insert =
             doc! { "insert": JOURNAL, "documents": events, "ordered": false, "writeConcern": concern };
-        if let Err(error) = tolerate_duplicates(&db.run_command(insert).await?) {
+        if let Err(error) = written(&db.run_command(insert).await?, Some(THERE)) {
             return Ok(Err(error));
         }
     }
@@ -271,16 +266,20 @@ pub(crate) async fn carry(db: &Database, token: i64, pending: Pending) -> Result
     Ok(Ok(()))
 }
 
-/// A document of that number that is there already was carried over by a run that was cut off.
-fn tolerate_duplicates(response: &Document) -> Result<()> {
+/// A document that is there already: of that number, it was carried over by a run that was cut off.
+const THERE: i32 = 11000;
+
+/// Whether all of a write was done, but for what failed in the one way that is fine.
+fn written(response: &Document, but: Option<i32>) -> Result<()> {
     let errors = response.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
-    let other = errors
+    let failed = errors
         .iter()
         .filter_map(Bson::as_document)
-        .find(|error| !error.get_i32("code").is_ok_and(|code| code == 11000));
-    other.map_or(Ok(()), |error| {
+        .map(|error| (error.get_i32("code").unwrap_or_default(), error))
+        .find(|(code, _)| Some(*code) != but);
+    failed.map_or(Ok(()), |(code, error)| {
         let reason = error.get_str("errmsg").unwrap_or("no reason given");
-        Err(Error::unexpected(format!("cannot write the history: {reason}")))
+        Err(error::of_document(code, format!("cannot write the history: {reason}")))
     })
 }
 

@@ -187,7 +187,7 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn error(&self, store: &Store, command: &Command) -> Error {
         let message = store.target.url.scrub(&self.message);
-        let error = Error::new(ErrorKind::Statement, message).at(command.span).with("code", self.code);
+        let error = error::of_document(self.code, message).at(command.span).with("code", self.code);
         match self.code {
             11000 => error.help("a document that is there already has this key; nothing was overwritten"),
             10334 => error.help(

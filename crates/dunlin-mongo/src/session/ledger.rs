@@ -100,7 +100,10 @@ impl Ledger {
         match fence::write(&store.db, (self.mark, now), &entry, is_final, None).await {
             Ok(Ok(true)) => self.written(&entry),
             Ok(Ok(false)) => return Err(self.refused(store).await),
-            Ok(Err(error)) => return Err(error),
+            Ok(Err(error)) => {
+                self.doubt();
+                return Err(error);
+            }
             Err(failure) => {
                 self.doubt();
                 return Err(store.fail(&failure, DOING));

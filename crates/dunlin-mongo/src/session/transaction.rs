@@ -55,17 +55,14 @@ pub(super) async fn run(
         if let Some(advance) = session.ledger.found_written(&session.store, work).await? {
             return Ok(Some(advance));
         }
-        if !is_passing || error::is_too_much(&failure) || tries == TRIES {
+        let is_too_much = error::is_too_much(&failure, tries);
+        if !is_passing || is_too_much || tries == TRIES {
             let command = index.and_then(|index| unit.get(index)).or_else(|| unit.first());
             let error = command.map_or_else(
                 || session.fail(&failure, "cannot commit"),
                 |command| session.of_command(&failure, command),
             );
-            return Err(if error::is_too_much(&failure) {
-                Error { temporary: false, ..error }
-            } else {
-                error
-            });
+            return Err(Error { temporary: error.temporary && !is_too_much, ..error });
         }
         tokio::time::sleep(Duration::from_millis(20 << tries)).await;
     }

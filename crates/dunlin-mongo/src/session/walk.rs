@@ -306,7 +306,7 @@ async fn again(
         Stop::Write(failure) => failure.error(&session.store, &written),
         Stop::Driver(failure) => {
             let error = session.of_command(&failure, &written);
-            Error { temporary: error.temporary && !error::is_too_much(&failure), ..error }
+            Error { temporary: error.temporary && !error::is_too_much(&failure, tries), ..error }
         }
     };
     let is_about_documents = error.kind == ErrorKind::Statement;
