@@ -102,7 +102,10 @@ async fn step(
         }
         return Ok(());
     }
-    let verdict = publish(task, (&key, &entry.name, &name), hands).await?;
+    let Some(verdict) = publish(task, (&key, &entry.name, &name), hands).await? else {
+        *draft = None;
+        return Ok(());
+    };
     match tally.count(verdict) {
         None => {}
         Some(Unlike::Missing) => tally.list(&key, "changed while it was copied".to_owned()),
@@ -234,31 +237,35 @@ async fn stream(key: &[u8], name: &[u8], at: &str, hands: &mut Hands<'_>) -> Res
     Ok(Slice::On((!is_last).then_some(last)))
 }
 
-/// Gives the draft its name, if the key did not change meanwhile; for a rename deletes the key.
+/// Gives the draft its name, if the key did not change meanwhile; for a rename deletes the key. Nothing where the draft
+/// ended before it had a name.
 async fn publish(
     task: &Task<'_>,
     (key, name, draft): (&[u8], &[u8], &[u8]),
     hands: &mut Hands<'_>,
-) -> Result<Verdict> {
+) -> Result<Option<Verdict>> {
     let (is_rename, existing) = existing(task);
     let ends = one(hands, key, &[b"PTTL", key]).await?.int().unwrap_or(-2);
     match ends {
         -2 => {
             one(hands, draft, &[b"UNLINK", draft]).await?;
-            return Ok(Verdict::NoOne);
+            return Ok(Some(Verdict::NoOne));
         }
         -1 => drop(one(hands, draft, &[b"PERSIST", draft]).await?),
         left => drop(one(hands, draft, &[b"PEXPIRE", draft, left.to_string().as_bytes()]).await?),
     }
+    // A run that was cut off here may have named it.
+    let is_there = one(hands, draft, &[b"EXISTS", draft]).await? == Answer::Int(1);
     let verb: &[u8] = if existing == Existing::Replace { b"RENAME" } else { b"RENAMENX" };
-    let is_taken = one(hands, draft, &[verb, draft, name]).await? == Answer::Int(0);
+    let is_taken = is_there && one(hands, draft, &[verb, draft, name]).await? == Answer::Int(0);
     if is_taken {
         one(hands, draft, &[b"UNLINK", draft]).await?;
     }
-    match sliced::compare((key, name), hands).await? {
-        Verdict::Same if is_rename => sliced::drop_same((key, name), hands).await,
-        Verdict::Same if is_taken => Ok(Verdict::Same),
-        Verdict::Same => Ok(Verdict::Dropped),
-        verdict => Ok(verdict),
-    }
+    Ok(match sliced::compare((key, name), hands).await? {
+        Verdict::Same if is_rename => Some(sliced::drop_same((key, name), hands).await?),
+        Verdict::Same if is_taken => Some(Verdict::Same),
+        Verdict::Same => Some(Verdict::Dropped),
+        Verdict::Unlike(_) if !is_there => None,
+        verdict => Some(verdict),
+    })
 }

@@ -38,7 +38,7 @@ const CHECKS_OF_MARIADB: &str = "select constraint_name, check_clause from infor
     where constraint_schema = coalesce(?, database()) and table_name = ? order by constraint_name";
 
 const VIEWS: &str = "select table_name, view_definition from information_schema.views \
-    where view_definition like concat('%`', ?, '`%') order by table_name";
+    where locate(concat('`', coalesce(?, database()), '`.`', ?, '`'), view_definition) > 0 order by table_name";
 
 const TRIGGERS: &str = "select trigger_name from information_schema.triggers \
     where trigger_schema = coalesce(?, database()) and event_object_table = ? order by trigger_name";
@@ -74,7 +74,7 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
     table.indexes = declared(&shown).filter_map(index).collect();
     computed(&mut table, &computing);
     rules(conn, &params, is_mariadb, &mut table).await?;
-    for row in conn.rows(VIEWS, &[name.name.as_str().into()]).await? {
+    for row in conn.rows(VIEWS, &params).await? {
         let (view, query) = (text(&row[0]), text(&row[1]));
         let reads = |column: &String| query.contains(&format!("`{column}`"));
         table
