@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bson::doc;
 use dunlin_testkit::private;
 
 use super::{database, documents, must_up, project};
@@ -33,4 +34,21 @@ async fn an_election_in_the_middle_loses_nothing() {
         db.list_collection_names().await.unwrap().iter().filter(|name| name.starts_with('c')).count(),
         149
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_of_which_the_primary_knows_nothing_is_begun_anew() {
+    let set = private::replica_set(1).await;
+    let first = ("0001_a.js", "db.a.insertOne({ _id: 0, n: 0 })");
+    must_up(&project(&set.url, &[first])).await;
+    let labels = ["TransientTransactionError"];
+    let gone = doc! { "failCommands": ["insert"], "errorCode": 251, "errorLabels": labels.as_slice() };
+    private::fail_command(&set.members[0], 1, gone).await;
+    let text = "db.a.updateMany({}, { $inc: { n: 1 } }); db.a.insertOne({ _id: 1 })";
+    must_up(&project(&set.url, &[first, ("0002_b.js", text)])).await;
+    let db = database(&set.url).await;
+    assert_eq!(documents(&db, "a").await[0].get_i32("n").unwrap(), 1);
+    let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
+    let met = db.client().database("admin").run_command(off).await.unwrap();
+    assert_eq!(met.get_i32("count").ok(), Some(1), "the fault was not met: {met}");
 }

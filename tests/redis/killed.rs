@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use dunlin_testkit::fault::{AT, WHEN};
 use dunlin_testkit::process::{self, Running};
+use dunlin_testkit::proxy::{Loss, Proxy, Trigger};
 use dunlin_testkit::scratch::{self, Scratch};
 use tempfile::TempDir;
 
@@ -71,6 +72,20 @@ async fn killed_in_a_hash_of_a_million_fields_the_next_run_goes_on_in_it() {
     assert!(fields == 1_000_000 && left > 80_000_000, "{fields} {left}");
     must_up(&project(&scratch.url, &[SAME])).await;
     assert_eq!(count(&scratch, "{dunlin-*").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_when_a_big_key_gets_its_name_the_run_goes_on() {
+    for loss in [Loss::Request, Loss::Reply] {
+        let scratch = scratch::redis().await;
+        big(&scratch, 30_000).await;
+        let proxy = Proxy::before(&scratch.url);
+        proxy.cut_at(Trigger::text("$8\r\nRENAMENX\r\n"), loss);
+        must_up(&project(&proxy.url, &[COPY, SAME])).await;
+        assert_eq!(proxy.cuts(), 1, "{loss:?}");
+        let fields: i64 = ask(&scratch, &["HLEN", "user:big:profile"]).await;
+        assert_eq!((fields, count(&scratch, "{dunlin-*:draft:*").await), (30_000, 0), "{loss:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

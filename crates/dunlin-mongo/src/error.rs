@@ -10,17 +10,16 @@ use crate::op::Command;
 const STEPPING_DOWN: [i32; 11] = [6, 7, 89, 91, 189, 9001, 10107, 11600, 11602, 13435, 13436];
 /// Somebody else is in the way for a moment: a lock, a conflicting write or index build, a snapshot that is gone.
 const IN_THE_WAY: [i32; 7] = [24, 46, 112, 117, 246, 262, 267];
-/// A transaction held more than the server allows.
-const TOO_MUCH: [i32; 3] = [257, 290, 388];
-/// A transaction is not there: it ran longer than the server allows, or began on what was the primary then.
+/// A transaction ran longer, or held more, than the server allows.
+const TOO_MUCH: [i32; 4] = [NO_TRANSACTION, 257, 290, 388];
+/// A transaction is not there: it ran too long, or began on what was the primary then.
 const NO_TRANSACTION: i32 = 251;
 
 /// A failure while doing something of our own: connecting, reading or writing the history.
 pub(crate) fn own(error: &DriverError, doing: &str, url: &StoreUrl) -> Error {
     let (kind, temporary) = classify(error);
-    let kind = if kind == ErrorKind::Statement { ErrorKind::Unexpected } else { kind };
     let message = url.scrub(&words(error));
-    let mut mapped = Error::new(kind, format!("{doing}: {message}")).with("url", url);
+    let mut mapped = Error::new(kind_of_own(kind), format!("{doing}: {message}")).with("url", url);
     mapped.temporary = temporary;
     match help(error) {
         Some(help) => mapped.help(help),
@@ -102,15 +101,26 @@ fn classify_code(code: i32) -> (ErrorKind, bool) {
     }
 }
 
-/// A failure that the server reports of one document of a write, in an answer that is none.
+/// A failure that the server reports of one document of a write, in an answer that is no failure itself.
 pub(crate) fn of_document(code: i32, message: String) -> Error {
     let (kind, temporary) = classify_code(code);
     Error { temporary, ..Error::new(kind, message) }
 }
 
+/// The same of a document of our own.
+pub(crate) fn of_own_document(code: i32, message: String) -> Error {
+    let error = of_document(code, message);
+    Error { kind: kind_of_own(error.kind), ..error }
+}
+
+/// What we write ourselves is no statement of the user's.
+fn kind_of_own(kind: ErrorKind) -> ErrorKind {
+    if kind == ErrorKind::Statement { ErrorKind::Unexpected } else { kind }
+}
+
 /// Whether a transaction that was tried so often failed because of what it is, rather than because of what was in it.
 pub(crate) fn is_too_much(error: &DriverError, tries: u32) -> bool {
-    code(error).is_some_and(|code| TOO_MUCH.contains(&code) || code == NO_TRANSACTION && tries > 1)
+    code(error).is_some_and(|code| TOO_MUCH.contains(&code) && (code != NO_TRANSACTION || tries > 1))
 }
 
 /// Whether the server said that this command cannot be part of a transaction: time series, capped collections, some
@@ -146,7 +156,7 @@ fn help(error: &DriverError) -> Option<&'static str> {
             "this is a view, or a time series, which is one: it cannot be written to by document, or renamed; name the collection under it"
         }
         (_, Some(10334)) => "one document, the migration's text included, can have 16 MB at most",
-        (_, Some(code)) if TOO_MUCH.contains(&code) || code == NO_TRANSACTION => {
+        (_, Some(code)) if TOO_MUCH.contains(&code) => {
             "the change is too large for one transaction; write it as an `update_many` step in a .toml file, or split it"
         }
         _ => return None,

@@ -279,7 +279,7 @@ fn written(response: &Document, but: Option<i32>) -> Result<()> {
         .find(|(code, _)| Some(*code) != but);
     failed.map_or(Ok(()), |(code, error)| {
         let reason = error.get_str("errmsg").unwrap_or("no reason given");
-        Err(error::of_document(code, format!("cannot write the history: {reason}")))
+        Err(error::of_own_document(code, format!("cannot write the history: {reason}")))
     })
 }
 

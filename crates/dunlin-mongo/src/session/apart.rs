@@ -180,6 +180,9 @@ async fn send(
             Err(failure) => {
                 let left = changed + failure.changed;
                 let error = failure.error(&session.store, command);
+                // What it did stays, and sent again it would be done again; whoever lost the server looks.
+                let temporary = error.temporary && error.kind == ErrorKind::Connect;
+                let error = Error { temporary, ..error };
                 return Err(
                     error.with("left behind", format!("{left} documents that were written before it"))
                 );

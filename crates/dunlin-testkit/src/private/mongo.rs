@@ -42,7 +42,9 @@ pub async fn replica_set(size: usize) -> ReplicaSet {
     let hosts: Vec<String> = members.iter().map(|member| format!("127.0.0.1:{}", member.port())).collect();
     let listed: Vec<Document> =
         (0_i32..).zip(&hosts).map(|(id, host)| doc! { "_id": id, "host": host }).collect();
-    let settings = doc! { "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200 };
+    // Each follows the primary: a member that is held back holds back no other.
+    let settings =
+        doc! { "electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200, "chainingAllowed": false };
     let config = doc! { "_id": "rs0", "members": listed, "settings": settings };
     let initiated = run(members[0].url.expose(), doc! { "replSetInitiate": config }).await;
     initiated.unwrap_or_else(|error| panic!("cannot make a replica set: {error}"));
