@@ -1,5 +1,6 @@
 //! Statements that no transaction holds together with the history: DDL on MySQL, concurrent builds on PostgreSQL. The
-//! intent is recorded before each; after a run that ended without saying how, the catalogue is asked.
+//! intent is recorded before each; after a run that ended without saying how, the catalogue is asked. Under a table's lock
+//! nothing can be recorded: what is sent there is several statements behind one intent.
 
 use dunlin_core::{Advance, Checkpoint, Cursor, Error, ErrorKind, EventKind, Record, Result, Work};
 use serde_json::Value;
@@ -14,15 +15,16 @@ use crate::send::send;
 use crate::session::{Session, cursor};
 use crate::transaction::{already_holds, set_up};
 
-/// Runs the statement at `at`, alone.
+/// Runs a unit, whose first statement is the one at `index`.
 pub(crate) async fn run(
     session: &mut Session,
     op: &Op,
-    index: usize,
+    (unit, index): (usize, usize),
     at: &Cursor,
     work: &Work<'_>,
 ) -> Result<Advance> {
-    let statement = op.statements().nth(index).expect("the unit at this position has a statement");
+    let statements = &op.units[unit].statements;
+    let statement = statements.first().expect("no unit is empty");
     set_up(session, op, index).await?;
     let announced_here = session
         .announced
@@ -41,12 +43,12 @@ pub(crate) async fn run(
         set_up(session, op, index).await?;
         session.is_still_ours().await?;
         patiently(session, statement, true).await?;
-        let sent = build(session, op, (statement, presence), at, work).await;
+        let sent = build(session, op, (statements, presence), at, work).await;
         let calm = patiently(session, statement, false).await;
         notes.extend(sent?);
         calm?;
     }
-    let next = cursor_after(session, op, index + 1).await?;
+    let next = cursor_after(session, op, index + statements.len()).await?;
     let record = match next {
         Some(next) => {
             let checkpoint = Checkpoint::of(&next);
@@ -74,19 +76,19 @@ async fn patiently(session: &mut Session, statement: &Statement, is_patient: boo
     set.map(drop).map_err(|failure| session.fail(&failure, "cannot set lock_timeout"))
 }
 
-/// Sends a statement, after what an earlier build left behind is gone.
+/// Sends a unit, after what an earlier build left behind is gone.
 async fn build(
     session: &mut Session,
     op: &Op,
-    (statement, presence): (&Statement, Option<Presence>),
+    (statements, presence): (&[Statement], Option<Presence>),
     at: &Cursor,
     work: &Work<'_>,
 ) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     if presence == Some(Presence::Invalid) {
-        notes.extend(clear_invalid(session, statement).await?);
+        notes.extend(clear_invalid(session, &statements[0]).await?);
     }
-    notes.extend(send_or_pass(session, op, statement, at, work).await?);
+    notes.extend(send_or_pass(session, op, statements, at, work).await?);
     Ok(notes)
 }
 
@@ -215,20 +217,20 @@ async fn clear_invalid(session: &mut Session, statement: &Statement) -> Result<O
     Ok(Some(format!("dropped the invalid index {full} that an earlier build left behind, and built it anew")))
 }
 
-/// Sends a statement. One of a way back whose effect already holds is passed over. A failure closes the announcement:
+/// Sends a unit. A statement of a way back whose effect already holds is passed over. A failure closes the announcement:
 /// the server said that the statement did not take effect.
 async fn send_or_pass(
     session: &mut Session,
     op: &Op,
-    statement: &Statement,
+    statements: &[Statement],
     at: &Cursor,
     work: &Work<'_>,
 ) -> Result<Option<String>> {
-    let Err(error) = send(session, statement).await else { return Ok(None) };
+    let Err((error, statement)) = send_each(session, statements).await else { return Ok(None) };
     if error.kind == ErrorKind::Connect {
         return Err(error.help("whether the statement took effect is looked up by the next `dunlin up`"));
     }
-    if work.is_undo() && already_holds(session, statement).await? {
+    if statements.len() == 1 && work.is_undo() && already_holds(session, statement).await? {
         return Ok(Some(format!("passed over, its effect already holds: {}", statement.text)));
     }
     let closed = work.partly(Checkpoint::of(&Cursor { open: false, before: None, ..at.clone() }), 0);
@@ -239,4 +241,20 @@ async fn send_or_pass(
     } else {
         error
     })
+}
+
+/// Sends statements one after the other. Where one of several fails, the last is sent as well: it gives the lock back.
+async fn send_each<'a>(
+    session: &mut Session,
+    statements: &'a [Statement],
+) -> Result<(), (Error, &'a Statement)> {
+    for (at, statement) in statements.iter().enumerate() {
+        let Err(error) = send(session, statement).await else { continue };
+        if let (Some(release), true) = (statements.last(), at > 0) {
+            // On a connection that broke the server has released it.
+            drop(send(session, release).await);
+        }
+        return Err((error, statement));
+    }
+    Ok(())
 }

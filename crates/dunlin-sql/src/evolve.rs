@@ -154,11 +154,10 @@ impl<'a> Site<'a> {
 
 impl Evolve {
     fn parse(&self, statements: &[String]) -> Result<Op> {
-        let text = statements.join(";\n");
-        Op::script(self.dialect, &text).map_err(|faults| {
+        Op::drawn(self.dialect, statements).map_err(|faults| {
             let why = faults.first().map(|fault| fault.message.clone()).unwrap_or_default();
             Error::new(ErrorKind::Unexpected, format!("dunlin wrote a script it cannot read: {why}"))
-                .with("script", text)
+                .with("script", statements.join(";\n"))
         })
     }
 }

@@ -105,7 +105,7 @@ impl Model {
         match &*word {
             "update" if cursor.is("sqlite_schema") => self.retype(cursor),
             "select" | "insert" | "update" | "delete" | "with" | "pragma" | "set" | "commit" | "comment"
-            | "grant" => Some(()),
+            | "grant" | "lock" | "unlock" => Some(()),
             "create" => self.create(text, cursor),
             "drop" => self.drop(cursor),
             "rename" => self.rename(cursor),

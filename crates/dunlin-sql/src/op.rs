@@ -25,7 +25,7 @@ pub struct Op {
 pub struct Unit {
     /// Why this unit runs outside a transaction, alone; `None`: inside one.
     pub alone: Option<Arc<str>>,
-    /// In order; exactly one if `alone`.
+    /// In order; if `alone`, exactly one, or those from a table's lock to its release.
     pub statements: Vec<Statement>,
 }
 

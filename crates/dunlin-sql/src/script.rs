@@ -22,8 +22,20 @@ impl Op {
     /// # Ok::<(), Vec<dunlin_core::Diagnostic>>(())
     /// ```
     pub fn script(dialect: Dialect, text: &str) -> Result<Self, Vec<Diagnostic>> {
-        let (op, findings) =
-            read(Text { dialect, content: &text.into(), place: Place::Nowhere }, Settings::default());
+        Self::from_text(dialect, text, Settings::default())
+    }
+
+    /// The statements of a change, which finds out by itself how far it came: it may lock a table for several.
+    pub(crate) fn drawn(dialect: Dialect, statements: &[String]) -> Result<Self, Vec<Diagnostic>> {
+        Self::from_text(
+            dialect,
+            &statements.join(";\n"),
+            Settings { keeps_locks: true, ..Settings::default() },
+        )
+    }
+
+    fn from_text(dialect: Dialect, text: &str, settings: Settings) -> Result<Self, Vec<Diagnostic>> {
+        let (op, findings) = read(Text { dialect, content: &text.into(), place: Place::Nowhere }, settings);
         if findings.iter().any(Diagnostic::is_error) { Err(findings) } else { Ok(op) }
     }
 }

@@ -206,7 +206,7 @@ impl Session {
         let Some((unit, first)) = unit_at(op, at.at) else { return self.finish_empty(work).await };
         let advance = match &op.units[unit].alone {
             None => transaction::run(self, op, unit, first, work).await,
-            Some(_) => alone::run(self, op, first, at, work).await,
+            Some(_) => alone::run(self, op, (unit, first), at, work).await,
         };
         match &advance {
             Ok(advance) if !advance.is_done => {}

@@ -289,6 +289,11 @@ pub(crate) fn drop(dialect: Dialect, table: &str, tag: &str, present: &[String])
     }
 }
 
+/// Whether all of the triggers are there (MySQL, which makes one at a time).
+pub(crate) fn is_whole(tag: &str, present: &[String]) -> bool {
+    KINDS[..2].iter().all(|what| present.contains(&name(tag, what)))
+}
+
 /// A type without its collation, for a variable.
 fn plain(kind: &str) -> &str {
     kind.split(" collate ").next().unwrap_or(kind)

@@ -19,6 +19,9 @@ pub(crate) struct Settings {
     pub(crate) no_transaction: bool,
     /// How foreign keys are treated (SQLite), if the author says.
     pub(crate) foreign_keys: Option<ForeignKeys>,
+    /// Whether what stands between LOCK TABLES and UNLOCK TABLES is sent so, in one go (MySQL). Nobody knows afterwards how
+    /// far it came: only for who looks at the table before each run.
+    pub(crate) keeps_locks: bool,
 }
 
 /// A statement on its way into a unit.
@@ -40,7 +43,8 @@ pub(crate) fn group(
     settle_labels(&mut classed);
     let foreign_keys = settle_foreign_keys(dialect, &mut classed, settings, findings);
     let (units, open) = (Vec::new(), Vec::new());
-    let mut grouping = Grouping { dialect, settings, findings, units, open, is_begun: false, boundary: None };
+    let mut grouping =
+        Grouping { dialect, settings, findings, units, open, is_begun: false, locked: None, boundary: None };
     for next in classed {
         grouping.add(next);
     }
@@ -129,13 +133,19 @@ struct Grouping<'a> {
     open: Vec<Statement>,
     /// Inside a transaction that the file began itself.
     is_begun: bool,
+    /// What is sent under a table's lock, once that is taken.
+    locked: Option<Vec<Statement>>,
     /// The statement of the file that keeps what follows out of the transaction before.
     boundary: Option<Diagnostic>,
 }
 
 impl Grouping<'_> {
     fn add(&mut self, next: Classed<'_>) {
+        if let (Some(locked), false) = (&mut self.locked, next.class == Class::TableLock) {
+            return locked.push(next.statement);
+        }
         match &next.class {
+            Class::TableLock if self.settings.keeps_locks => self.lock(next.statement),
             Class::Ordinary | Class::EnumLabel(_) if self.settings.no_transaction && !self.is_begun => {
                 self.alone("no-transaction", next.statement);
             }
@@ -180,6 +190,18 @@ impl Grouping<'_> {
     fn alone(&mut self, reason: &str, statement: Statement) {
         self.flush();
         self.units.push(Unit { alone: Some(Arc::from(reason)), statements: vec![statement] });
+    }
+
+    /// Begins what is sent under a table's lock, or ends it.
+    fn lock(&mut self, statement: Statement) {
+        self.flush();
+        match self.locked.take() {
+            None => self.locked = Some(vec![statement]),
+            Some(mut statements) => {
+                statements.push(statement);
+                self.units.push(Unit { alone: Some(Arc::from("while the table is locked")), statements });
+            }
+        }
     }
 
     /// Ends the open unit where the file says so.

@@ -41,9 +41,6 @@ struct Trial {
     change: String,
     old: Client,
     new: Client,
-    /// Whether nobody writes during the contract: MySQL exchanges two columns in statements of their own, and what is
-    /// written to the old one in between would stay there.
-    rests: bool,
 }
 
 fn delete(id: i64) -> String {
@@ -157,17 +154,6 @@ impl Walk {
         drop(closed);
     }
 
-    /// A contract beside the new application, or while it rests.
-    async fn contract(&self, line: &str, news: Worker) -> Worker {
-        if !self.trial.rests {
-            self.run(line).await;
-            return news;
-        }
-        news.stop().await;
-        self.run(line).await;
-        self.start(self.trial.new, 1).await
-    }
-
     /// A command of dunlin's beside the applications; on a thread of its own, since it is waited for.
     async fn run(&self, line: &str) {
         let mut command = self.bench.case.command(line);
@@ -197,7 +183,7 @@ async fn walk(kind: Kind, trial: Trial) {
     walk.station("expanded again", &[old, new]).await;
     walk.run("verify").await;
     olds.stop().await;
-    let news = walk.contract("contract 1 --yes", news).await;
+    walk.run("contract 1 --yes").await;
     walk.station("contracted", &[new]).await;
     news.stop().await;
     walk.run("down --allow-data-loss").await;
@@ -209,7 +195,7 @@ async fn walk(kind: Kind, trial: Trial) {
     let news = walk.start(new, 1).await;
     walk.station("once more", &[old, new]).await;
     olds.stop().await;
-    let news = walk.contract("up --contract", news).await;
+    walk.run("up --contract").await;
     walk.station("in the end", &[new]).await;
     news.stop().await;
 }
@@ -232,7 +218,7 @@ async fn rename_column(kind: Kind) {
         read: "select id, b from users",
     };
     let change = change("rename_column = { table = 'users', from = 'a', to = 'b' }");
-    walk(kind, Trial { columns: "a bigint not null", change, old, new, rests: false }).await;
+    walk(kind, Trial { columns: "a bigint not null", change, old, new }).await;
 }
 
 async fn change_type(kind: Kind) {
@@ -246,17 +232,7 @@ async fn change_type(kind: Kind) {
     let change = change(&format!(
         "change_type = {{ table = 'users', column = 'a', type = 'bigint', up = 'cast(a as {int})', down = 'cast(a as {text})' }}"
     ));
-    walk(
-        kind,
-        Trial {
-            columns: "a varchar(20) not null",
-            change,
-            old: client,
-            new: client,
-            rests: kind == Kind::Mysql,
-        },
-    )
-    .await;
+    walk(kind, Trial { columns: "a varchar(20) not null", change, old: client, new: client }).await;
 }
 
 async fn transform(kind: Kind) {
@@ -280,11 +256,7 @@ async fn transform(kind: Kind) {
     let change = format!(
         "[[change]]\nstore = 'app'\n[change.transform]\ntable = 'users'\nup = {{ b = {{ type = 'bigint', as = 'high * 100 + low', not_null = true }} }}\ndown = {{ high = '{high}', low = 'b % 100' }}\n"
     );
-    walk(
-        kind,
-        Trial { columns: "high bigint not null, low bigint not null", change, old, new, rests: false },
-    )
-    .await;
+    walk(kind, Trial { columns: "high bigint not null, low bigint not null", change, old, new }).await;
 }
 
 async fn add_column(kind: Kind) {
@@ -306,7 +278,7 @@ async fn add_column(kind: Kind) {
     let change = change(
         "add_column = { table = 'users', column = 'low', type = 'varchar(40)', backfill = 'lower(name)', not_null = true }",
     );
-    walk(kind, Trial { columns: "name varchar(40)", change, old, new, rests: false }).await;
+    walk(kind, Trial { columns: "name varchar(40)", change, old, new }).await;
 }
 
 async fn drop_column(kind: Kind) {
@@ -324,11 +296,7 @@ async fn drop_column(kind: Kind) {
         read: "select id, substr(name, 2) from users",
     };
     let change = change("drop_column = { table = 'users', column = 'fax' }");
-    walk(
-        kind,
-        Trial { columns: "name varchar(40), fax varchar(20) default 'no'", change, old, new, rests: false },
-    )
-    .await;
+    walk(kind, Trial { columns: "name varchar(40), fax varchar(20) default 'no'", change, old, new }).await;
 }
 
 /// What both read alike: the rule comes and goes under the feet of their writing.
@@ -343,13 +311,12 @@ fn alike() -> Client {
 
 async fn add_check(kind: Kind) {
     let change = change("add_check = { table = 'users', name = 'positive', check = 'a >= 0' }");
-    walk(kind, Trial { columns: "a bigint not null", change, old: alike(), new: alike(), rests: false })
-        .await;
+    walk(kind, Trial { columns: "a bigint not null", change, old: alike(), new: alike() }).await;
 }
 
 async fn set_not_null(kind: Kind) {
     let change = change("set_not_null = { table = 'users', column = 'a', fill = '0' }");
-    walk(kind, Trial { columns: "a bigint", change, old: alike(), new: alike(), rests: false }).await;
+    walk(kind, Trial { columns: "a bigint", change, old: alike(), new: alike() }).await;
 }
 
 async fn rename_table(kind: Kind) {
@@ -361,5 +328,5 @@ async fn rename_table(kind: Kind) {
         read: "select id, a from people",
     };
     let change = change("rename_table = { table = 'users', to = 'people' }");
-    walk(kind, Trial { columns: "a bigint not null", change, old, new, rests: false }).await;
+    walk(kind, Trial { columns: "a bigint not null", change, old, new }).await;
 }

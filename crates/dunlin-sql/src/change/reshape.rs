@@ -6,6 +6,7 @@
 
 pub(crate) mod alter;
 mod copy;
+mod exchange;
 mod harden;
 mod settle;
 mod stage;

@@ -112,7 +112,7 @@ impl<'a> Sections<'a> {
     }
 
     fn begin(&mut self, part: Part, head: Range<usize>, no_transaction: bool) {
-        let settings = Settings { no_transaction, foreign_keys: None };
+        let settings = Settings { no_transaction, ..Settings::default() };
         self.written.push(Written { part, head, pieces: Vec::new(), settings, reason: None });
     }
 

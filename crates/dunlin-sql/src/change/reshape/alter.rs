@@ -303,7 +303,8 @@ pub(super) fn rename(change: &Reshape, site: &Site<'_>, to: When) -> Result<Vec<
     for Leaving { column, .. } in &change.leaving {
         let is_needed = match to {
             When::After => !must_be_said(site.column(column)?) && !site.column(column)?.is_nullable,
-            When::Before => site.was(column) == true,
+            // MySQL would look at every row for it; it is told afterwards.
+            When::Before => false,
         };
         pairs.push((change.old_name(column, from), change.old_name(column, to), is_needed));
     }
@@ -342,19 +343,32 @@ pub(super) fn rename(change: &Reshape, site: &Site<'_>, to: When) -> Result<Vec<
     Ok(made)
 }
 
-/// The old columns take no NULL again (PostgreSQL; MySQL is told when they are renamed, and SQLite when the triggers are
-/// gone).
+/// The old columns take no NULL again (SQLite is told when the triggers are gone).
 pub(super) fn needed_again(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let mut made = Vec::new();
-    if site.dialect() != Dialect::Postgres {
-        return Ok(made);
-    }
     for Leaving { column, .. } in &change.leaving {
         let found = change.old_column(site, column)?;
-        if found.is_nullable && site.was(column) == true {
-            made.push(COMMIT.to_owned());
-            made.extend(proven_needed(site, &change.frame.tag, (column, found)));
+        if !found.is_nullable || site.was(column) != true {
+            continue;
+        }
+        match site.dialect() {
+            Dialect::Postgres => {
+                made.push(COMMIT.to_owned());
+                made.extend(proven_needed(site, &change.frame.tag, (column, found)));
+            }
+            Dialect::MySql => made.push(needed(site, found, column, true)),
+            Dialect::Sqlite => {}
         }
     }
     Ok(made)
+}
+
+/// Whether a column goes without a copy of the table.
+pub(super) fn is_quick_to_drop(site: &Site<'_>) -> bool {
+    match (site.dialect(), site.server.is_mariadb) {
+        (Dialect::MySql, true) => site.server.version >= (10, 4),
+        // 8.0 learned it late, and does not say so in the numbers that are looked at.
+        (Dialect::MySql, false) => site.server.version >= (8, 1),
+        _ => true,
+    }
 }

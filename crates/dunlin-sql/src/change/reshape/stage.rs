@@ -5,13 +5,14 @@ use std::sync::Arc;
 use dunlin_core::{Error, ErrorKind, Result};
 use serde_json::Value;
 
+use super::exchange::{drop_sync, exchange, locked};
 use super::{Coming, Leaving, Reshape, When, alter, copy, harden, settle};
 use crate::evolve::{Draw, Site};
 use crate::inspect::{Role, Rule};
 use crate::moves::Expr;
 use crate::probe::{self, Probe};
+use crate::rewrite;
 use crate::usage::Taken;
-use crate::{rewrite, sync};
 
 /// A step.
 #[derive(Debug, Clone)]
@@ -195,12 +196,14 @@ fn widen(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 fn narrow(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let leaves = change.coming.iter().map(|new| &*new.column);
     let mut made = alter::unsaid(site, leaves)?;
-    made.extend(drop_sync(change, site)?);
     // The text of a SQLite table is changed as it was read, before its columns go.
     made.extend(alter::tighten(change, site)?);
+    let mut gone = drop_sync(change, site)?;
     for new in change.coming.iter().filter(|new| site.has(&new.column)) {
-        made.extend(alter::drop_column(site, &new.column)?);
+        gone.extend(alter::drop_column(site, &new.column)?);
     }
+    // What new clients write until then is in the old columns; a server that has to copy the table takes too long for that.
+    made.extend(if alter::is_quick_to_drop(site) { locked(site, gone) } else { gone });
     Ok(made)
 }
 
@@ -208,21 +211,16 @@ fn aside(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let leaves = change.leaving.iter().map(|old| &*old.column);
     let mut made = harden::harden(change, site)?;
     made.extend(alter::unsaid(site, leaves)?);
-    made.extend(drop_sync(change, site)?);
-    made.extend(alter::rename(change, site, When::After)?);
-    if !change.coming.is_empty() {
-        made.extend(change.sync(site, When::After)?);
-    }
+    made.extend(exchange(change, site, When::After)?);
     Ok(made)
 }
 
 fn bring_back(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    let mut made = drop_sync(change, site)?;
+    let mut made = Vec::new();
     if !alter::is_renamed(change, site, When::Before) {
         made.extend(harden::soften(change, site, When::After)?);
     }
-    made.extend(alter::rename(change, site, When::Before)?);
-    made.extend(change.sync(site, When::Before)?);
+    made.extend(exchange(change, site, When::Before)?);
     made.extend(alter::needed_again(change, site)?);
     Ok(made)
 }
@@ -243,8 +241,4 @@ fn resync(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let when = if change.leaving.is_empty() { When::Before } else { When::After };
     made.extend(change.sync(site, when)?);
     Ok(made)
-}
-
-fn drop_sync(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    Ok(sync::drop(site.dialect(), &site.named(), &change.frame.tag, &site.table()?.triggers))
 }
