@@ -50,14 +50,20 @@ pub(crate) async fn before(session: &mut Session, statement: &Statement) -> Resu
     Ok(())
 }
 
+/// What is a connection's own. What is the whole server's changes beside us, and is not ours to set.
 async fn variables(session: &mut Session) -> Result<Vec<(String, String)>> {
     let sql = format!(
-        "select lower(variable_name), variable_value from information_schema.session_variables where lower(variable_name) not in ({MOVING})"
+        "select lower(variable_name), session_value from information_schema.system_variables \
+         where session_value is not null and variable_scope <> 'GLOBAL' and lower(variable_name) not in ({MOVING})"
     );
     let mut read = session.conn.rows(&sql, &[]).await;
     if read.is_err() {
-        // MySQL 8 keeps them elsewhere.
-        read = session.conn.rows(&sql.replace("information_schema", "performance_schema"), &[]).await;
+        // MySQL 8 keeps them elsewhere, and does not say whose they are.
+        let sql = format!(
+            "select lower(variable_name), variable_value from performance_schema.session_variables \
+             where variable_name not like 'gtid%' and lower(variable_name) not in ({MOVING})"
+        );
+        read = session.conn.rows(&sql, &[]).await;
     }
     let rows = read.map_err(|failure| session.fail(&failure, "cannot read the variables"))?;
     let text = |cell: &crate::conn::Cell| cell.text().unwrap_or_default().to_owned();
