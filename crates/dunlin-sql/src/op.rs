@@ -206,15 +206,17 @@ impl CoreOp for Op {
     }
 
     fn preview(&self) -> Vec<Line> {
-        let line = |unit: &Unit, statement: &Statement| Line {
-            text: statement.text.to_string(),
-            note: unit.alone.as_deref().map(str::to_owned),
-            span: statement.span,
+        let lines = |unit: &Unit| {
+            // Said once for all that the unit holds.
+            let mut note = unit.alone.as_deref().map(str::to_owned);
+            let line = |statement: &Statement| Line {
+                text: statement.text.to_string(),
+                note: note.take(),
+                span: statement.span,
+            };
+            unit.statements.iter().map(line).collect::<Vec<_>>()
         };
-        self.units
-            .iter()
-            .flat_map(|unit| unit.statements.iter().map(move |statement| line(unit, statement)))
-            .collect()
+        self.units.iter().flat_map(lines).collect()
     }
 
     fn canonical(&self) -> String {

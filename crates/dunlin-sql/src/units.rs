@@ -199,7 +199,10 @@ impl Grouping<'_> {
             None => self.locked = Some(vec![statement]),
             Some(mut statements) => {
                 statements.push(statement);
-                self.units.push(Unit { alone: Some(Arc::from("while the table is locked")), statements });
+                self.units.push(Unit {
+                    alone: Some(Arc::from("nobody else writes the table from here to `unlock tables`")),
+                    statements,
+                });
             }
         }
     }

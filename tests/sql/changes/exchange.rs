@@ -39,7 +39,7 @@ impl Writer {
                 }
                 let (id, sql) = row(value);
                 match connection.sql(&sql).await {
-                    Ok(_) => model.insert(id, value),
+                    Ok(()) => model.insert(id, value),
                     // Its shape is gone, and with it the client.
                     Err(error) if error.to_string().contains("Unknown column 'b'") => break,
                     Err(error) => panic!("{sql}: {error}"),

@@ -51,15 +51,15 @@ fn mend(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     if is_whole || change.sync(site, when)?.is_empty() {
         return Ok(Vec::new());
     }
-    let (forth, back) = (change.forth(when), change.back(when));
-    let update = |side: &[(String, String)], filter: &str| {
+    let (forth, backwards) = (change.forth(when), change.back(when));
+    let update = |columns: &[(String, String)], filter: &str| {
         let set: Vec<String> =
-            side.iter().map(|(column, expr)| format!("{} = ({expr})", site.quote(column))).collect();
+            columns.iter().map(|(column, expr)| format!("{} = ({expr})", site.quote(column))).collect();
         format!("update {} set {} where {filter}", site.named(), set.join(", "))
     };
-    if forth.is_empty() || back.is_empty() {
-        let side = if forth.is_empty() { back } else { forth };
-        return Ok(vec![update(&side, &change.is_unfilled(&side))]);
+    if forth.is_empty() || backwards.is_empty() {
+        let filled = if forth.is_empty() { backwards } else { forth };
+        return Ok(vec![update(&filled, &change.is_unfilled(&filled))]);
     }
     let stray = format!("not ({})", change.in_step(when));
     let mut made = Vec::new();
@@ -70,7 +70,7 @@ fn mend(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
         made.push(update(&forth, &format!("{stray}{is_unsaid}")));
     }
     if when == When::After || !change.takes_name {
-        made.push(update(&back, &stray));
+        made.push(update(&backwards, &stray));
     }
     Ok(made)
 }
