@@ -29,10 +29,14 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 
 /// A project of one migration with these changes.
 fn project(url: &StoreUrl, changes: &[&str]) -> Project {
+    paced(url, changes, Pace { max_lag: None, ..Pace::default() })
+}
+
+fn paced(url: &StoreUrl, changes: &[&str], pace: Pace) -> Project {
     let target = Target {
         connect_timeout: Duration::from_secs(5),
         lease: Duration::from_secs(2),
-        pace: Pace { max_lag: None, ..Pace::default() },
+        pace,
         ..Target::new(STORE, url.clone())
     };
     let one = |text: &&str| format!("[[change]]\nstore = \"{STORE}\"\n{text}\n");

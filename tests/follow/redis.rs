@@ -1,8 +1,9 @@
 //! Redis: keyspace notifications.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use dunlin::{Doing, Goal, StoreUrl};
+use dunlin::{Doing, Goal, Pace, StoreUrl};
 use dunlin_engine::follow::{End, Manner};
 use dunlin_testkit::private;
 use dunlin_testkit::scratch::redis_connection;
@@ -10,7 +11,7 @@ use redis::aio::MultiplexedConnection;
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, FromRedisValue};
 
-use super::{Following, alone, closes, contract, down, ended, is_followable, project, soon, up};
+use super::{Following, alone, closes, contract, down, ended, is_followable, paced, project, soon, up};
 
 const NAMES: &str = "rename_keys = { from = \"u:{id}\", to = \"user:{id}\", wins = \"old\" }";
 const ON: [&str; 2] = ["--notify-keyspace-events", "AK"];
@@ -130,6 +131,28 @@ async fn a_cut_connection_is_made_again_and_nothing_is_missed() {
     server.kill();
     server.restart().await;
     ended_by_history(following).await;
+}
+
+#[tokio::test]
+async fn a_pass_waits_for_a_replica_that_is_behind() {
+    let primary = private::redis(&ON).await;
+    let replica = private::redis_replica_of(&primary).await;
+    let mut client = Client::of(&primary.url).await;
+    client.fill(0..3000).await;
+    let rate = NonZeroU32::new(600);
+    let pace = Pace { max_lag: Some(Duration::from_secs(1)), bout: Duration::ZERO, rate, ..Pace::default() };
+    let project = paced(&primary.url, &[NAMES], pace);
+    up(&project).await;
+    replica.stop();
+    let mut following = Following::begin(&project, Manner::default()).await;
+    following.until("waits").await;
+    let said = following.said();
+    let name = format!("127.0.0.1:{}", replica.port());
+    assert!(said.iter().any(|said| said.contains(&name) && said.contains("`max_lag` 1s")), "{said:?}");
+    assert!(!said.contains(&"live".to_owned()), "{said:?}");
+    replica.wake();
+    following.until("live").await;
+    following.stop().await;
 }
 
 /// An empty server knows of no migration.

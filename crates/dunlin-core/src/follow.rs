@@ -83,6 +83,9 @@ pub trait Follower: fmt::Debug + Send {
     /// Goes on for a moment: a bout of a pass, or what was heard; less than a second while nothing is.
     async fn advance(&mut self) -> Result<Pulse>;
 
+    /// Why a pass should wait for a while, if for anything: a replica that is behind, clients that wait.
+    async fn strain(&mut self) -> Result<Option<String>>;
+
     /// Ends it. What it knows is kept for the next one, unless nothing is left to be followed.
     async fn close(self: Box<Self>, is_over: bool) -> Result<()>;
 }

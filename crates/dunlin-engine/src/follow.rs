@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use crate::event::{Event, Report};
 use crate::lane;
 use crate::lock::jitter;
+use crate::pace;
 use crate::run::Context;
 
 pub use part::{Followers, Part, Standing, followers, standing};
@@ -118,6 +119,17 @@ struct Lane<'a, 'r> {
     report: &'a Mutex<Report<'r>>,
 }
 
+/// How a pass goes.
+#[derive(Debug, Default)]
+struct Pass {
+    is_on: bool,
+    scanned: u64,
+    /// When the store was last seen at ease.
+    eased: Option<Instant>,
+    /// What it was told to wait for.
+    told: String,
+}
+
 impl Lane<'_, '_> {
     async fn run(mut self) -> (Followed, Result<()>) {
         let result = self.go_on().await;
@@ -206,7 +218,7 @@ impl Lane<'_, '_> {
 
     async fn follow(&mut self, follower: &mut Box<dyn Follower>, tries: &mut u32) -> Result<Option<End>> {
         let mut looked = Instant::now();
-        let mut scanned = 0;
+        let mut pass = Pass::default();
         loop {
             if let Some(end) = self.is_over() {
                 return Ok(Some(end));
@@ -217,10 +229,15 @@ impl Lane<'_, '_> {
                     return Ok(Some(end));
                 }
             }
+            if pass.is_on && self.is_strained(follower, &mut pass).await? {
+                self.wait(jitter(pace::LOOK / 2)).await;
+                continue;
+            }
             let began = Instant::now();
             let pulse = follower.advance().await?;
             *tries = 0;
             self.count(&pulse);
+            pass.is_on = matches!(pulse.doing, Doing::Pass(_));
             match &pulse.doing {
                 // The history says why, or it was another follower's doing.
                 Doing::Closed => return Ok(None),
@@ -230,14 +247,32 @@ impl Lane<'_, '_> {
                 }
                 Doing::Pass(seen) => {
                     let now = seen.as_ref().map_or(0, |seen| seen.scanned);
-                    let rest = self.pace.least(now.saturating_sub(scanned)).saturating_sub(began.elapsed());
-                    scanned = now;
+                    let rest =
+                        self.pace.least(now.saturating_sub(pass.scanned)).saturating_sub(began.elapsed());
+                    pass.scanned = now;
                     self.wait(rest).await;
                 }
                 Doing::Live if self.manner.is_once && pulse.heard == 0 => return Ok(Some(End::InStep)),
                 Doing::Live => {}
             }
         }
+    }
+
+    /// Whether a pass has to wait. What for is told as often as it changes.
+    async fn is_strained(&self, follower: &mut Box<dyn Follower>, pass: &mut Pass) -> Result<bool> {
+        if pass.eased.is_some_and(|eased| eased.elapsed() < pace::LOOK) {
+            return Ok(false);
+        }
+        let Some(reason) = pace::reason(follower.strain().await)? else {
+            pass.eased = Some(Instant::now());
+            pass.told.clear();
+            return Ok(false);
+        };
+        if reason != pass.told {
+            self.tell(Event::FollowerWaits { id: self.id, store: &self.followed.store, reason: &reason });
+            pass.told = reason;
+        }
+        Ok(true)
     }
 
     fn count(&mut self, pulse: &Pulse) {

@@ -9,7 +9,7 @@ use crate::event::{Event, Report, StepLabel};
 use crate::lock::jitter;
 
 /// How often a store is asked whether it is under strain.
-const LOOK: Duration = Duration::from_secs(1);
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// Watches over one step.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         let mut told = String::new();
-        while let Some(reason) = strain(session, self.pace).await? {
+        while let Some(reason) = reason(session.strain(self.pace).await)? {
             if reason != told {
                 report(Event::Throttled { step, reason: &reason });
                 told = reason;
@@ -74,8 +74,8 @@ impl<'a> Watch<'a> {
 }
 
 /// Why to wait. What cannot be read for a passing reason is a reason, too.
-async fn strain(session: &mut Box<dyn Session>, pace: &Pace) -> Result<Option<String>> {
-    match session.strain(pace).await {
+pub(crate) fn reason(strain: Result<Option<String>>) -> Result<Option<String>> {
+    match strain {
         Err(error) if error.temporary => Ok(Some(format!("its strain cannot be read: {}", error.message))),
         other => other,
     }

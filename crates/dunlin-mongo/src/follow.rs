@@ -39,6 +39,7 @@ use crate::check::Look;
 use crate::connect::Topology;
 use crate::same;
 use crate::store::Store;
+use crate::strain;
 use crate::verify;
 use guard::{Beat, Guard};
 use stream::{Heard, Stream};
@@ -139,6 +140,10 @@ impl Follower for Listener {
         let mut pulse = went?;
         pulse.notes.append(&mut self.notes);
         Ok(pulse)
+    }
+
+    async fn strain(&mut self) -> Result<Option<String>> {
+        strain::strain(&self.store, &self.pace).await
     }
 
     async fn close(mut self: Box<Self>, is_over: bool) -> Result<()> {

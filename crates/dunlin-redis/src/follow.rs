@@ -43,6 +43,7 @@ use crate::crew::{self, Crew};
 use crate::moves::Look;
 use crate::moves::look::follow as pass_on;
 use crate::store::Store;
+use crate::strain::{Strain, Watch};
 use crate::survey::Survey;
 use crate::tally::Tally;
 use ear::Ears;
@@ -64,6 +65,7 @@ struct Listener {
     guard: Guard,
     shapes: Vec<Shape>,
     pace: Pace,
+    watch: Watch,
     crew: Mutex<Crew>,
     ears: Ears,
     survey: Survey,
@@ -104,6 +106,7 @@ pub(crate) async fn begin(store: &Store, what: &Follow<'_>) -> Result<Option<Box
         guard,
         shapes,
         pace: what.pace.clone(),
+        watch: Watch::default(),
         ears,
         survey,
         pass: Some(Pass::default()),
@@ -146,6 +149,12 @@ impl Follower for Listener {
             Err(_) if !self.guard.is_open().await.unwrap_or(true) => Ok(Pulse::of(Doing::Closed)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn strain(&mut self) -> Result<Option<String>> {
+        let store = self.crew.get_mut().store().clone();
+        let strain = self.watch.look(&store, &self.pace).await?;
+        Ok(if let Strain::Wait(reason) = strain { Some(reason) } else { None })
     }
 
     async fn close(self: Box<Self>, is_over: bool) -> Result<()> {
