@@ -18,10 +18,17 @@ use crate::wire::{Answer, Wire};
 pub(crate) const TARGET: Duration = Duration::from_millis(1);
 /// How many keys a page has: to begin with, and at least.
 const COUNT: (u32, u32) = (200, 20);
-/// And at most. A server reads 16 KiB at once, does all of that, and only then answers: the commands about a page must be
-/// more than that, or it has nothing to do while the next page is on its way to us; and everybody else waits while it
-/// does them. Where names are only looked at it has nothing to do meanwhile in any case.
+/// And at most: at the usual pace, and when it is to be fast. The commands about a page must take a server longer than the
+/// next page takes to come to us, or it has nothing to do meanwhile.
 const MOST: (u32, u32) = (300, 1000);
+/// How many keys a page comes past at most, those included that the op is not about: one command does that, and everybody
+/// else waits for it.
+const PAST: (u32, u32) = (500, 1000);
+/// How many bytes of commands may be under way at the usual pace. A server reads 16 KiB at once, does all of that, and only
+/// then turns to others: they wait for half as long.
+const WINDOW: u64 = 8 << 10;
+/// Where a question takes longer than this on its way, more is under way: else a server far away has nothing to do.
+const NEAR: Duration = Duration::from_micros(250);
 
 /// What is learned of a server from one page to the next.
 #[derive(Debug, Clone, Copy)]
@@ -31,31 +38,36 @@ pub(crate) struct Habit {
     /// How many keys are come past for one that the op is about, as far as the last page says.
     scarcity: u32,
     reading: Reading,
+    /// How many keys a page comes past at most.
+    past: u32,
 }
 
 impl Habit {
     /// When nothing is known yet.
     pub(crate) fn new(task: &Task<'_>, pace: &Pace) -> Self {
-        let most = if is_fast(pace) || task.is_about_names() { MOST.1 } else { MOST.0 };
+        let (most, past) = if is_fast(pace) { (MOST.1, PAST.1) } else { (MOST.0, PAST.0) };
+        // Where names are only looked at, a server has nothing to do in between in any case.
+        let most = if task.is_about_names() { past } else { most };
         Self {
             sizer: Sizer::new(COUNT.0, COUNT.1, most),
             question: Question::new(task),
             scarcity: 1,
             reading: task.reading(),
+            past,
         }
     }
 
     /// How many keys the next page comes past: those the op is not about need nothing.
     fn count(&self) -> u32 {
         let count = self.sizer.size().saturating_mul(self.scarcity);
-        count.min(MOST.1.max(self.sizer.size()))
+        count.min(self.past)
     }
 
     /// Learns how many of the keys of a page the op is about.
     fn meet(&mut self, count: u64, met: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let met = u32::try_from(met).unwrap_or(u32::MAX).max(1);
-        self.scarcity = ((count + met / 2) / met).clamp(1, MOST.1);
+        self.scarcity = ((count + met / 2) / met).clamp(1, self.past);
     }
 }
 
@@ -71,13 +83,36 @@ pub(crate) struct Reach {
     /// How many keys.
     most: u64,
     target: Duration,
+    /// How many bytes of commands may be under way; as many as there are if none.
+    window: Option<u64>,
 }
 
 impl Reach {
     pub(crate) fn new(pace: &Pace, lanes: usize) -> Self {
         let usual = if is_fast(pace) { TARGET * 20 } else { TARGET };
         let most = pace.most() / u64::try_from(lanes.max(1)).unwrap_or(1);
-        Self { until: Instant::now() + pace.bout, most: most.max(1), target: pace.target.unwrap_or(usual) }
+        Self {
+            until: Instant::now() + pace.bout,
+            most: most.max(1),
+            target: pace.target.unwrap_or(usual),
+            window: (!is_fast(pace)).then_some(WINDOW),
+        }
+    }
+
+    /// Lets as much be under way on a wire as it may; says how long a question takes on its way. Nothing may be under way yet.
+    async fn narrow(&self, wire: &mut Wire) -> Result<Duration> {
+        wire.narrow(self.window);
+        let Some(window) = self.window else { return Ok(Duration::ZERO) };
+        let mut way = Duration::MAX;
+        for _ in 0..3 {
+            let began = Instant::now();
+            // A login that may not ask this hears so just as fast.
+            wire.call(&[b"PING"]).await?;
+            way = way.min(began.elapsed());
+        }
+        let times = u64::try_from(way.as_micros() / NEAR.as_micros()).unwrap_or(u64::MAX);
+        wire.narrow(Some(window.saturating_mul(times.max(1))));
+        Ok(way)
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -127,6 +162,7 @@ pub(crate) async fn walk(
     if let Some(script) = task.script() {
         wire.load(script).await?;
     }
+    let way = reach.narrow(wire).await?;
     let glob = task.glob();
     let mut at = Some(from.clone());
     let mut done = Some(from);
@@ -166,7 +202,7 @@ pub(crate) async fn walk(
         if asks.is_some() {
             let page = read_page(wire.answer().await?, task, wire)?;
             if at.is_some() && page.next.is_some() {
-                habit.sizer.learn(clock.elapsed(), reach.target);
+                habit.sizer.learn(clock.elapsed().saturating_sub(way), reach.target);
             }
             habit.meet(count, page.entries.len());
             clock = Instant::now();

@@ -4,8 +4,10 @@
 
 mod answer;
 mod open;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
@@ -35,8 +37,16 @@ pub(crate) struct Wire {
     /// What was read and not yet parsed: `input[start..end]`.
     start: usize,
     end: usize,
-    /// How many replies are still to come.
+    /// How many replies are still to be handed out.
     owed: usize,
+    /// Replies that came in while something was sent.
+    early: VecDeque<Answer>,
+    /// Where the commands begin that have no reply yet, counted in bytes from the first one ever.
+    begins: VecDeque<u64>,
+    /// How many bytes were sent.
+    sent: u64,
+    /// How many bytes of commands may be without a reply.
+    window: u64,
     is_broken: bool,
     /// The scripts the server is known to remember.
     loaded: BTreeSet<String>,
@@ -60,9 +70,18 @@ impl Wire {
             start: 0,
             end: 0,
             owed: 0,
+            early: VecDeque::new(),
+            begins: VecDeque::new(),
+            sent: 0,
+            window: u64::MAX,
             is_broken: false,
             loaded: BTreeSet::new(),
         }
+    }
+
+    /// Lets no more than so many bytes of commands be under way: what everybody else waits for.
+    pub(crate) fn narrow(&mut self, window: Option<u64>) {
+        self.window = window.unwrap_or(u64::MAX);
     }
 
     /// Whether nothing is under way on it, so that somebody else may use it.
@@ -85,6 +104,7 @@ impl Wire {
     /// Begins a command of so many words.
     pub(crate) fn head(&mut self, words: usize) {
         self.owed += 1;
+        self.begins.push_back(self.sent + self.out.len() as u64);
         self.out.push(b'*');
         self.number(words);
     }
@@ -112,36 +132,69 @@ impl Wire {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    /// Sends what was gathered if it has become enough to be worth it.
+    /// Sends what was gathered as far as it has become enough to be worth it.
     pub(crate) async fn ease(&mut self) -> Result<()> {
-        if self.out.len() >= CHUNK { self.flush().await } else { Ok(()) }
+        if self.out.len() >= CHUNK { self.send(CHUNK.min(self.piece())).await } else { Ok(()) }
     }
 
     /// Sends what was gathered.
     pub(crate) async fn flush(&mut self) -> Result<()> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
-        let sending = tokio::time::timeout(self.patience, async {
-            self.stream.write_all(&self.out).await?;
-            self.stream.flush().await
-        });
-        match sending.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(()) => {
-                self.out.clear();
-                Ok(())
+        self.send(1).await
+    }
+
+    /// Sends in pieces while there is at least so much; no more than the window is ever without a reply.
+    async fn send(&mut self, least: usize) -> Result<()> {
+        let mut at = 0;
+        while self.out.len() - at >= least {
+            let rest = self.out.len() - at;
+            let piece = rest.min(self.piece());
+            if self.room(rest) < piece as u64 {
+                let answer = self.receive().await?;
+                self.early.push_back(answer);
+                continue;
             }
-            Err(failure) => Err(self.broken(&failure)),
+            let sending = tokio::time::timeout(self.patience, async {
+                self.stream.write_all(&self.out[at..at + piece]).await?;
+                self.stream.flush().await
+            });
+            match sending.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(()) => (at, self.sent) = (at + piece, self.sent + piece as u64),
+                Err(failure) => return Err(self.broken(&failure)),
+            }
         }
+        self.out.drain(..at);
+        Ok(())
+    }
+
+    /// How much may be sent now, where so much is left.
+    fn room(&self, rest: usize) -> u64 {
+        let Some(oldest) = self.begins.front() else { return u64::MAX };
+        let end = self.begins.get(1).copied().unwrap_or(self.sent + rest as u64);
+        // What is not wholly sent gets no reply.
+        if end > self.sent { u64::MAX } else { self.window.saturating_sub(self.sent - oldest) }
+    }
+
+    /// How much is sent at once: where there is a window, half of it, so that a server has one while the other is on its way.
+    fn piece(&self) -> usize {
+        usize::try_from(self.window / 2).unwrap_or(usize::MAX)
     }
 
     /// The next reply.
     pub(crate) async fn answer(&mut self) -> Result<Answer> {
+        let answer = match self.early.pop_front() {
+            Some(answer) => answer,
+            None => self.receive().await?,
+        };
+        self.owed -= 1;
+        Ok(answer)
+    }
+
+    async fn receive(&mut self) -> Result<Answer> {
         loop {
             match answer::parse(&self.input[self.start..self.end]) {
                 Ok(Some((answer, used))) => {
                     self.start += used;
-                    self.owed -= 1;
+                    self.begins.pop_front();
                     return Ok(answer);
                 }
                 Ok(None) => self.read().await?,
