@@ -35,6 +35,14 @@ pub(crate) struct Greeting {
     pub(crate) role: String,
 }
 
+impl Greeting {
+    /// Whether a connection can read keys without their looking used, from Redis 7.2 on.
+    pub(crate) fn can_leave_untouched(&self) -> bool {
+        let mut parts = self.version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default()) >= (7, 2)
+    }
+}
+
 const DOING: &str = "cannot connect";
 
 impl Door {
@@ -163,5 +171,20 @@ pub(crate) fn text(value: &Value) -> Option<String> {
         Value::Int(number) => Some(number.to_string()),
         Value::Okay => Some("OK".to_owned()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_can_be_left_untouched_from_a_version_on() {
+        for (version, wanted) in
+            [("", false), ("6.2.7", false), ("7.0.15", false), ("7.2.0", true), ("8.0.3", true)]
+        {
+            let greeting = Greeting { version: version.to_owned(), ..Greeting::default() };
+            assert_eq!(greeting.can_leave_untouched(), wanted, "{version}");
+        }
     }
 }

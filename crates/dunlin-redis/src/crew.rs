@@ -76,23 +76,34 @@ impl Crew {
         if let Some(wire) = self.idle.get_mut(&shown(place)).and_then(Vec::pop) {
             return Ok(wire);
         }
-        let door = self.store.net.door();
         match &self.right {
-            Right::None => door.wire(place).await,
+            Right::None => self.open(place).await,
             Right::Lock(token) => {
                 declare(&self.store, *token).await?;
-                let mut wire = door.wire(place).await?;
+                let mut wire = self.open(place).await?;
                 enlist(&mut wire, &format!("{}{token}", prefix(&self.store))).await?;
                 declare(&self.store, *token).await?;
                 Ok(wire)
             }
             Right::Follow(guard) => {
-                let mut wire = door.wire(place).await?;
+                let mut wire = self.open(place).await?;
                 enlist(&mut wire, &follower(&self.store, guard.version())).await?;
                 guard.must_be_open().await?;
                 Ok(wire)
             }
         }
+    }
+
+    /// A new connection. Where a server can, it does not count what it reads as use of a key: whoever looks whether an old
+    /// key is in use would else find dunlin.
+    async fn open(&self, place: &Place) -> Result<Wire> {
+        let net = &self.store.net;
+        let mut wire = net.door().wire(place).await?;
+        if net.greeting().can_leave_untouched() {
+            // Where the login may not say so it is as it was before there was such a command.
+            wire.call(&[b"CLIENT", b"NO-TOUCH", b"ON"]).await?;
+        }
+        Ok(wire)
     }
 
     /// Takes a connection back.
