@@ -36,8 +36,8 @@ pub struct Statement {
     pub text: Excerpt,
     /// Where that text stands. Byte offsets within `text` are byte offsets within the span.
     pub span: Option<Span>,
-    /// The lines that follow `COPY … FROM stdin`, without the closing `\.`.
-    pub copy_data: Option<Excerpt>,
+    /// The lines that follow `COPY … FROM stdin`, without the closing `\.`. Boxed, since hardly any statement has some.
+    pub copy_data: Option<Box<Excerpt>>,
     /// The grammar it was split by.
     pub(crate) dialect: Dialect,
     /// Worked out for the statements that run or that are compared with a history: of thousands that ran long ago, few.
@@ -154,6 +154,11 @@ impl Statement {
         self.canonical.get_or_init(|| canonical(self.dialect, &self.text).into())
     }
 
+    /// Its `copy_data`, empty where it has none.
+    fn copied(&self) -> &str {
+        self.copy_data.as_ref().map_or("", |data| data)
+    }
+
     /// Where to look whether it took effect, after a run that ended without saying so.
     pub fn effect(&self) -> Option<Effect> {
         effect(self.dialect, &self.text)
@@ -224,7 +229,7 @@ impl CoreOp for Op {
         for statement in self.statements() {
             text.push_str(statement.canonical());
             text.push_str(";\n");
-            text.push_str(&statement.copy_data.as_deref().unwrap_or_default().replace("\r\n", "\n"));
+            text.push_str(&statement.copied().replace("\r\n", "\n"));
         }
         text
     }

@@ -73,7 +73,7 @@ pub(crate) fn statements<'a>(text: Text<'a>, pieces: &[Piece]) -> Vec<Classed<'a
             }),
             PieceKind::Copy => {
                 if let Some(copy) = classed.last_mut() {
-                    copy.statement.copy_data = Some(text.content.part(piece.range.clone()));
+                    copy.statement.copy_data = Some(Box::new(text.content.part(piece.range.clone())));
                 }
             }
             _ => {}

@@ -22,7 +22,8 @@ fn a_pg_dump_is_one_transaction() {
     assert_eq!(native.diagnostics, []);
     assert_eq!(units(&native), ["27"]);
     let op = own(&native.sections[0].op);
-    let data: Vec<&str> = op.statements().filter_map(|next| next.copy_data.as_deref()).collect();
+    let data: Vec<&str> =
+        op.statements().filter_map(|next| next.copy_data.as_ref().map(|data| &***data)).collect();
     assert_eq!(data[0].lines().count(), 3);
     assert_eq!(op.statements().filter(|next| next.text.contains(';')).count(), 7);
 }
