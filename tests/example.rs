@@ -86,7 +86,7 @@ fn an_embedded_directory_is_the_directory() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
     let read = dunlin_engine::read_dir(&directory).expect("the example can be read");
     let pairs = |files: &[dunlin::File]| -> Vec<(String, Vec<u8>)> {
-        files.iter().map(|file| (file.name.to_string(), file.bytes.to_vec())).collect()
+        files.iter().map(|file| (file.name.to_string(), file.content.bytes().to_vec())).collect()
     };
     assert_eq!(pairs(EMBEDDED), pairs(&read));
 }

@@ -42,7 +42,7 @@ fn paced(url: &StoreUrl, changes: &[&str], pace: Pace) -> Project {
     let one = |text: &&str| format!("[[change]]\nstore = \"{STORE}\"\n{text}\n");
     let text: String = changes.iter().map(one).collect();
     let name = format!("{:06}_change.toml", NEXT.fetch_add(1, Ordering::Relaxed));
-    let file = File { name: name.clone().into(), shown: name.into(), bytes: text.into_bytes().into() };
+    let file = File { name: name.clone().into(), shown: name.into(), content: text.into_bytes().into() };
     let mut project = Project::default().target(target).unwrap().files(&[file]);
     project.policy.missing = Reaction::Accept;
     project.policy.out_of_order = Reaction::Accept;

@@ -25,7 +25,7 @@ fn file(name: &str, text: &str) -> File {
     File {
         name: name.to_owned().into(),
         shown: name.to_owned().into(),
-        bytes: text.as_bytes().to_vec().into(),
+        content: text.as_bytes().to_vec().into(),
     }
 }
 

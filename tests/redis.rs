@@ -45,7 +45,7 @@ fn project(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
     // That the earlier ones have no files any more is nobody's concern here.
     let name = format!("{:06}_keys.toml", NEXT.fetch_add(1, Ordering::Relaxed));
     let file =
-        File { name: name.clone().into(), shown: name.into(), bytes: text.join("\n").into_bytes().into() };
+        File { name: name.clone().into(), shown: name.into(), content: text.join("\n").into_bytes().into() };
     let mut project = Project::default().target(target).unwrap().files(&[file]);
     project.policy.missing = Reaction::Accept;
     project.policy.out_of_order = Reaction::Accept;

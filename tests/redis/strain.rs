@@ -18,7 +18,7 @@ fn paced(url: &StoreUrl, pace: Pace) -> Project {
 async fn session(url: &StoreUrl) -> Box<dyn Session> {
     let project = project(url, &[COPY]);
     let store = project.connect(&[]).await.unwrap().into_values().next().unwrap();
-    let run = project.context(dunlin::engine::Stores::default()).author.run;
+    let run = project.context(dunlin::engine::Stores::default()).author.run.clone();
     match store.try_lock(&dunlin_engine::lock::me("somebody", &run)).await.unwrap() {
         Attempt::Taken(session) => session,
         Attempt::Held(_) => panic!("it is held"),

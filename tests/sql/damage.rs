@@ -33,6 +33,8 @@ async fn a_damaged_record_is_named_and_nothing_is_written(kind: Kind) {
         ("state = 'dirty'", "dirty"),
         ("phase = 'soon'", "soon"),
         ("origin = 'moon'", "moon"),
+        ("steps = 'seven'", "seven"),
+        ("text_sum = 'eight'", "eight"),
         ("rows_changed = -1", "rows_changed"),
         ("version = '2x'", "2x"),
     ] {

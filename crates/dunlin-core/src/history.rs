@@ -161,8 +161,8 @@ pub struct Record {
     pub checkpoint: Option<Checkpoint>,
     /// The sum of its files' text; differs after any edit.
     pub text: Checksum,
-    /// Who wrote this, and in which run.
-    pub author: Author,
+    /// Who wrote this, and in which run; one for all that was written in it.
+    pub author: Arc<Author>,
     /// When the first step began.
     pub started: Option<Timestamp>,
     /// When the last step ended.
@@ -189,20 +189,32 @@ pub struct Author {
 /// All records of one store, by version.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    /// The records.
-    pub records: BTreeMap<Version, Record>,
+    /// The records. Boxed: the places of a map are half empty where it was filled in order, as histories are.
+    pub records: BTreeMap<Version, Box<Record>>,
 }
 
 impl History {
-    /// The record of a version, unless it was undone.
+    /// The record of a version.
+    pub fn record(&self, version: &Version) -> Option<&Record> {
+        self.records.get(version).map(Box::as_ref)
+    }
+
+    /// The same, unless it was undone.
     pub fn live(&self, version: &Version) -> Option<&Record> {
-        self.records.get(version).filter(|record| record.state != State::Undone)
+        self.record(version).filter(|record| record.state != State::Undone)
+    }
+
+    /// Takes a record in, instead of the one that its version had.
+    pub fn put(&mut self, record: Record) {
+        self.records.insert(record.id.version.clone(), Box::new(record));
     }
 }
 
 impl FromIterator<Record> for History {
     fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
-        Self { records: records.into_iter().map(|record| (record.id.version.clone(), record)).collect() }
+        let mut history = Self::default();
+        records.into_iter().for_each(|record| history.put(record));
+        history
     }
 }
 
@@ -228,12 +240,21 @@ pub fn decode_files(text: &str) -> Result<Vec<StoredFile>> {
 
 /// The step sums of a record in the form all backends store them.
 pub fn encode_steps(steps: &[Checksum]) -> String {
-    steps.iter().map(|sum| &*sum.0).collect::<Vec<_>>().join(" ")
+    steps.iter().map(Checksum::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// The reverse of [`encode_steps`].
-pub fn decode_steps(text: &str) -> Vec<Checksum> {
-    text.split_ascii_whitespace().map(|sum| Checksum(sum.into())).collect()
+pub fn decode_steps(text: &str) -> Result<Vec<Checksum>> {
+    let mut steps = Vec::with_capacity(text.len().div_ceil(33));
+    for sum in text.split_ascii_whitespace() {
+        steps.push(decode_sum(sum)?);
+    }
+    Ok(steps)
+}
+
+/// A sum, as all backends store it.
+pub fn decode_sum(text: &str) -> Result<Checksum> {
+    Checksum::parse(text).ok_or_else(|| damaged("a sum", text))
 }
 
 /// What happened to a migration in one store.
@@ -289,7 +310,7 @@ pub struct Event {
     /// The checkpoint, the failure, or the reason given.
     pub detail: Option<String>,
     /// By whom.
-    pub author: Author,
+    pub author: Arc<Author>,
 }
 
 /// An error for a history that holds what dunlin never wrote.
@@ -323,7 +344,8 @@ mod tests {
         let files = vec![StoredFile { name: "1_a.sql".into(), text: "-- Up\n\u{0}'\"".into() }];
         assert_eq!(decode_files(&encode_files(&files)).unwrap(), files);
         let steps = vec![Checksum::of(["a"]), Checksum::of(["b"])];
-        assert_eq!(decode_steps(&encode_steps(&steps)), steps);
-        assert!(decode_steps("").is_empty());
+        assert_eq!(decode_steps(&encode_steps(&steps)).unwrap(), steps);
+        assert!(decode_steps("").unwrap().is_empty());
+        assert_eq!(decode_steps("abc").unwrap_err().kind, ErrorKind::Integrity);
     }
 }

@@ -115,9 +115,9 @@ impl fmt::Display for RunId {
     }
 }
 
-/// The first 128 bits of a SHA-256, in hex. Stored in histories: what is hashed must not change.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Checksum(pub Arc<str>);
+/// The first 128 bits of a SHA-256; in hex where it is shown or stored. Stored in histories: what is hashed must not change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Checksum([u8; 16]);
 
 impl Checksum {
     /// Of several parts, each with its length, so that moving a boundary changes the sum.
@@ -127,12 +127,21 @@ impl Checksum {
             hash.update((part.as_ref().len() as u64).to_le_bytes());
             hash.update(part.as_ref());
         }
-        let text = hash.finalize()[..16].iter().fold(String::with_capacity(32), |mut text, byte| {
-            text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-            text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-            text
-        });
-        Self(text.into())
+        let mut sum = [0; 16];
+        sum.copy_from_slice(&hash.finalize()[..16]);
+        Self(sum)
+    }
+
+    /// The bits themselves.
+    pub fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// As it is shown and stored; anything else is no sum.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_sum = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let bits = is_sum.then(|| u128::from_str_radix(text, 16).ok()).flatten()?;
+        Some(Self(bits.to_be_bytes()))
     }
 
     /// Of a text in which neither a byte order mark nor the kind of line ending counts.
@@ -144,7 +153,13 @@ impl Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&format!("{:032x}", u128::from_be_bytes(self.0)))
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checksum({self})")
     }
 }
 
@@ -169,6 +184,15 @@ mod tests {
     fn checksums_ignore_line_endings_and_see_boundaries() {
         assert_eq!(Checksum::of_text("\u{feff}a\r\nb"), Checksum::of_text("a\nb"));
         assert_ne!(Checksum::of(["ab", "c"]), Checksum::of(["a", "bc"]));
-        assert_eq!(Checksum::of([""; 0]).0.len(), 32);
+    }
+
+    #[test]
+    fn checksums_read_back() {
+        let sum = Checksum::of(["a"]);
+        assert_eq!(Checksum::parse(&sum.to_string()), Some(sum));
+        assert_eq!(Checksum([0; 16]).to_string(), "0".repeat(32));
+        for no_sum in ["", "1", &"+".repeat(32), &"A".repeat(32), &"0".repeat(33)] {
+            assert_eq!(Checksum::parse(no_sum), None, "{no_sum}");
+        }
     }
 }

@@ -90,10 +90,11 @@ pub struct SourceMap {
 
 impl SourceMap {
     /// Adds a text. A leading byte order mark is dropped: it belongs to the file, not to what was written.
-    pub fn add(&mut self, name: impl Into<Arc<str>>, text: &str) -> Source {
+    pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Source {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let source = Source { id, name: name.into(), text: text.into() };
+        let text = text.into();
+        let text = text.strip_prefix('\u{feff}').map(Arc::from).unwrap_or(text);
+        let source = Source { id, name: name.into(), text };
         Arc::make_mut(&mut self.files).push(source.clone());
         source
     }

@@ -286,7 +286,7 @@ impl Lane<'_, '_> {
     /// Where the record stands; refused where what ran is not what the file says.
     async fn stand(&self) -> Result<Stand> {
         let history = self.store.history().await?;
-        let record = history.records.get(&self.id.version);
+        let record = history.record(&self.id.version);
         let stand = self.part.window.stand(record);
         let is_edited = |record: &Record| !lane::is_prefix(record, &self.part.sums);
         if matches!(stand, Stand::Before | Stand::Within) && record.is_some_and(is_edited) {

@@ -2,52 +2,26 @@
 //! once; what could be read is returned beside them.
 
 mod change;
+mod file;
 mod name;
 mod open;
 mod side;
 mod steps;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dunlin_core::{
     Backend, Diagnostic, Migration, MigrationId, SourceMap, Step, StoreName, StoredFile, Version, suggest,
 };
 
+pub use file::{Content, File, Name};
 use name::{FileName, Half};
 pub use open::read_dir;
 use open::{Named, open};
 
 /// The backend of every configured store.
 pub type Backends = BTreeMap<StoreName, Arc<dyn Backend>>;
-
-/// A file before it is read.
-#[derive(Debug, Clone)]
-pub struct File {
-    /// Its name, without a directory.
-    pub name: Cow<'static, str>,
-    /// What errors call it: the path as the user would open it.
-    pub shown: Cow<'static, str>,
-    /// Its bytes.
-    pub bytes: Cow<'static, [u8]>,
-}
-
-impl File {
-    /// A file that was put into the binary.
-    pub const fn embedded(name: &'static str, bytes: &'static [u8]) -> Self {
-        Self { name: Cow::Borrowed(name), shown: Cow::Borrowed(name), bytes: Cow::Borrowed(bytes) }
-    }
-
-    /// A file as a history kept it.
-    pub fn stored(file: &StoredFile) -> Self {
-        Self {
-            name: Cow::Owned(file.name.to_string()),
-            shown: Cow::Owned(format!("{} (as applied)", file.name)),
-            bytes: Cow::Owned(file.text.as_bytes().to_vec()),
-        }
-    }
-}
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -130,8 +104,8 @@ struct FileMigration {
     summary: String,
     needs: Vec<Version>,
     steps: Vec<Step>,
-    /// With the stores each file has steps for.
-    files: Vec<(Vec<StoreName>, StoredFile)>,
+    /// Each once for every store it has steps for.
+    files: Vec<(StoreName, StoredFile)>,
 }
 
 impl Migration for FileMigration {
@@ -152,7 +126,7 @@ impl Migration for FileMigration {
     }
 
     fn files(&self, store: &StoreName) -> Vec<StoredFile> {
-        self.files.iter().filter(|(stores, _)| stores.contains(store)).map(|(_, file)| file.clone()).collect()
+        self.files.iter().filter(|(of, _)| of == store).map(|(_, file)| file.clone()).collect()
     }
 }
 
@@ -211,9 +185,8 @@ impl<'a> Reader<'a> {
 
     fn read_native(&mut self, file: &Named<'_>, group: &[Named<'_>]) {
         let Some((store, backend)) = self.store_of(file) else { return };
-        let is_other = |(stores, known): &&(Vec<StoreName>, StoredFile)| {
-            stores.contains(&store) && !known.name.ends_with(".toml")
-        };
+        let is_other =
+            |(of, known): &&(StoreName, StoredFile)| *of == store && !known.name.ends_with(".toml");
         if let Some((_, other)) = self.migration.files.iter().find(is_other) {
             let message =
                 format!("`{}` says already what {} does in `{store}`", other.name, self.migration.id);
@@ -235,7 +208,7 @@ impl<'a> Reader<'a> {
             self.migration.steps.push(step);
         }
         for part in [Some(file), down].into_iter().flatten() {
-            self.migration.files.push((vec![store.clone()], stored(part)));
+            self.migration.files.push((store.clone(), stored(part)));
         }
     }
 
@@ -300,12 +273,13 @@ impl<'a> Reader<'a> {
     fn read_toml(&mut self, file: &Named<'_>) {
         let Scope { backends, only } = self.scope;
         let read = steps::read(&file.source, &self.migration.id.version, backends, *only);
-        let mut stores: Vec<StoreName> = read.steps.iter().map(|step| step.store.clone()).collect();
-        stores.dedup();
+        let stores: BTreeSet<&StoreName> = read.steps.iter().map(|step| &step.store).collect();
+        let text = stored(file);
+        let files = stores.into_iter().map(|store| (store.clone(), text.clone()));
+        self.migration.files.extend(files);
         self.migration.summary = read.summary;
         self.migration.needs.extend(read.needs);
         self.migration.steps.extend(read.steps);
-        self.migration.files.push((stores, stored(file)));
         self.faults.extend(read.diagnostics);
     }
 }
@@ -315,5 +289,5 @@ fn is_pair(left: &FileName<'_>, right: &FileName<'_>) -> bool {
 }
 
 fn stored(named: &Named<'_>) -> StoredFile {
-    StoredFile { name: (&*named.file.name).into(), text: named.source.text.clone() }
+    StoredFile { name: named.file.name.shared(), text: named.source.text.clone() }
 }

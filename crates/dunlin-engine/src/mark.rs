@@ -28,7 +28,7 @@ pub struct Remark<'a> {
     /// The store.
     pub store: &'a StoreName,
     /// The person, and the invocation.
-    pub author: &'a Author,
+    pub author: &'a Arc<Author>,
     /// Their words.
     pub reason: &'a str,
 }
@@ -90,7 +90,7 @@ fn settle_statement(record: Record, took_effect: bool) -> Result<Record> {
 }
 
 /// A record of a migration whose steps are all taken as complete.
-pub fn settled(migration: &dyn Migration, store: &StoreName, origin: Origin, author: &Author) -> Record {
+pub fn settled(migration: &dyn Migration, store: &StoreName, origin: Origin, author: &Arc<Author>) -> Record {
     let steps = lane::steps(migration, store);
     Record {
         id: migration.id().clone(),

@@ -31,7 +31,7 @@ pub struct Context {
     /// The stores.
     pub stores: Stores,
     /// Who runs this, in which invocation.
-    pub author: Author,
+    pub author: Arc<Author>,
     /// How long to wait for locks that others hold.
     pub lock_wait: Duration,
     /// How often a step that failed for a passing reason is tried in all.
@@ -177,14 +177,14 @@ async fn attempt(
     summary: &mut Summary,
     report: Report<'_>,
 ) -> Result<Outcome, Stop> {
-    let plan = match &context.known {
-        Some(known) => planner(known, summary)?,
-        None => planner(&histories(&context.stores).await?, summary)?,
+    // Of this plan only the stores count: what runs is planned again under the locks.
+    let names = match &context.known {
+        Some(known) => planner(known, summary)?.stores(),
+        None => planner(&histories(&context.stores).await?, summary)?.stores(),
     };
-    if plan.items.is_empty() {
+    if names.is_empty() {
         return Ok(Outcome::Complete);
     }
-    let names = plan.stores();
     let (wanted, others): (Stores, Stores) =
         context.stores.clone().into_iter().partition(|(name, _)| names.contains(name));
     let me = lock::me(&context.author.who, &context.author.run);

@@ -16,8 +16,8 @@ pub struct Row<'a> {
     pub summary: &'a str,
     /// Whether there is a file of it, or code.
     pub is_known: bool,
-    /// Where it stands, store by store.
-    pub stores: BTreeMap<&'a StoreName, Standing<'a>>,
+    /// Where it stands, store by store. A list: most have one or two, and there are thousands of rows.
+    pub stores: Vec<(&'a StoreName, Standing<'a>)>,
 }
 
 /// Where a migration stands in one store.
@@ -48,10 +48,15 @@ impl Standing<'_> {
     }
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    /// Where it stands in one store.
+    pub fn in_store(&self, store: &StoreName) -> Option<&Standing<'a>> {
+        self.stores.iter().find(|(name, _)| *name == store).map(|(_, standing)| standing)
+    }
+
     /// Whether anything of `up` is left to do.
     pub fn is_pending(&self) -> bool {
-        self.is_known && self.stores.values().any(Standing::is_pending)
+        self.is_known && self.stores.iter().any(|(_, standing)| standing.is_pending())
     }
 }
 
@@ -75,13 +80,13 @@ fn row<'a>(
     migration: Option<&'a Arc<dyn Migration>>,
     histories: &'a BTreeMap<StoreName, History>,
 ) -> Row<'a> {
-    let mut stores = BTreeMap::new();
+    let mut stores = Vec::with_capacity(histories.len());
     for (store, history) in histories {
-        let record = history.records.get(&id.version);
+        let record = history.record(&id.version);
         let steps = migration.map(|migration| lane::steps(&**migration, store)).unwrap_or_default();
         if !steps.is_empty() || record.is_some() {
             let open = open(&steps, record.filter(|record| record.state != State::Undone));
-            stores.insert(store, Standing { record, steps: steps.len(), open });
+            stores.push((store, Standing { record, steps: steps.len(), open }));
         }
     }
     let summary = migration.map(|migration| migration.summary()).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! One step, advanced until it is done. Every advance is a resume from the record that the store holds.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dunlin_core::{
@@ -64,7 +65,7 @@ pub(crate) async fn run(
     };
     let end = step.advance_to_the_end(session, report).await;
     // What the store holds now is what the next step of this lane goes on from.
-    history.records.insert(label.id.version.clone(), step.records.now);
+    history.put(step.records.now);
     if matches!(end, Ok(End::Complete)) {
         let Step { changed, compared, .. } = step;
         report(Event::Finished { step: label, changed, compared, elapsed: began.elapsed() });
@@ -246,16 +247,16 @@ impl Step<'_> {
             record.state == done.state && record.steps == done.steps && record.checkpoint.is_none();
         if is_complete || record.state == now.state && record.steps == now.steps {
             self.changed += record.rows.saturating_sub(now.rows);
-            *now = record.clone();
+            *now = Record::clone(record);
         }
         Ok(is_complete)
     }
 }
 
 /// The record while the step is under way, and once it is complete.
-fn records(item: &Item, history: &History, author: &Author) -> Records {
+fn records(item: &Item, history: &History, author: &Arc<Author>) -> Records {
     let id = item.migration.id();
-    let known = history.records.get(&id.version).filter(|record| record.state != State::Undone);
+    let known = history.live(&id.version);
     let mut now = known.cloned().unwrap_or_else(|| Record {
         id: id.clone(),
         state: State::Applying,
@@ -274,7 +275,7 @@ fn records(item: &Item, history: &History, author: &Author) -> Records {
     if now.state != under_way {
         // Turning round: a position in the other direction means nothing in this one, but what was begun is there.
         if now.state == State::Applying && now.checkpoint.is_some() && now.steps.len() == item.index {
-            now.steps.push(item.sum.clone());
+            now.steps.push(item.sum);
         }
         // Among records it does: those that were come past are the ones to go back over.
         if Seen::of(&now).is_none() || item.op.as_ref().is_none_or(|op| !op.moves()) {
@@ -295,7 +296,7 @@ fn records(item: &Item, history: &History, author: &Author) -> Records {
     };
     let mut done = Record { state: item.leads_to, checkpoint: None, ..now.clone() };
     match item.direction {
-        Direction::Up => done.steps.push(item.sum.clone()),
+        Direction::Up => done.steps.push(item.sum),
         Direction::Down => {
             done.steps.pop();
         }

@@ -76,20 +76,11 @@ impl Seed {
     /// A new one, at this time of the server's.
     pub(crate) fn new(now: i64) -> Self {
         let salt = Checksum::of([ObjectId::new().bytes().as_slice(), ObjectId::new().bytes().as_slice()]);
-        Self { now, salt: salt.0.to_string() }
+        Self { now, salt: salt.to_string() }
     }
 
     fn bytes(&self, kind: &str, number: &str) -> [u8; 16] {
-        let digest = Checksum::of([&self.salt, kind, number]);
-        let mut bytes = [0; 16];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = digest
-                .0
-                .get(at * 2..at * 2 + 2)
-                .and_then(|hex| u8::from_str_radix(hex, 16).ok())
-                .unwrap_or(0);
-        }
-        bytes
+        Checksum::of([&self.salt, kind, number]).bytes()
     }
 
     fn object_id(&self, kind: &str, number: &str) -> Bson {

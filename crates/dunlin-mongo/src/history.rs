@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bson::raw::RawDocument;
 use bson::{DateTime, Document, doc};
-use dunlin_core::history::{FORMAT, damaged, decode_steps, encode_steps, readable};
+use dunlin_core::history::{FORMAT, damaged, decode_steps, decode_sum, encode_steps, readable};
 use dunlin_core::{
-    Author, Checkpoint, Checksum, Event, EventKind, MigrationId, Origin, Phase, Record, Result, RunId, State,
+    Author, Checkpoint, Event, EventKind, MigrationId, Origin, Phase, Record, Result, RunId, State,
     Timestamp, Version,
 };
 
@@ -38,7 +38,7 @@ pub(crate) fn record_document(record: &Record) -> Document {
         "phase": record.phase.word(),
         "origin": record.origin.word(),
         "steps": encode_steps(&record.steps),
-        "text": &*record.text.0,
+        "text": record.text.to_string(),
         "run": &*record.author.run.0,
         "who": &*record.author.who,
         "host": &*record.author.host,
@@ -153,13 +153,13 @@ impl Fields<'_> {
         Phase::of(word).ok_or_else(|| damaged("phase", word))
     }
 
-    fn author(&self) -> Result<Author> {
-        Ok(Author {
+    fn author(&self) -> Result<Arc<Author>> {
+        Ok(Arc::new(Author {
             run: RunId(self.shared("run")?),
             who: self.shared("who")?,
             host: self.shared("host")?,
             tool: self.shared("tool")?,
-        })
+        }))
     }
 }
 
@@ -173,9 +173,9 @@ pub(crate) fn record(document: &RawDocument) -> Result<((i64, i64), Record)> {
         state: State::of(fields.text("state")?)?,
         phase: fields.phase()?,
         origin: Origin::of(fields.text("origin")?)?,
-        steps: decode_steps(fields.text("steps")?),
+        steps: decode_steps(fields.text("steps")?)?,
         checkpoint: fields.optional("checkpoint")?.map(|text| Checkpoint(text.into())),
-        text: Checksum(fields.shared("text")?),
+        text: decode_sum(fields.text("text")?)?,
         author: fields.author()?,
         started: fields.time("started")?,
         finished: fields.time("finished")?,
@@ -205,7 +205,7 @@ pub(crate) fn event(document: &RawDocument) -> Result<Event> {
 #[cfg(test)]
 mod tests {
     use bson::Bson;
-    use dunlin_core::ErrorKind;
+    use dunlin_core::{Checksum, ErrorKind};
 
     use super::*;
 
@@ -218,7 +218,12 @@ mod tests {
             steps: vec![Checksum::of(["a"])],
             checkpoint: Some(Checkpoint("{\"at\":1}".into())),
             text: Checksum::of(["t"]),
-            author: Author { run: RunId("r".into()), who: "w".into(), host: "h".into(), tool: "t".into() },
+            author: Arc::new(Author {
+                run: RunId("r".into()),
+                who: "w".into(),
+                host: "h".into(),
+                tool: "t".into(),
+            }),
             started: Some(Timestamp(5)),
             finished: None,
             rows: 3,

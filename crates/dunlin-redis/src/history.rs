@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dunlin_core::history::{
-    FORMAT, damaged, decode_files, decode_steps, encode_files, encode_steps, readable,
+    FORMAT, damaged, decode_files, decode_steps, decode_sum, encode_files, encode_steps, readable,
 };
 use dunlin_core::{
-    Author, Checkpoint, Checksum, Error, Event, EventKind, History, MigrationId, Origin, Phase, Record,
-    Result, RunId, State, StoredFile, Timestamp, Version,
+    Author, Checkpoint, Error, Event, EventKind, History, MigrationId, Origin, Phase, Record, Result, RunId,
+    State, StoredFile, Timestamp, Version,
 };
 use redis::Value;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ struct Tail<'a> {
     steps: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint: Option<&'a str>,
-    text: &'a str,
+    text: String,
     run: &'a str,
     who: &'a str,
     host: &'a str,
@@ -49,7 +49,7 @@ struct Whole {
     origin: String,
     steps: String,
     checkpoint: Option<Arc<str>>,
-    text: Arc<str>,
+    text: String,
     run: Arc<str>,
     who: Arc<str>,
     host: Arc<str>,
@@ -85,7 +85,7 @@ pub(crate) fn tail(record: &Record) -> String {
         origin: record.origin.word(),
         steps: encode_steps(&record.steps),
         checkpoint: record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0),
-        text: &record.text.0,
+        text: record.text.to_string(),
         run: &record.author.run.0,
         who: &record.author.who,
         host: &record.author.host,
@@ -104,10 +104,15 @@ pub(crate) fn record(text: &str) -> Result<Record> {
         state: State::of(&whole.state)?,
         phase: phase(&whole.phase)?,
         origin: Origin::of(&whole.origin)?,
-        steps: decode_steps(&whole.steps),
+        steps: decode_steps(&whole.steps)?,
         checkpoint: whole.checkpoint.map(Checkpoint),
-        text: Checksum(whole.text),
-        author: Author { run: RunId(whole.run), who: whole.who, host: whole.host, tool: whole.tool },
+        text: decode_sum(&whole.text)?,
+        author: Arc::new(Author {
+            run: RunId(whole.run),
+            who: whole.who,
+            host: whole.host,
+            tool: whole.tool,
+        }),
         started: whole.started.map(Timestamp),
         finished: whole.finished.map(Timestamp),
         rows: whole.rows,
@@ -204,19 +209,19 @@ pub(crate) fn event(entry: &Value) -> Result<Event> {
         phase: phase(text("phase")?)?,
         step: usize::try_from(number("step")?).map_err(|_| wrong())?,
         detail: known.get("detail").map(|detail| (*detail).to_owned()),
-        author: Author {
+        author: Arc::new(Author {
             run: RunId(text("run")?.into()),
             who: text("who")?.into(),
             host: text("host")?.into(),
             tool: text("tool")?.into(),
-        },
+        }),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dunlin_core::ErrorKind;
+    use dunlin_core::{Checksum, ErrorKind};
 
     fn sample() -> Record {
         Record {
@@ -227,12 +232,12 @@ mod tests {
             steps: vec![Checksum::of(["a"]), Checksum::of(["b"])],
             checkpoint: Some(Checkpoint("{\"at\":1}".into())),
             text: Checksum::of(["t"]),
-            author: Author {
+            author: Arc::new(Author {
                 run: RunId("r".into()),
                 who: "ann".into(),
                 host: "h".into(),
                 tool: "dunlin 1".into(),
-            },
+            }),
             started: Some(Timestamp(5)),
             finished: None,
             rows: 7,
@@ -248,7 +253,7 @@ mod tests {
     fn records_read_back() {
         let text = format!("{{\"format\":1,\"started\":5,\"finished\":null,\"rows\":7{}", tail(&sample()));
         let read = history(stored(&text)).unwrap();
-        assert_eq!(read.records.values().next(), Some(&sample()));
+        assert_eq!(read.record(&sample().id.version), Some(&sample()));
         assert_eq!(field(&sample().id.version), "42");
         assert_eq!(field(&Version::parse("000").unwrap()), "0");
     }

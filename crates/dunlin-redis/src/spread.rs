@@ -27,7 +27,7 @@ const ASLEEP_AFTER: i64 = 600_000;
 
 /// Shuts the slots in which earlier holders of the lock may still be writing.
 pub(crate) async fn shut(session: &Session, history: &History) -> Result<()> {
-    for slot in history.records.values().filter_map(announced_slot) {
+    for slot in history.records.values().filter_map(|record| announced_slot(record)) {
         let fence = session.store.keys.fence(slot);
         let args = [session.token.to_string(), FENCE_STAYS.to_string()].map(String::into_bytes);
         let net = &session.store.net;

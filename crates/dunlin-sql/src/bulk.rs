@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use crate::conn::{Cell, Conn, cells};
 
 /// So many of SQLite's rows are one text.
-const PAGE: usize = 1000;
+const PAGE: usize = 250;
 
 impl Conn {
     /// Hands over every row of a table of ours. The columns are whole numbers and texts, the first is the key, a text that is not empty.

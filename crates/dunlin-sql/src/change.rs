@@ -110,7 +110,7 @@ pub(crate) fn own_name(start: &str, rest: &str) -> String {
     if name.len() <= LONGEST {
         return name;
     }
-    let sum = &Checksum::of([&name]).0[..8];
+    let sum = &Checksum::of([&name]).to_string()[..8];
     let mut end = LONGEST - sum.len() - 1;
     while !name.is_char_boundary(end) {
         end -= 1;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use dunlin_core::history::{damaged, decode_steps, encode_files, encode_steps, readable};
+use dunlin_core::history::{damaged, decode_steps, decode_sum, encode_files, encode_steps, readable};
 use dunlin_core::{
-    Author, Checkpoint, Checksum, Error, ErrorKind, Event, EventKind, History, MigrationId, Origin, Phase,
-    Record, Result, RunId, State, StoredFile, Timestamp, Version,
+    Author, Checkpoint, Error, ErrorKind, Event, EventKind, History, MigrationId, Origin, Phase, Record,
+    Result, RunId, State, StoredFile, Timestamp, Version,
 };
 
 use sqlx::error::DatabaseError;
@@ -35,7 +35,7 @@ async fn select(conn: &mut Conn, tables: &Tables) -> sqlx::Result<Result<Option<
     let keep = |row: &[Cell]| match record(row, last.as_ref()) {
         Ok(record) => {
             last = Some(record.author.clone());
-            history.records.insert(record.id.version.clone(), record);
+            history.put(record);
         }
         Err(error) => wrong = wrong.take().or_else(|| Some(naming(error, row, tables))),
     };
@@ -88,7 +88,7 @@ pub(crate) fn is_missing_table(error: &sqlx::Error) -> bool {
 }
 
 /// A record. What was written before it may well be by the same author.
-fn record(row: &[Cell], before: Option<&Author>) -> Result<Record> {
+fn record(row: &[Cell], before: Option<&Arc<Author>>) -> Result<Record> {
     let text = |index: usize, what: &str| row[index].text().ok_or_else(|| damaged(what, "nothing"));
     readable(row[16].int().unwrap_or_default())?;
     Ok(Record {
@@ -96,9 +96,9 @@ fn record(row: &[Cell], before: Option<&Author>) -> Result<Record> {
         state: State::of(text(2, "state")?)?,
         phase: phase(text(3, "phase")?)?,
         origin: Origin::of(text(4, "origin")?)?,
-        steps: decode_steps(text(5, "steps")?),
+        steps: decode_steps(text(5, "steps")?)?,
         checkpoint: row[6].text().map(|text| Checkpoint(text.into())),
-        text: Checksum(text(7, "text_sum")?.into()),
+        text: decode_sum(text(7, "text_sum")?)?,
         author: author(&row[8..12], before)?,
         note: row[12].text().map(str::to_owned),
         started: row[13].int().map(Timestamp),
@@ -119,17 +119,14 @@ fn phase(word: &str) -> Result<Phase> {
     Phase::of(word).ok_or_else(|| damaged("phase", word))
 }
 
-fn author(cells: &[Cell], before: Option<&Author>) -> Result<Author> {
-    let text = |cell: &Cell, before: Option<&Arc<str>>| -> Result<Arc<str>> {
-        let text = cell.text().ok_or_else(|| damaged("author", "nothing"))?;
-        Ok(before.filter(|before| ***before == *text).map_or_else(|| text.into(), Arc::clone))
+fn author(cells: &[Cell], before: Option<&Arc<Author>>) -> Result<Arc<Author>> {
+    let text = |at: usize| cells[at].text().ok_or_else(|| damaged("author", "nothing"));
+    let [run, who, host, tool] = [text(0)?, text(1)?, text(2)?, text(3)?];
+    let is_same = |before: &&Arc<Author>| {
+        [&before.run.0, &before.who, &before.host, &before.tool].map(|text| &**text) == [run, who, host, tool]
     };
-    Ok(Author {
-        run: RunId(text(&cells[0], before.map(|before| &before.run.0))?),
-        who: text(&cells[1], before.map(|before| &before.who))?,
-        host: text(&cells[2], before.map(|before| &before.host))?,
-        tool: text(&cells[3], before.map(|before| &before.tool))?,
-    })
+    let new = || Author { run: RunId(run.into()), who: who.into(), host: host.into(), tool: tool.into() };
+    Ok(before.filter(is_same).cloned().unwrap_or_else(|| Arc::new(new())))
 }
 
 /// A journal row, as [`Tables::select_journal`] selects it.
@@ -175,7 +172,7 @@ impl Entry<'_> {
             record.origin.word().into(),
             encode_steps(&record.steps).into(),
             record.checkpoint.as_ref().map(|checkpoint| &*checkpoint.0).into(),
-            shared(&record.text.0),
+            record.text.to_string().into(),
             shared(&record.author.run.0),
             shared(&record.author.who),
             shared(&record.author.host),

@@ -69,7 +69,7 @@ impl Subject {
             }
         }
         let name = format!("{name}.{extension}");
-        File { name: name.clone().into(), shown: name.into(), bytes: text.into_bytes().into() }
+        File { name: name.clone().into(), shown: name.into(), content: text.into_bytes().into() }
     }
 
     fn statement(&self, line: &str) -> String {

@@ -145,7 +145,7 @@ impl Project {
     pub fn context(&self, stores: Stores) -> Context {
         Context {
             stores,
-            author: author(),
+            author: author().into(),
             lock_wait: self.lock_wait,
             tries: self.tries,
             policy: self.policy,

@@ -15,7 +15,7 @@ use crate::args::global::Global;
 use crate::config;
 use crate::render::Printer;
 use crate::render::color::Style;
-use crate::render::table::{Cell, Side, Table};
+use crate::render::table::{Side, Table};
 use crate::render::words::span;
 
 /// How many lines are shown unless something else is asked for.
@@ -101,7 +101,7 @@ fn with_outcomes<'a>(
         last.insert(event.id.version.clone(), at);
     }
     let outcome = |at: usize, event: &Event| {
-        let record = history?.records.get(&event.id.version)?;
+        let record = history?.record(&event.id.version)?;
         let is_its_own = last.get(&event.id.version) == Some(&at) && event.author.run == record.author.run;
         (is_its_own && event.kind != EventKind::Failed && record.state.is_settled()).then_some(record)
     };
@@ -109,7 +109,7 @@ fn with_outcomes<'a>(
     events.into_iter().enumerate().map(entry).collect()
 }
 
-fn table(entries: &[Entry<'_>]) -> Table {
+fn table(entries: &[Entry<'_>]) -> Table<'static> {
     let mut table = Table::new(&[
         ("when", Side::Left),
         ("store", Side::Left),
@@ -123,7 +123,7 @@ fn table(entries: &[Entry<'_>]) -> Table {
         let (style, what) = what(event, *outcome);
         let ran = outcome.filter(|_| event.kind == EventKind::StepDone);
         let rows = ran.map(|record| record.rows).filter(|rows| *rows > 0);
-        let cells: [Cell; 7] = [
+        let cells: [(Style, String); 7] = [
             (Style::Dim, Moment(event.at).to_string()),
             (Style::Plain, store.to_string()),
             (Style::Plain, event.id.to_string()),
@@ -138,7 +138,7 @@ fn table(entries: &[Entry<'_>]) -> Table {
 }
 
 /// What happened, in a few words on one line.
-fn what(event: &Event, outcome: Option<&Record>) -> Cell {
+fn what(event: &Event, outcome: Option<&Record>) -> (Style, String) {
     let detail = event.detail.as_deref().and_then(|detail| detail.lines().next()).unwrap_or_default();
     let step = format!("{}, step {}", event.phase, event.step + 1);
     match (event.kind, outcome) {

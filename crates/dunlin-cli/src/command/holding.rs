@@ -78,7 +78,7 @@ async fn write_one(
             changes.push(Change {
                 store: name.clone(),
                 id: record.id.clone(),
-                before: standing(history.records.get(&record.id.version)),
+                before: standing(history.record(&record.id.version)),
                 after: standing(Some(&record)),
             });
         }

@@ -31,7 +31,7 @@ pub(crate) fn run(
         histories.retain(|store, _| touched.contains(store));
         let kept = kept(args, &context, &histories).await.map_err(|error| stage.failure(error))?;
         let choose = |store: &StoreName, history: &History| {
-            let known = history.records.get(&args.version);
+            let known = history.record(&args.version);
             let remark = Remark { store, author: &context.author, reason: &args.reason };
             let files = kept.get(store).map(Vec::as_slice).unwrap_or_default();
             entry(args.state, (migration, known), remark, files)
@@ -55,8 +55,7 @@ fn touched(
     histories: &Histories,
 ) -> Result<BTreeSet<StoreName>, Failure> {
     let of_file = migration.map(|migration| lane::stores(&**migration)).unwrap_or_default();
-    let record =
-        |store: &StoreName| histories.get(store).and_then(|history| history.records.get(&args.version));
+    let record = |store: &StoreName| histories.get(store).and_then(|history| history.record(&args.version));
     let mut touched: BTreeSet<StoreName> = histories
         .keys()
         .filter(|store| of_file.contains(*store) || record(store).is_some())

@@ -1,5 +1,6 @@
 //! `dunlin status`: where does each store stand?
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -72,11 +73,9 @@ fn text(
         table.column(store.as_str(), Side::Left);
     }
     for row in rows {
-        let mut cells: Vec<Cell> =
-            vec![(Style::Plain, row.id.version.to_string()), (Style::Plain, row.id.slug.to_string())];
-        cells.extend(
-            stores.iter().map(|store| row.stores.get(*store).map_or((Style::Dim, "·".to_owned()), cell)),
-        );
+        let mut cells: Vec<Cell<'_>> = Vec::with_capacity(2 + stores.len());
+        cells.extend([row.id.version.as_str(), &row.id.slug].map(|text| (Style::Plain, text.into())));
+        cells.extend(stores.iter().map(|store| row.in_store(store).map_or((Style::Dim, "·".into()), cell)));
         table.row(cells);
     }
     let mut out = table.render(printer.width(), printer.out);
@@ -108,7 +107,7 @@ fn text(
     out
 }
 
-fn cell(standing: &Standing<'_>) -> Cell {
+fn cell(standing: &Standing<'_>) -> Cell<'static> {
     let word = standing.word();
     let style = match word {
         "done" | "expanded" => Style::Good,
@@ -117,13 +116,13 @@ fn cell(standing: &Standing<'_>) -> Cell {
     };
     let origin = standing.record.map(|record| record.origin).filter(|_| word != "pending");
     let word = match origin {
-        Some(Origin::Baseline) => format!("{word} (baseline)"),
-        Some(Origin::Mark) => format!("{word} (marked)"),
-        _ => word.to_owned(),
+        Some(Origin::Baseline) => format!("{word} (baseline)").into(),
+        Some(Origin::Mark) => format!("{word} (marked)").into(),
+        _ => Cow::Borrowed(word),
     };
     let seen = standing.record.filter(|record| !record.state.is_settled()).and_then(Seen::of);
     let word = match seen.and_then(|seen| seen.percent()) {
-        Some(percent) => format!("{word} {percent} %"),
+        Some(percent) => format!("{word} {percent} %").into(),
         None => word,
     };
     (style, word)

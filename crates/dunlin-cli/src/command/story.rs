@@ -28,7 +28,7 @@ pub(super) async fn tell(
     let mut text = String::new();
     let mut told = Vec::new();
     for (name, store) in stores {
-        let record = histories.get(name).and_then(|history| history.records.get(version));
+        let record = histories.get(name).and_then(|history| history.record(version));
         let events = store.journal(Some(version), limit).await.map_err(|error| error.with("store", name))?;
         // What failed in one transaction left no record, but its failure is in the journal.
         let Some(id) = record.map(|record| &record.id).or(events.last().map(|event| &event.id)) else {
@@ -61,7 +61,6 @@ fn unknown(version: &Version) -> Failure {
 
 fn facts(out: &mut String, record: &Record, paint: Paint) {
     let moment = |at: Option<dunlin_core::Timestamp>| at.map(|at| Moment(at).to_string());
-    let text = if record.text.0.is_empty() { None } else { Some(record.text.to_string()) };
     let facts = [
         ("state", Some(format!("{}, {} complete", record.state, count(record.steps.len(), "step")))),
         ("origin", Some(record.origin.word().to_owned())),
@@ -72,7 +71,7 @@ fn facts(out: &mut String, record: &Record, paint: Paint) {
         ("by", Some(by(&record.author))),
         ("run", Some(record.author.run.to_string())),
         ("tool", Some(record.author.tool.to_string())),
-        ("text", text),
+        ("text", Some(record.text.to_string())),
         ("steps", Some(joined(record)).filter(|sums| !sums.is_empty())),
         ("note", record.note.clone()),
     ];

@@ -51,7 +51,7 @@ impl Loading<'_> {
     pub(super) fn read_file(&mut self, found: &Found, sources: &mut SourceMap) -> (Draft, Option<String>) {
         let Some(text) = self.text(&found.path) else { return (Draft::default(), None) };
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let shown = sources.add(found.path.to_string_lossy().into_owned(), &mask::mask(text));
+        let shown = sources.add(found.path.to_string_lossy().into_owned(), mask::mask(text));
         let source = Source { text: text.into(), ..shown };
         let (document, faults) = toml::parse(&source);
         self.faults.extend(faults);

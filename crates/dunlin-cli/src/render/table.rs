@@ -1,5 +1,7 @@
 //! Columns that stand under each other, and fit the terminal.
 
+use std::borrow::Cow;
+
 use super::color::{Paint, Style};
 use super::width::{clipped, columns};
 
@@ -13,20 +15,20 @@ pub enum Side {
 }
 
 /// A text in a style.
-pub type Cell = (Style, String);
+pub type Cell<'a> = (Style, Cow<'a, str>);
 
 /// Rows under a heading.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
+pub struct Table<'a> {
     head: Vec<(String, Side)>,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Vec<Cell<'a>>>,
 }
 
 const GAP: &str = "  ";
 /// A column gives way to a narrow terminal down to this.
 const NARROWEST: usize = 12;
 
-impl Table {
+impl<'a> Table<'a> {
     /// A table with these columns.
     pub fn new(head: &[(&'static str, Side)]) -> Self {
         Self { head: head.iter().map(|(name, side)| ((*name).to_owned(), *side)).collect(), rows: Vec::new() }
@@ -38,8 +40,8 @@ impl Table {
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: Vec<Cell>) {
-        self.rows.push(cells);
+    pub fn row<T: Into<Cow<'a, str>>>(&mut self, cells: Vec<(Style, T)>) {
+        self.rows.push(cells.into_iter().map(|(style, text)| (style, text.into())).collect());
     }
 
     /// The text. Where it is wider than `width`, the widest columns but the first give way, which says what
@@ -47,7 +49,7 @@ impl Table {
     /// width and keeps everything.
     pub fn render(&self, width: Option<usize>, paint: Paint) -> String {
         let widths = self.widths(width);
-        let head: Vec<Cell> = self.head.iter().map(|(name, _)| (Style::Bold, name.clone())).collect();
+        let head: Vec<Cell<'_>> = self.head.iter().map(|(name, _)| (Style::Bold, name.into())).collect();
         let mut out = String::new();
         for row in std::iter::once(&head).chain(&self.rows) {
             out.push_str(&self.line(row, &widths, paint));
@@ -75,7 +77,7 @@ impl Table {
         widths
     }
 
-    fn line(&self, row: &[Cell], widths: &[usize], paint: Paint) -> String {
+    fn line(&self, row: &[Cell<'_>], widths: &[usize], paint: Paint) -> String {
         let mut out = String::new();
         let mut owed = 0;
         for ((width, (_, side)), (style, text)) in widths.iter().zip(&self.head).zip(row) {
@@ -99,7 +101,7 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn table() -> Table {
+    fn table() -> Table<'static> {
         let mut table = Table::new(&[("version", Side::Left), ("rows", Side::Right), ("name", Side::Left)]);
         let cell = |text: &str| (Style::Plain, text.to_owned());
         table.row(vec![cell("1"), cell("1200"), cell("add users 漢字")]);

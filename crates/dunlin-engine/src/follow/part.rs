@@ -52,7 +52,7 @@ pub enum Standing {
 pub fn standing(migration: &dyn Migration, histories: &Histories) -> Standing {
     let stand = |(store, history): (&StoreName, &History)| {
         let part = Part::of(migration, store)?;
-        let record = history.records.get(&migration.id().version);
+        let record = history.record(&migration.id().version);
         Some(match part.window.stand(record) {
             Stand::Before | Stand::Within => Standing::Open,
             Stand::Contracted => Standing::Contracted,

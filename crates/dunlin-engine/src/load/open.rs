@@ -1,14 +1,14 @@
 //! From a directory to texts with a name that was understood.
 
-use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
 use dunlin_core::{Diagnostic, Error, ErrorKind, Result, Source, SourceMap};
 
-use super::File;
 use super::name::{self, FileName, Half};
 use super::side::by_side;
+use super::{Content, File};
 
 /// Reads the files of a migrations directory. Names that start with a dot, and README files, are no migrations.
 pub fn read_dir(directory: &Path) -> Result<Vec<File>> {
@@ -18,22 +18,28 @@ pub fn read_dir(directory: &Path) -> Result<Vec<File>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).map_err(|error| fail(directory, error))? {
         let entry = entry.map_err(|error| fail(directory, error))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && !name.to_ascii_lowercase().starts_with("readme") {
-            names.push((name, entry));
+        let name = entry.file_name();
+        let shown = name.to_string_lossy();
+        if !shown.starts_with('.') && !shown.to_ascii_lowercase().starts_with("readme") {
+            let is_folder = is_folder(&entry);
+            names.push((name, is_folder));
         }
     }
-    names.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-    let read = |(name, entry): &(String, fs::DirEntry)| {
-        let path = entry.path();
-        let shown = path.display().to_string().into();
-        if is_folder(entry) {
-            return Ok(File { shown, name: format!("{name}/").into(), bytes: Cow::Borrowed(&[]) });
+    names.sort_unstable();
+    let read = |(name, is_folder): &(OsString, bool)| {
+        let path = directory.join(name);
+        let (name, shown) = (name.to_string_lossy(), path.to_string_lossy().into());
+        if *is_folder {
+            return Ok(File { shown, name: format!("{name}/").into(), content: Content::Embedded(&[]) });
         }
         let bytes = fs::read(&path).map_err(|error| fail(&path, error))?;
-        Ok(File { shown, name: name.clone().into(), bytes: bytes.into() })
+        Ok(File { shown, name: name.into(), content: bytes.into() })
     };
-    by_side(&names, read).into_iter().collect()
+    let mut files = Vec::with_capacity(names.len());
+    for file in by_side(&names, read) {
+        files.push(file?);
+    }
+    Ok(files)
 }
 
 fn is_folder(entry: &fs::DirEntry) -> bool {
@@ -51,14 +57,12 @@ pub(super) struct Named<'a> {
 
 /// Takes a file's name and bytes for what they are. The text is added to `sources` even where it has a fault.
 pub(super) fn open<'a>(file: &'a File, sources: &mut SourceMap) -> Result<Named<'a>, Diagnostic> {
-    let valid = std::str::from_utf8(&file.bytes);
-    let text = valid.map_or_else(|_| String::from_utf8_lossy(&file.bytes), Cow::Borrowed);
-    let source = sources.add(&*file.shown, &text);
+    let source = sources.add(file.shown.shared(), file.content.text());
     if file.name.ends_with('/') {
         return Err(folder(file, &source));
     }
     let Some(name) = name::parse(&file.name) else { return Err(unknown_file(file, &source)) };
-    if let Err(error) = valid {
+    if let Err(error) = std::str::from_utf8(file.content.bytes()) {
         return Err(not_text(file, &source, error.valid_up_to()));
     }
     if let Some(at) = source.text.find('\0') {
@@ -90,9 +94,9 @@ fn unknown_file(file: &File, source: &Source) -> Diagnostic {
 }
 
 fn not_text(file: &File, source: &Source, valid: usize) -> Diagnostic {
-    let mark = if file.bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let encoding =
-        if matches!(&*file.bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) { "UTF-16" } else { "LATIN1" };
+    let bytes = file.content.bytes();
+    let mark = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let encoding = if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) { "UTF-16" } else { "LATIN1" };
     let at = valid - mark;
     Diagnostic::error("not-utf8", "this file is not UTF-8")
         .at(source.span(at, at + '\u{fffd}'.len_utf8()), "the first byte that is not")

@@ -10,7 +10,10 @@ const PORTION: usize = 32;
 const STACK: usize = 8 << 20;
 
 /// What `work` makes of each item, in the order of the items.
-pub(super) fn by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(super) fn by_side<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync,
+) -> impl Iterator<Item = R> {
     let portions: Vec<&[T]> = items.chunks(PORTION).collect();
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let helpers = portions.len().min(cores).saturating_sub(1);
@@ -33,7 +36,7 @@ pub(super) fn by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sy
         done
     });
     done.sort_unstable_by_key(|(at, _)| *at);
-    done.into_iter().flat_map(|(_, results)| results).collect()
+    done.into_iter().flat_map(|(_, results)| results)
 }
 
 #[cfg(test)]
@@ -45,7 +48,7 @@ mod tests {
         for count in [0, 1, PORTION, 10 * PORTION + 1] {
             let items: Vec<usize> = (0..count).collect();
             assert_eq!(
-                by_side(&items, |item| item * 2),
+                by_side(&items, |item| item * 2).collect::<Vec<_>>(),
                 items.iter().map(|item| item * 2).collect::<Vec<_>>()
             );
         }

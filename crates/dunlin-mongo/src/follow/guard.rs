@@ -80,7 +80,7 @@ impl Guard {
             // The fence first: what is recorded after it was read moves it on.
             let mark = fence::mark(&store.db).await.map_err(fail)??;
             let history = store.records(false).await?;
-            let stand = what.window.stand(history.records.get(&what.id.version));
+            let stand = what.window.stand(history.record(&what.id.version));
             let (Some(mark), Stand::Within) = (mark, stand) else { return Ok(None) };
             match Self::join(store, what, mark).await {
                 Ok(Some(found)) => {

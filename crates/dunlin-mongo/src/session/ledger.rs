@@ -167,7 +167,7 @@ impl Ledger {
         }
         self.settle(store).await?;
         let history = store.records(false).await?;
-        let Some(record) = history.records.get(&work.running.id.version) else { return Ok(None) };
+        let Some(record) = history.record(&work.running.id.version) else { return Ok(None) };
         if record.author.run != work.running.author.run {
             return Ok(None);
         }

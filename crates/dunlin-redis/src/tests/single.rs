@@ -34,7 +34,7 @@ async fn commands_run_and_are_recorded_with_server_times() {
     assert_eq!(scratch.text("a").await, None);
     let store = scratch.store().await;
     let history = store.history().await.unwrap();
-    assert_eq!(history.records.get(&version("7")), Some(&record));
+    assert_eq!(history.record(&version("7")), Some(&record));
     assert_eq!((record.state, record.rows, record.checkpoint), (State::Done, 3, None));
     let (Some(Timestamp(started)), Some(Timestamp(finished))) = (record.started, record.finished) else {
         panic!("no times")

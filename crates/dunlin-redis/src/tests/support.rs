@@ -112,7 +112,7 @@ impl Scratch {
 
     /// An op out of lines in which `~` stands for the prefix.
     pub(super) fn op(&self, lines: &str) -> Arc<Op> {
-        let source = SourceMap::default().add("1_a.redis", &lines.replace('~', &self.prefix));
+        let source = SourceMap::default().add("1_a.redis", lines.replace('~', &self.prefix));
         let native = Redis.read(&source, None);
         assert!(
             !native.diagnostics.iter().any(dunlin_core::Diagnostic::is_error),
@@ -160,12 +160,12 @@ pub(super) fn fresh(number: &str) -> Record {
         steps: Vec::new(),
         checkpoint: None,
         text: Checksum::of(["t"]),
-        author: Author {
+        author: Arc::new(Author {
             run: RunId("r1".into()),
             who: "ann".into(),
             host: "here".into(),
             tool: "dunlin".into(),
-        },
+        }),
         started: None,
         finished: None,
         rows: 0,
@@ -197,7 +197,7 @@ impl Step {
     /// Goes on from what the store has, if it has anything.
     pub(super) async fn resume(mut self, store: &AnyStore) -> Self {
         if let Some(record) = store.history().await.unwrap().records.get(&self.now.id.version) {
-            self.now = record.clone();
+            self.now = Record::clone(record);
         }
         self
     }

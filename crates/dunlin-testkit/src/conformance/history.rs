@@ -1,5 +1,7 @@
 //! What a store remembers is what it was told.
 
+use std::sync::Arc;
+
 use dunlin::{
     Attempt, Checkpoint, Checksum, Cursor, EventKind, MigrationId, Origin, Phase, Record, Session, State,
     StoredFile, Version,
@@ -19,7 +21,7 @@ pub(super) async fn session(project: &Project) -> Box<dyn Session> {
     }
 }
 
-fn record(version: &str, project_run: &dunlin::Author) -> Record {
+fn record(version: &str, project_run: &Arc<dunlin::Author>) -> Record {
     Record {
         id: MigrationId { version: Version::parse(version).expect("digits"), slug: "some_words".into() },
         state: State::Applying,
@@ -64,7 +66,7 @@ pub async fn records_read_back(subject: Subject) {
         session.write(&written, &[], EventKind::Marked).await.expect("a write");
         let history = session.history().await.expect("a history");
         let read = &history.records[&written.id.version];
-        assert_eq!(Record { started: None, finished: None, ..read.clone() }, written);
+        assert_eq!(Record { started: None, finished: None, ..Record::clone(read) }, written);
         assert!(read.started.is_some());
         assert_eq!(read.finished.is_some(), state.is_settled(), "{state}");
     }

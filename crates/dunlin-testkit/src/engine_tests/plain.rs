@@ -78,7 +78,7 @@ pub(super) fn up(migrations: &Migrations, histories: &Histories, goal: &Goal) ->
 pub(super) fn complete(histories: &mut Histories, item: &Item) {
     let records = &mut histories.get_mut(&item.store).unwrap().records;
     let id = item.migration.id();
-    let record = records.entry(id.version.clone()).or_insert_with(|| Record {
+    let fresh = || Record {
         id: id.clone(),
         state: State::Applying,
         phase: item.phase,
@@ -91,10 +91,11 @@ pub(super) fn complete(histories: &mut Histories, item: &Item) {
         finished: None,
         rows: 0,
         note: None,
-    });
+    };
+    let record = records.entry(id.version.clone()).or_insert_with(|| Box::new(fresh()));
     assert_eq!(record.steps.len(), item.index + usize::from(item.direction == Direction::Down));
     match item.direction {
-        Direction::Up => record.steps.push(item.sum.clone()),
+        Direction::Up => record.steps.push(item.sum),
         Direction::Down => drop(record.steps.pop()),
     }
     record.state = item.leads_to;

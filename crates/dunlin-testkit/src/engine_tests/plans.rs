@@ -108,7 +108,7 @@ fn a_store_with_nothing_but_contract_steps_is_neither_late_nor_pending() {
     assert_eq!(audit::audit(&migrations, &histories, Policy::default()), []);
     let rows = dunlin_engine::status::rows(&migrations, &histories);
     assert!(dunlin_engine::status::pending(&rows).is_empty());
-    assert_eq!(rows[0].stores[&StoreName::from("b")].word(), "expanded");
+    assert_eq!(rows[0].in_store(&StoreName::from("b")).unwrap().word(), "expanded");
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl World {
     }
 
     pub(super) async fn record(&self, store: &str, number: &str) -> Option<Record> {
-        self.history(store).await.records.remove(&version(number))
+        self.history(store).await.records.remove(&version(number)).map(|record| *record)
     }
 
     /// Writes a record as `mark` does.
@@ -177,7 +177,7 @@ impl World {
             let place = |record: &Record| {
                 (record.id.to_string(), record.state, record.steps.len(), record.checkpoint.is_some())
             };
-            let live = live.map(place).collect();
+            let live = live.map(|record| place(record)).collect();
             positions.insert(name.clone(), (self.data(name.as_str()).counters.clone(), live));
         }
         positions
@@ -194,8 +194,8 @@ impl World {
     }
 }
 
-pub(super) fn author(run: &str) -> Author {
-    Author { run: RunId(run.into()), who: "ann".into(), host: "here".into(), tool: "test".into() }
+pub(super) fn author(run: &str) -> Arc<Author> {
+    Author { run: RunId(run.into()), who: "ann".into(), host: "here".into(), tool: "test".into() }.into()
 }
 
 pub(super) fn file(name: &str, text: &str) -> File {
@@ -206,7 +206,7 @@ pub(super) fn bytes(name: &str, bytes: &[u8]) -> File {
     File {
         name: name.to_owned().into(),
         shown: format!("migrations/{name}").into(),
-        bytes: bytes.to_vec().into(),
+        content: bytes.to_vec().into(),
     }
 }
 
