@@ -2,6 +2,7 @@
 //! cut, elections, histories edited by hand.
 #![allow(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
 
+mod blocked;
 pub(crate) mod changes;
 mod cut;
 mod damage;

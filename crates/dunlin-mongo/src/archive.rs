@@ -13,6 +13,7 @@ use crate::change::staged;
 use crate::command;
 use crate::moves::Task;
 use crate::op::render;
+use crate::patience::Failure;
 use crate::session::{Session, remembered_now};
 use crate::store::Store;
 
@@ -148,10 +149,10 @@ pub(crate) async fn purge(session: &mut Session, archive: &Archive) -> Result<()
     }
     session.note(record, EventKind::Marked, &archive.purging()).await?;
     let drop = doc! { "drop": &archive.name, "writeConcern": { "w": "majority" } };
-    match db.run_command(drop).await {
+    match session.patience().send(&db, drop).await {
         // Servers before 7.0 report a collection that is not there.
-        Err(failure) if crate::error::code(&failure) == Some(26) => {}
-        Err(failure) => return Err(failed(session, failure)),
+        Err(Failure::Driver(failure)) if crate::error::code(&failure) == Some(26) => {}
+        Err(failure) => return Err(failure.error(|failure| session.store.fail(failure, "cannot purge"))),
         Ok(_) => {}
     }
     session.note(record, EventKind::Marked, &archive.purged()).await

@@ -36,6 +36,10 @@ impl Backend for Mongo {
         op::decode::decode(phase, field)
     }
 
+    fn waits_for_locks(&self) -> bool {
+        true
+    }
+
     fn changes(&self) -> &'static [&'static str] {
         &change::CHANGES
     }

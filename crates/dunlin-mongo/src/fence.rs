@@ -271,6 +271,12 @@ const THERE: i32 = 11000;
 
 /// Whether all of a write was done, but for what failed in the one way that is fine.
 fn written(response: &Document, but: Option<i32>) -> Result<()> {
+    if let Ok(concern) = response.get_document("writeConcernError") {
+        // It is there, and a failover may take it away again: who wrote it looks.
+        let code = concern.get_i32("code").unwrap_or_default();
+        let reason = concern.get_str("errmsg").unwrap_or("no reason given");
+        return Err(error::of_own_document(code, format!("no majority confirmed the history: {reason}")));
+    }
     let errors = response.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
     let failed = errors
         .iter()

@@ -6,6 +6,7 @@
 
 mod archive;
 mod backend;
+mod blocker;
 pub mod change;
 pub mod check;
 mod chunk;
@@ -21,6 +22,7 @@ mod history;
 mod lock;
 pub mod moves;
 pub mod op;
+mod patience;
 mod read;
 mod same;
 mod script;

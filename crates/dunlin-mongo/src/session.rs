@@ -14,6 +14,7 @@ pub(crate) mod transaction;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bson::{Bson, Document};
 use dunlin_core::{
@@ -29,6 +30,7 @@ use crate::fence::Entry;
 use crate::fill::{self, Seed};
 use crate::lock::{self, Heartbeat};
 use crate::op::{Command, Op};
+use crate::patience::Patience;
 use crate::store::{Store, lost};
 use crate::{error, follow, strain, verify};
 
@@ -47,6 +49,8 @@ pub(crate) struct Session {
     names: BTreeMap<String, BTreeSet<String>>,
     /// How a walk goes on.
     stride: Option<walk::Stride>,
+    /// How long commands wait for locks now.
+    patience: Duration,
 }
 
 /// What a checkpoint of ours holds besides the position.
@@ -63,7 +67,12 @@ struct Before {
 
 impl Session {
     pub(crate) fn new(store: Store, heartbeat: Heartbeat, ledger: Ledger) -> Self {
-        Self { store, heartbeat, ledger, announced: None, names: BTreeMap::new(), stride: None }
+        let patience = store.target.lock_timeout;
+        Self { store, heartbeat, ledger, announced: None, names: BTreeMap::new(), stride: None, patience }
+    }
+
+    pub(crate) fn patience(&self) -> Patience<'_> {
+        Patience { store: &self.store, time: self.patience }
     }
 
     fn fail(&self, failure: &DriverError, doing: &str) -> Error {
@@ -221,6 +230,7 @@ impl CoreSession for Session {
 
     async fn advance(&mut self, work: &Work<'_>) -> Result<Advance> {
         self.check_lease().await?;
+        self.patience = work.lock_timeout.unwrap_or(self.store.target.lock_timeout);
         if let Some(advance) = self.ledger.found_written(&self.store, work).await? {
             return Ok(advance);
         }
@@ -283,6 +293,7 @@ impl CoreSession for Session {
 
     async fn purge(&mut self, archive: &Archive) -> Result<()> {
         self.check_lease().await?;
+        self.patience = self.store.target.lock_timeout;
         crate::archive::purge(self, archive).await
     }
 

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::process::signal;
 use crate::server;
 
-pub use mongo::{ReplicaSet, fail_command, mongod, replica_set};
+pub use mongo::{ReplicaSet, fail_command, mongod, mongod_with, replica_set};
 pub use mysql::{mariadb, mariadb_replica_of, mariadb_with};
 pub use postgres::{postgres, postgres_replica_of};
 pub use redis::{RedisCluster, redis, redis_cluster, redis_replica_of};

@@ -14,6 +14,7 @@ use super::{Session, before, cursor, is_transactional, look, outcome, unit_at};
 use crate::command::{self, Class};
 use crate::fill::Seed;
 use crate::op::{Command, Op};
+use crate::patience;
 
 /// Documents in one insert; the driver's own limit for one message is 48 MB.
 const BATCH: usize = 1000;
@@ -104,7 +105,11 @@ pub(super) async fn run(
             session.announced = None;
             session.check_lease().await?;
         }
-        match send(session, command, seed, (at.at, is_resumed)).await {
+        let sent = match try_for_lock(session, command).await {
+            Ok(()) => send(session, command, seed, (at.at, is_resumed)).await,
+            Err(late) => Err(late),
+        };
+        match sent {
             Ok(sent) => changed = sent,
             Err(failure) => match passed_over(session, command, &failure, work).await? {
                 Some(note) => notes.push(note),
@@ -153,6 +158,12 @@ fn words(command: &Command) -> String {
     format!("{} {target}", command::name(&command.document)).trim_end().to_owned()
 }
 
+/// Tries for the lock with which a command begins, where the command itself cannot be told how long to wait for it.
+async fn try_for_lock(session: &Session, command: &Command) -> Result<()> {
+    let tried = session.patience().try_for(&session.store.database(command), &command.document).await;
+    tried.map_err(|failure| failure.error(|failure| session.of_command(failure, command)))
+}
+
 /// Sends a command; how many documents it changed.
 async fn send(
     session: &Session,
@@ -172,8 +183,9 @@ async fn send(
             // Those that an interrupted run inserted are there, under the very ids it chose.
             document.insert("ordered", false);
         }
-        let response = db.run_command(document).await;
-        let response = response.map_err(|failure| session.of_command(&failure, command))?;
+        let response = session.patience().send(&db, document).await;
+        let response =
+            response.map_err(|failure| failure.error(|failure| session.of_command(failure, command)))?;
         match outcome(&response, command) {
             Ok(count) => changed += count,
             Err(failure) if is_resumed && failure.are_own_ids => changed += failure.changed,
@@ -263,6 +275,10 @@ async fn close(
     seed: Option<&Seed>,
     (work, failure): (&Work<'_>, Error),
 ) -> Result<Error> {
+    if patience::is_given_up(&failure) {
+        // The server may have done it in the very moment in which it gave up: the next try looks.
+        return Ok(failure);
+    }
     if matches!(failure.kind, ErrorKind::Connect | ErrorKind::Unexpected) {
         return Ok(failure.help("whether the command took effect is looked up by the next `dunlin up`"));
     }

@@ -134,7 +134,12 @@ impl Shape<'_> {
     async fn send(&self, mut command: Document) -> Result<()> {
         self.session.check_lease().await?;
         command.insert("writeConcern", doc! { "w": "majority" });
-        self.db.run_command(command).await.map(drop).map_err(|failure| self.fail(&failure))
+        let patience = self.session.patience();
+        let sent = match patience.try_for(&self.db, &command).await {
+            Ok(()) => patience.send(&self.db, command).await.map(drop),
+            Err(late) => Err(late),
+        };
+        sent.map_err(|failure| failure.error(|failure| self.fail(failure)))
     }
 
     async fn kept(&self) -> Result<Option<Document>> {

@@ -69,27 +69,35 @@ pub(super) fn changed(session: &mut Session, command: &Command) {
     }
 }
 
-/// Whether an index is there; `None` where several are meant.
+/// Whether an index is there, or any of those that are meant: they are dropped as one.
 async fn has_index(
     db: &Database,
     collection: &str,
     index: Option<&Bson>,
 ) -> Result<Option<bool>, DriverError> {
-    let (key, value) = match index {
-        Some(Bson::String(name)) if name != "*" => ("name", Bson::String(name.clone())),
-        Some(Bson::Document(pattern)) => ("key", Bson::Document(pattern.clone())),
-        _ => return Ok(None),
-    };
+    let Some(index) = index else { return Ok(None) };
     let mut indexes = match db.run_cursor_command(doc! { "listIndexes": collection }).await {
         Err(error) if crate::error::code(&error) == Some(26) => return Ok(Some(false)),
         indexes => indexes?,
     };
     while let Some(found) = indexes.try_next().await? {
-        if found.get(key) == Some(&value) {
+        if is_meant(&found, index) {
             return Ok(Some(true));
         }
     }
     Ok(Some(false))
+}
+
+/// Whether an index is one of those that `dropIndexes` is told of.
+fn is_meant(found: &Document, index: &Bson) -> bool {
+    let name = found.get_str("name").ok();
+    match index {
+        // All but the one that every collection has.
+        Bson::String(all) if all == "*" => name != Some("_id_"),
+        Bson::String(meant) => name == Some(meant),
+        Bson::Array(names) => names.iter().any(|meant| meant.as_str() == name),
+        pattern => found.get("key") == Some(pattern),
+    }
 }
 
 /// What identifies a collection whatever it is called.

@@ -12,7 +12,12 @@ use crate::server::{self, Kind};
 
 /// A mongod that is no replica set: it has no transactions, and majority is itself.
 pub async fn mongod() -> Private {
-    ready(start(&[])).await
+    mongod_with(&[]).await
+}
+
+/// The same, with options of its own.
+pub async fn mongod_with(options: &[&str]) -> Private {
+    ready(start(options)).await
 }
 
 async fn ready(process: Process) -> Private {
