@@ -63,7 +63,7 @@ async fn taken_names_and_differences_are_found_across_slots() {
     fill(&scratch, 300).await;
     ask::<()>(&scratch, &["SET", "user:5:profile", "x"]).await;
     let said = failure(&project(&scratch.url, &[COPY])).await;
-    assert!(said.contains("1 names are taken") && said.contains("user:5:profile"), "{said}");
+    assert!(said.contains("1 name is taken") && said.contains("user:5:profile"), "{said}");
     assert_eq!(count(&scratch, "user:*:profile").await, 1);
     ask::<()>(&scratch, &["DEL", "user:5:profile"]).await;
     must_up(&project(&scratch.url, &[COPY])).await;

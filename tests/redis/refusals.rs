@@ -39,7 +39,7 @@ async fn names_that_are_taken_are_listed_and_nothing_is_written() {
     }
     ask::<()>(&scratch, &["PERSIST", "user_5"]).await;
     let said = failure(&project(&scratch.url, &[COPY])).await;
-    assert!(said.contains("1 names are taken") && said.contains("user:4:profile"), "{said}");
+    assert!(said.contains("1 name is taken") && said.contains("user:4:profile"), "{said}");
     assert_eq!(count(&scratch, "user:*:profile").await, 3);
     // Once it is out of the way, the same migration goes through.
     ask::<()>(&scratch, &["DEL", "user:4:profile"]).await;

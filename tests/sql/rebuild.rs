@@ -58,7 +58,7 @@ async fn broken_keys_are_found_before_the_commit(kind: Kind) {
     let broken = REBUILD.replace("from parent;", "from parent where id = 1;");
     for way in [broken.clone(), format!("PRAGMA foreign_keys = OFF;\n{broken}PRAGMA foreign_keys = ON;\n")] {
         bench.write("2_b.sql", &way);
-        says(&bench.run("up").expect_code(1), &["1 rows of child point at no row of parent"]);
+        says(&bench.run("up").expect_code(1), &["1 row of child points at no row of parent"]);
         assert_eq!(bench.db.number("select count(*) from parent").await, 2);
     }
 }
@@ -69,7 +69,7 @@ async fn keys_that_were_broken_before_do_not_stop_a_rebuild(kind: Kind) {
     bench.write("2_b.sql", REBUILD);
     bench.up();
     bench.write("3_c.sql", &REBUILD.replace("from parent;", "from parent where id = 1;"));
-    says(&bench.run("up").expect_code(1), &["1 rows of child point at no row of parent"]);
+    says(&bench.run("up").expect_code(1), &["1 row of child points at no row of parent"]);
 }
 
 async fn a_full_disk_is_said_and_nothing_stays(kind: Kind) {

@@ -26,6 +26,7 @@ pub mod source;
 pub mod store;
 pub mod suggest;
 pub mod url;
+pub mod words;
 
 pub use async_trait::async_trait;
 

@@ -2,6 +2,7 @@
 
 use bson::{Bson, Document, doc};
 use dunlin_core::Op;
+use dunlin_core::words::counted;
 use mongodb::error::Error as DriverError;
 
 use crate::change::keep::{Keep, SHAPE, What};
@@ -76,7 +77,11 @@ async fn index(store: &Store, keep: &Keep) -> Result<Vec<String>, DriverError> {
             stats.get_document("spec").is_ok_and(|spec| spec.get_bool("hidden").unwrap_or_default());
         let words = if is_hidden { "" } else { ", and is not hidden any more" };
         (count > 0 || !is_hidden).then(|| {
-            format!("index {name} of {} was used {count} times since {since}{words}", keep.collection)
+            format!(
+                "index {name} of {} was used {} since {since}{words}",
+                keep.collection,
+                counted(count, "time")
+            )
         })
     };
     Ok(found.iter().filter_map(used).collect())

@@ -1,7 +1,7 @@
 //! Verify steps: whatever a read finds must not be there.
 
 use bson::{Bson, Document, doc};
-use dunlin_core::{Check, Checked, Result, Violation};
+use dunlin_core::{Check, Checked, Result, Violation, words};
 use mongodb::error::Error as DriverError;
 
 use crate::check::Look;
@@ -80,5 +80,10 @@ fn counted(response: &Document, question: &Document) -> Vec<Violation> {
         _ => 0,
     };
     let target = command::target(question).unwrap_or_default();
-    if count > 0 { vec![Violation::new(format!("{count} documents in {target}"))] } else { Vec::new() }
+    let count = u64::try_from(count).unwrap_or_default();
+    if count > 0 {
+        vec![Violation::new(format!("{} in {target}", words::counted(count, "document")))]
+    } else {
+        Vec::new()
+    }
 }

@@ -1,5 +1,6 @@
 //! How many keys an op is about, and whether there is room for their copies: from a sample, so that asking costs nothing.
 
+use dunlin_core::words::counted;
 use dunlin_core::{Error, ErrorKind, Result};
 
 use crate::chunk;
@@ -84,8 +85,8 @@ async fn check(name: &str, need: &Estimate, wire: &mut Wire) -> Result<Option<St
     }
     if used.saturating_add(need.bytes) > most {
         let message = format!(
-            "the copies of about {} keys need about {}, and {name} has room for {}: {} of {} are used",
-            need.keys,
+            "the copies of about {} need about {}, and {name} has room for {}: {} of {} are used",
+            counted(need.keys, "key"),
             size(need.bytes),
             size(most.saturating_sub(used)),
             size(used),

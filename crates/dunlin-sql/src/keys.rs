@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use dunlin_core::words::{agree, counted};
 use dunlin_core::{Error, ErrorKind, Result};
 
 use crate::dialect::Dialect;
@@ -63,7 +64,11 @@ pub(crate) async fn check(session: &mut Session, op: &Op, known: &Broken) -> Res
     for ((child, parent), count) in broken(session).await? {
         let more = count - known.get(&(child.clone(), parent.clone())).copied().unwrap_or_default();
         if more > 0 {
-            list.push(format!("{more} rows of {child} point at no row of {parent}"));
+            list.push(format!(
+                "{} of {child} {} at no row of {parent}",
+                counted(more.unsigned_abs(), "row"),
+                agree(more.unsigned_abs(), "points", "point")
+            ));
         }
     }
     if list.is_empty() {
@@ -140,7 +145,10 @@ impl Lost {
                 let name = child.split('\u{0}').next().unwrap_or(child);
                 let error = Error::new(
                     ErrorKind::Statement,
-                    format!("dropping {table} would take {gone} rows of {name} with it"),
+                    format!(
+                        "dropping {table} would take {} of {name} with it",
+                        counted(gone.unsigned_abs(), "row")
+                    ),
                 );
                 return Err(error.at(statement.span).help(
                     "nothing was changed. For a table rebuild write `-- dunlin: foreign-keys: off`; if the rows are meant to go, delete them first",

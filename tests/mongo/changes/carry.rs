@@ -124,6 +124,6 @@ async fn a_default_may_be_nought_or_false() {
         case.done("down");
         assert_eq!(find(&db, USERS).await, [doc! { "_id": 1 }], "{default}");
         db.collection::<Document>(USERS).update_one(doc! {}, doc! { "$set": { "x": "mine" } }).await.unwrap();
-        says(&case, "up", &["1 documents of users have x already", "1: \"mine\" is there"]);
+        says(&case, "up", &["1 document of users has x already", "1: \"mine\" is there"]);
     }
 }

@@ -209,7 +209,7 @@ async fn an_index_that_somebody_shows_again_is_in_use() {
     db.run_command(show).await.unwrap();
     db.collection::<Document>(USERS).find_one(doc! { "a": 1 }).await.unwrap();
     let Stop::InUse(uses) = error(&project, None).await else { panic!("it was to stop") };
-    assert!(uses[0].1.contains("used 1 times") && uses[0].1.contains("not hidden"), "{uses:?}");
+    assert!(uses[0].1.contains("used 1 time") && uses[0].1.contains("not hidden"), "{uses:?}");
 }
 
 #[tokio::test]

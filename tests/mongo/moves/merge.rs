@@ -51,7 +51,7 @@ async fn a_different_document_in_the_way_is_said_before_anything_is_merged() {
     fill(&db, "b", [doc! { "_id": 3, "n": 3, "old": false, "kind": "a" }]).await;
     let project = slowly(step(&scratch.url, "backfill", &merge("")), 40);
     let (_, failure) = error(&project).await;
-    assert!(failure.message.starts_with("1 documents of b are in the way"), "{failure:?}");
+    assert!(failure.message.starts_with("1 document of b is in the way"), "{failure:?}");
     assert!(failure.fact("documents").unwrap().starts_with("151: "), "{failure:?}");
     assert_eq!(count(&db, "b", doc! {}).await, 3);
     db.collection::<Document>("b").delete_one(doc! { "_id": 151 }).await.unwrap();

@@ -131,6 +131,6 @@ async fn taken_names_are_refused_before_anything_is_written() {
     ask::<()>(&scratch, &["SET", "user:5:profile", "x"]).await;
     let before = picture(&scratch).await;
     let said = format!("{:?}", up_before(&change(&scratch.url, &rename("")), None).await.unwrap_err());
-    assert!(said.contains("1 names are taken"), "{said}");
+    assert!(said.contains("1 name is taken"), "{said}");
     assert_eq!(picture(&scratch).await, before);
 }

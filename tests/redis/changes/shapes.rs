@@ -167,7 +167,7 @@ async fn what_is_no_object_stops_the_change_or_is_passed_by() {
         set(&scratch, "user:2", "no object").await;
         let before = picture(&scratch).await;
         let said = format!("{:?}", up_before(&change(&scratch.url, ENCODING), None).await.unwrap_err());
-        assert!(said.contains("1 keys cannot be converted"), "{said}");
+        assert!(said.contains("1 key cannot be converted"), "{said}");
         assert_same(&picture(&scratch).await, &before, "refused");
         let lenient = change(&scratch.url, &ENCODING.replace("wins", "otherwise = \"skip\", wins"));
         up_to(&lenient, None).await;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use dunlin_core::words::counted;
 use dunlin_core::{Cursor, Followed, Origin, Seen, State, StoreName};
 use dunlin_engine::follow::{Followers, followers};
 use dunlin_engine::status::{Row, Standing, pending, rows};
@@ -177,7 +178,8 @@ fn settled(row: &Row<'_>, store: &StoreName, standing: &Standing<'_>) -> Option<
     if let Some(finished) = record.finished {
         let _ = write!(text, " {}", Moment(finished));
     }
-    let _ = write!(text, " by {} on {}, {} rows", record.author.who, record.author.host, record.rows);
+    let _ =
+        write!(text, " by {} on {}, {}", record.author.who, record.author.host, counted(record.rows, "row"));
     if let Some(note) = &record.note {
         let _ = write!(text, "; {note}");
     }

@@ -176,7 +176,7 @@ impl Fields {
             bson!({ "$project": { "_id": 1, "value": new, "becomes": old } }),
         ];
         let obstacle = self.obstacle.clone().unwrap_or_else(|| {
-            format!("have {} already, or something else in its place", self.words(|pair| &pair.new))
+            format!("{} already, or something else in its place", self.words(|pair| &pair.new))
         });
         let fill = Reshape { updates: self.filling(), survey, obstacle, ..Reshape::default() };
         let mut updates = self.refilling();

@@ -84,9 +84,8 @@ fn beside(frame: Frame, forward: &Convert, (other, back): (&str, Bson), odd: Odd
     if odd == Odd::Fail {
         pair.is_open.push(bson!({ "$or": [{ "$not": [forward.is_due()] }, forward.is_convertible()] }));
     }
-    let obstacle = (odd == Odd::Fail).then(|| {
-        format!("have a {} that is no {}, or have {other} already", forward.field, forward.to.word())
-    });
+    let obstacle = (odd == Odd::Fail)
+        .then(|| format!("a {} that is no {}, or {other} already", forward.field, forward.to.word()));
     Fields { frame, pairs: vec![pair], is_kept: true, obstacle }.parts()
 }
 

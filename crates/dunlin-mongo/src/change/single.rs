@@ -82,7 +82,7 @@ fn added(frame: &Frame, field: &str, made: &Bson) -> Vec<Part> {
         bson!({ "$match": ways }),
         bson!({ "$project": { "_id": 1, "value": path::value(field), "becomes": shown(made) } }),
     ];
-    let obstacle = format!("have {field} already, or something else in its place");
+    let obstacle = format!("{field} already, or something else in its place");
     let filling = Reshape { updates: vec![fill.clone()], survey, obstacle, ..Reshape::default() };
     let gone = Update::new(path::has(field), frame.unversioned(path::removal(field)));
     let undo = frame.reshape(Reshape { updates: vec![gone], ..Reshape::default() }, format!("remove {name}"));

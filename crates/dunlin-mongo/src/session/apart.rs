@@ -6,6 +6,7 @@
 //! server without fencing can close. The confirmation is fenced again, so such a command is never recorded as ours.
 
 use bson::{Bson, Document, doc};
+use dunlin_core::words::counted;
 use dunlin_core::{Advance, Checkpoint, Cursor, Error, ErrorKind, Record, Result, Work};
 use mongodb::Database;
 
@@ -196,7 +197,7 @@ async fn send(
                 let temporary = error.temporary && error.kind == ErrorKind::Connect;
                 let error = Error { temporary, ..error };
                 return Err(
-                    error.with("left behind", format!("{left} documents that were written before it"))
+                    error.with("left behind", format!("{} written before it", counted(left, "document")))
                 );
             }
         }

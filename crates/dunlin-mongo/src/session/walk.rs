@@ -18,6 +18,7 @@ mod together;
 
 use std::time::{Duration, Instant};
 
+use dunlin_core::words::{agree, counted};
 use dunlin_core::{Advance, Error, ErrorKind, Position, Record, Result, Work};
 use mongodb::error::Error as DriverError;
 use serde::{Deserialize, Serialize};
@@ -226,8 +227,10 @@ async fn turn(
     place.passes += 1;
     if place.passes >= u64::from(PASSES) {
         let words = format!(
-            "{} documents of {} were still being written while the last of {PASSES} passes went by",
-            place.found, op.collection
+            "{} of {} {} still being written while the last of {PASSES} passes went by",
+            counted(place.found, "document"),
+            op.collection,
+            agree(place.found, "was", "were")
         );
         return Ok(Some(words));
     }

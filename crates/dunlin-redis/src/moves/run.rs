@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dunlin_core::position::{Start, sum_of};
+use dunlin_core::words::{agree, counted};
 use dunlin_core::{Advance, Error, ErrorKind, Phase, Position, Result, Version, Work};
 use serde::{Deserialize, Serialize};
 
@@ -197,15 +198,20 @@ fn refusal(what: &What, found: &Tally) -> Error {
     let (count, names) = (found.troubles(), found.names());
     let (message, help) = match what {
         What::Convert { .. } => (
-            format!("{count} keys cannot be converted: {names}"),
+            format!("{} cannot be converted: {names}", counted(count, "key")),
             "nothing was written; mend them, or pass them by with `otherwise = \"skip\"`",
         ),
         What::Align { form, .. } => (
-            format!("{count} of {} are not in step, and stay: {names}", form.keys().text()),
+            format!(
+                "{count} of {} {} not in step, and {}: {names}",
+                form.keys().text(),
+                agree(count, "is", "are"),
+                agree(count, "stays", "stay")
+            ),
             "the others are removed; mend these, or stop whoever writes them, then run it again: it continues",
         ),
         _ => (
-            format!("{count} names are taken: {names}"),
+            format!("{} {} taken: {names}", counted(count, "name"), agree(count, "is", "are")),
             "nothing was written; remove those keys, or say `existing = \"skip\"` or `existing = \"replace\"`",
         ),
     };
@@ -219,13 +225,26 @@ fn notes(what: &What, tally: &Tally) -> Vec<String> {
         notes.push(format!("no key matches {}", what.keys().text()));
     }
     if tally.same > 0 && tally.done == 0 && !matches!(what, What::Align { .. }) {
-        notes.push(format!("{} keys were as they should be already", tally.same));
+        notes.push(format!(
+            "{} {} already",
+            counted(tally.same, "key"),
+            agree(tally.same, "was as it should be", "were as they should be")
+        ));
     }
     if tally.kept > 0 {
-        notes.push(format!("{} keys were passed by and left as they are", tally.kept));
+        notes.push(format!(
+            "{} {}",
+            counted(tally.kept, "key"),
+            agree(tally.kept, "was passed by and left as it is", "were passed by and left as they are")
+        ));
     }
     if tally.troubles() > 0 {
-        notes.push(format!("{} keys were left as they are: {}", tally.troubles(), tally.names()));
+        notes.push(format!(
+            "{} {}: {}",
+            counted(tally.troubles(), "key"),
+            agree(tally.troubles(), "was left as it is", "were left as they are"),
+            tally.names()
+        ));
     }
     notes
 }

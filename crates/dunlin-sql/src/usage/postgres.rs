@@ -1,5 +1,7 @@
 //! What PostgreSQL shows.
 
+use dunlin_core::words;
+
 use super::{Cell, Conn, LOOK, Losing, Param};
 
 /// How often a table was read, and how many rows were written.
@@ -58,7 +60,10 @@ pub(super) async fn statements(conn: &mut Conn, losing: &Losing<'_>) -> Vec<Stri
             before.iter().find(|other| other[0].text() == Some(id)).and_then(|other| other[2].int());
         let grew = calls - earlier.unwrap_or_default();
         if grew > 0 {
-            found.extend(losing.statement(&format!("a statement that ran {grew} times just now"), text));
+            found.extend(losing.statement(
+                &format!("a statement that ran {} just now", words::counted(grew.unsigned_abs(), "time")),
+                text,
+            ));
         }
     }
     found

@@ -2,6 +2,7 @@
 //! first of them listed with the reason.
 
 use bson::{Bson, Document, doc};
+use dunlin_core::words::{agree, counted};
 use dunlin_core::{Error, ErrorKind, Violation};
 use mongodb::error::Error as DriverError;
 use mongodb::{ClientSession, Database};
@@ -54,25 +55,26 @@ impl Odd {
         if self.is_empty() {
             return Ok(());
         }
-        let (count, name) = (self.count, &op.collection);
+        let (documents, name) = (counted(self.count, "document"), &op.collection);
+        let [is, have] = [("is", "are"), ("has", "have")].map(|(one, many)| agree(self.count, one, many));
         let (message, help) = match &op.task {
             Task::Merge(merge) => (
                 format!(
-                    "{count} documents of {} are in the way: they have the _id of one of {name}, and are different",
+                    "{documents} of {} {is} in the way: with the _id of one of {name}, and different",
                     merge.into
                 ),
                 "existing = \"skip\" keeps them, \"replace\" and \"merge\" change them",
             ),
             Task::Convert(convert) => (
                 format!(
-                    "{count} documents of {name} cannot be converted: {} would be lost as {}",
+                    "{documents} of {name} cannot be converted: {} would be lost as {}",
                     convert.field,
                     convert.to.word()
                 ),
                 "mend them, or choose what becomes of them: on_error = \"keep\", \"null\" or \"quarantine\"",
             ),
             Task::Reshape(reshape) => (
-                format!("{count} documents of {name} {}", reshape.obstacle),
+                format!("{documents} of {name} {have} {}", reshape.obstacle),
                 "mend them, or leave them out with `filter`; `dunlin plan` shows the query that finds them",
             ),
             Task::Update(_) | Task::Delete => return Ok(()),
@@ -87,13 +89,13 @@ impl Odd {
         let what = match &convert.on_error {
             _ if self.is_empty() => return None,
             OnError::Fail => return None,
-            OnError::Keep => "stay as they were".to_owned(),
-            OnError::Null => format!("have null as {}", convert.field),
-            OnError::Quarantine(into) => format!("are in {into}"),
+            OnError::Keep => agree(self.count, "stays as it was", "stay as they were").to_owned(),
+            OnError::Null => format!("{} null as {}", agree(self.count, "has", "have"), convert.field),
+            OnError::Quarantine(into) => format!("{} in {into}", agree(self.count, "is", "are")),
         };
         Some(format!(
-            "{} documents of {} could not be converted and {what}: {}",
-            self.count,
+            "{} of {} could not be converted and {what}: {}",
+            counted(self.count, "document"),
             op.collection,
             self.words()
         ))
