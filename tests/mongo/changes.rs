@@ -3,6 +3,7 @@
 mod carry;
 mod crash;
 mod fields;
+mod foresee;
 mod guard;
 mod plans;
 mod purge;

@@ -76,6 +76,7 @@ impl<'a> Show<'a> {
                 self.about(*step, told);
             }
             Event::Noted { step, note } => self.about(*step, Some((*note).to_owned())),
+            Event::Foreseen { store, note } => self.line(&format!("{store}: {note}")),
             Event::Retrying { step, error, delay } => {
                 let told = format!("{}; tries again in {}", error.message, span(*delay));
                 self.about(*step, Some(told));

@@ -89,6 +89,13 @@ pub trait Store: fmt::Debug + Send + Sync {
         Ok(lines)
     }
 
+    /// Refuses what would be refused on its way, as far as that shows now: of the steps that are to run, and of those that
+    /// their migrations still have `later`. What a reader should know besides is given back, in words. Reads only.
+    async fn foresee(&self, now: &[Ahead<'_>], later: &[Ahead<'_>]) -> Result<Vec<String>> {
+        let _ = (now, later);
+        Ok(Vec::new())
+    }
+
     /// Facts about the server and the login, as `(what, finding)`, for `dunlin doctor`.
     async fn examine(&self) -> Result<Vec<(String, String)>>;
 }
@@ -104,6 +111,8 @@ pub struct Ahead<'a> {
     pub index: usize,
     /// Whether it is the way back from a step.
     pub is_undo: bool,
+    /// Whether an earlier run began it.
+    pub is_begun: bool,
 }
 
 /// A store of whatever backend.

@@ -50,6 +50,13 @@ pub enum Event<'a> {
         /// What.
         note: &'a str,
     },
+    /// Something about what is to come that its reader should know.
+    Foreseen {
+        /// Where.
+        store: &'a StoreName,
+        /// What.
+        note: &'a str,
+    },
     /// A step did not succeed and is tried again.
     Retrying {
         /// Which step.

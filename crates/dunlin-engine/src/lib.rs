@@ -6,6 +6,7 @@ pub mod audit;
 mod drive;
 pub mod event;
 pub mod follow;
+pub mod foresee;
 pub mod lane;
 pub mod load;
 pub mod lock;

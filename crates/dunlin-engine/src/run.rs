@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{self, Finding, Policy, Reaction};
 use crate::drive;
-use crate::event::Report;
+use crate::event::{Event, Report};
+use crate::foresee;
 use crate::lock::{self, Sessions};
 use crate::plan::{self, Goal, HeldBack, Item, Plan};
 use crate::purge;
@@ -216,5 +217,8 @@ async fn under_locks(
         return Err(Error::new(ErrorKind::Locked, message).help("run it again").into());
     }
     purge::possible(&context.stores, &histories, &plan).await?;
+    for (store, note) in foresee::ask(&context.stores, &plan).await? {
+        report(Event::Foreseen { store: &store, note: &note });
+    }
     drive::drive(context, plan.items, sessions, &mut histories, (summary, report)).await
 }

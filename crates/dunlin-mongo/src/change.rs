@@ -57,8 +57,9 @@
 //!
 //! Indexes over a field that leaves are exchanged at the contract, before the field goes: each gets its like over the new
 //! field (`rename_field`, `move_fields`, `change_type` with `as`) and is dropped; where no one field takes the old one's
-//! place, it is only dropped. `down` makes them again. Validators are not changed by changes of fields: one that asks for the
-//! old field refuses the contract until `set_validator` lets it take the new shape.
+//! place, it is only dropped. `down` makes them again. Validators are not changed by changes of fields: of one that asks for
+//! the old field `plan` and `up` say so, and it refuses the contract, before anything of that runs, until `set_validator` lets
+//! it take the new shape.
 //!
 //! What is remembered of indexes and validators is in `dunlin_shape`. A renamed collection is gone under both names for the
 //! moment between the two commands of the contract: a client that reads then finds nothing. Fields in lists need MongoDB 5.0,

@@ -18,6 +18,7 @@ mod extended;
 mod fence;
 mod fill;
 mod follow;
+mod foresee;
 mod history;
 mod lock;
 pub mod moves;

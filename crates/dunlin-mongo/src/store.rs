@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use dunlin_core::history::decode_files;
 use dunlin_core::{
-    Archive, Attempt, Check, Checked, Error, ErrorKind, Event, Follow, Followed, Follower, History, Holder,
-    Line, Op, Result, Store as CoreStore, StoredFile, Target, Version, async_trait,
+    Ahead, Archive, Attempt, Check, Checked, Error, ErrorKind, Event, Follow, Followed, Follower, History,
+    Holder, Line, Op, Result, Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use mongodb::error::Error as DriverError;
 use mongodb::{Client, Database};
@@ -17,7 +17,7 @@ use crate::fence::{self, Mark, Pending};
 use crate::lock::{self, Asked, Heartbeat};
 use crate::op::Command;
 use crate::session::{Ledger, Session, remembered};
-use crate::{archive, error, examine, follow, usage, verify};
+use crate::{archive, error, examine, follow, foresee, usage, verify};
 
 /// A connected MongoDB database.
 #[derive(Debug, Clone)]
@@ -145,6 +145,10 @@ impl CoreStore for Store {
         let was = remembered(&self.db, keep).await;
         let was = was.map_err(|failure| self.fail(&failure, "cannot look at the collection"))?;
         Ok(keep.lines(was.as_ref()))
+    }
+
+    async fn foresee(&self, now: &[Ahead<'_>], later: &[Ahead<'_>]) -> Result<Vec<String>> {
+        foresee::foresee(self, now, later).await
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

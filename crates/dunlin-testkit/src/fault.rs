@@ -208,6 +208,10 @@ impl Store for Faulty {
         self.fuse.burn("previews", self.inner.previews(steps)).await
     }
 
+    async fn foresee(&self, now: &[Ahead<'_>], later: &[Ahead<'_>]) -> Result<Vec<String>> {
+        self.fuse.burn("foresee", self.inner.foresee(now, later)).await
+    }
+
     async fn examine(&self) -> Result<Vec<(String, String)>> {
         self.fuse.burn("examine", self.inner.examine()).await
     }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use dunlin_core::{Ahead, Error, Line, SourceMap};
+use dunlin_core::{Ahead, Error, ErrorKind, Line, SourceMap};
+use dunlin_engine::foresee;
 use dunlin_engine::plan::Direction;
 use dunlin_engine::{Item, Plan, Stores};
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ use crate::render::color::{Paint, Style};
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
     lines: Vec<Vec<Line>>,
+    /// What speaks against it, or is to be known besides.
+    foreseen: Vec<String>,
 }
 
 impl Planned {
@@ -28,7 +31,7 @@ impl Planned {
             let steps = plan.items.iter().enumerate().filter(of_store).filter_map(|(at, item)| {
                 let (op, version) = (item.op.as_deref()?, &item.migration.id().version);
                 let is_undo = item.direction == Direction::Down;
-                Some((at, Ahead { op, version, index: item.index, is_undo }))
+                Some((at, Ahead { op, version, index: item.index, is_undo, is_begun: item.is_begun }))
             });
             let (places, steps): (Vec<usize>, Vec<Ahead<'_>>) = steps.unzip();
             if steps.is_empty() {
@@ -39,7 +42,12 @@ impl Planned {
                 lines[at] = found;
             }
         }
-        Ok(Self { plan, lines })
+        let foreseen = match foresee::ask(stores, &plan).await {
+            Ok(told) => told.into_iter().map(|(store, words)| format!("{store}: {words}")).collect(),
+            Err(error) if error.kind == ErrorKind::Statement => vec![format!("would be refused: {error}")],
+            Err(error) => return Err(error),
+        };
+        Ok(Self { plan, lines, foreseen })
     }
 
     /// Each step with its statements.
@@ -68,6 +76,9 @@ fn text(planned: &Planned, paint: Paint) -> String {
             migration = Some(id);
         }
         step(&mut out, (item, lines), paint);
+    }
+    for words in &planned.foreseen {
+        let _ = writeln!(out, "\n{}", paint.text(Style::Warning, words));
     }
     out
 }
@@ -113,7 +124,7 @@ pub(crate) fn answer(planned: &Planned, empty: &str, stage: &Stage, paint: Paint
 /// The same for programs.
 fn data(planned: &Planned, sources: &SourceMap) -> Value {
     let items: Vec<Value> = planned.steps().map(|(item, lines)| of_item(item, lines, sources)).collect();
-    json!({ "fingerprint": planned.plan.fingerprint().to_string(), "steps": items })
+    json!({ "fingerprint": planned.plan.fingerprint().to_string(), "steps": items, "foreseen": planned.foreseen })
 }
 
 fn of_item(item: &Item, lines: &[Line], sources: &SourceMap) -> Value {

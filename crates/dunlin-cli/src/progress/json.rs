@@ -84,6 +84,9 @@ pub(super) fn line(event: &Event<'_>) -> Value {
         }
         Event::Throttled { step, reason } => with(of_step("throttled", *step), "reason", json!(reason)),
         Event::Noted { step, note } => with(of_step("noted", *step), "note", json!(note)),
+        Event::Foreseen { store, note } => {
+            json!({ "schema": "dunlin.event/1", "event": "foreseen", "store": store.as_str(), "note": note })
+        }
         Event::Retrying { step, error, delay } => {
             with(with(of_step("retrying", *step), "message", json!(error.message)), "delay_ms", millis(delay))
         }

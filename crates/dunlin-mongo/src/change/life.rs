@@ -11,7 +11,7 @@ use super::index;
 use super::keep::What;
 use super::pair::{Pair, given};
 use super::path;
-use super::staged::{Staged, Task};
+use super::staged::{Need, Staged, Task};
 use crate::check::{Found, Look, Question};
 use crate::moves::{Keeping, Merge, Move, Reshape, Task as Walk, Update};
 use crate::op::{Command, Op};
@@ -70,6 +70,16 @@ impl Frame {
         let command = |document| Command { span: Some(self.span), ..Command::new(document) };
         let op = Op { commands: documents.into_iter().map(command).collect() };
         Staged { touches: self.touches.clone(), ..Staged::new(Task::Commands(op), summary) }
+    }
+
+    /// That the validator lets go of fields.
+    pub(super) fn release(&self, fields: Vec<String>) -> Need {
+        Need::Release { collection: self.collection.clone(), fields, span: Some(self.span) }
+    }
+
+    /// That this is a collection.
+    pub(super) fn real(&self, name: &str) -> Need {
+        Need::Collection(name.to_owned(), Some(self.span))
     }
 
     /// Stages, and the version of the new shape.
@@ -223,7 +233,9 @@ impl Fields {
         let keeping = self.is_kept.then(|| self.keeping());
         let removal = Reshape { updates, has_passes: true, keeping, ..Reshape::default() };
         let op = self.frame.reshape(removal, format!("remove {}", self.old_words()));
-        let op = Staged { removes: self.fields(|pair| &pair.old), ..op };
+        let fields = self.pairs.iter().flat_map(|pair| pair.old.iter().cloned()).collect();
+        let needs = Some(self.frame.release(fields));
+        let op = Staged { removes: self.fields(|pair| &pair.old), needs, ..op };
         let undo = if self.is_kept { self.restore() } else { self.refill() };
         part(Phase::Contract, op, undo)
     }

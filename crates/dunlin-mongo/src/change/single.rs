@@ -132,7 +132,9 @@ pub(super) fn remove(node: &Node, tag: &str) -> Result<Vec<Part>> {
         ..Reshape::default()
     };
     let removal = frame.reshape(removal, format!("remove {name}"));
-    let removal = Staged { removes: vec![format!("field {field} of {}", frame.collection)], ..removal };
+    let needs = Some(frame.release(vec![field.clone()]));
+    let removal =
+        Staged { removes: vec![format!("field {field} of {}", frame.collection)], needs, ..removal };
     let kept = Bson::String(format!("$$new.old.{field}"));
     let back = bson!({ "$cond": [path::is_there(&field), path::value(&field), kept] });
     let back = restore(

@@ -1,6 +1,6 @@
 //! A step of a change: an op of ours, and what is to be known about it beyond what it does.
 
-use dunlin_core::{AnyOp, Line, Op as CoreOp};
+use dunlin_core::{AnyOp, Line, Op as CoreOp, Span};
 
 use super::keep::Keep;
 use crate::moves::Move;
@@ -21,6 +21,24 @@ pub struct Staged {
     pub prepares: bool,
     /// What finds the documents that it would make poorer.
     pub loses: Option<AnyOp>,
+    /// What must be so for it to run.
+    pub needs: Option<Need>,
+}
+
+/// What must be so for a step to run, and can be seen before.
+#[derive(Debug, Clone)]
+pub enum Need {
+    /// This is a collection, and no view.
+    Collection(String, Option<Span>),
+    /// The collection's validator takes documents without these fields.
+    Release {
+        /// The collection.
+        collection: String,
+        /// The fields.
+        fields: Vec<String>,
+        /// Where it was written.
+        span: Option<Span>,
+    },
 }
 
 /// What a step of a change does.
@@ -37,7 +55,15 @@ pub enum Task {
 impl Staged {
     /// A step of which nothing more is to be known.
     pub(super) fn new(task: Task, summary: String) -> Self {
-        Self { task, summary, touches: Vec::new(), removes: Vec::new(), prepares: false, loses: None }
+        Self {
+            task,
+            summary,
+            touches: Vec::new(),
+            removes: Vec::new(),
+            prepares: false,
+            loses: None,
+            needs: None,
+        }
     }
 
     fn op(&self) -> &dyn CoreOp {
@@ -81,6 +107,11 @@ impl CoreOp for Staged {
     fn loses(&self) -> Option<AnyOp> {
         self.loses.clone()
     }
+}
+
+/// What must be so for an op to run.
+pub(crate) fn need(op: &dyn CoreOp) -> Option<&Need> {
+    op.kind::<Staged>()?.needs.as_ref()
 }
 
 /// The walk that an op is, by itself or as a step of a change.

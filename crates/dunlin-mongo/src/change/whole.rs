@@ -58,7 +58,8 @@ pub(super) fn remove(node: &Node, tag: &str) -> Result<Vec<Part>> {
     let frame = change.whole(name, &["collection"])?;
     let name = &frame.collection;
     let aside = format!("{}_{name}", frame.archive());
-    let gone = Staged { removes: vec![format!("collection {name}")], ..renaming(&frame, name, &aside) };
+    let gone = renaming(&frame, name, &aside);
+    let gone = Staged { removes: vec![format!("collection {name}")], needs: Some(frame.real(name)), ..gone };
     Ok(vec![part(Phase::Contract, gone, renaming(&frame, &aside, name))])
 }
 
@@ -76,10 +77,12 @@ pub(super) fn rename(node: &Node, tag: &str) -> Result<Vec<Part>> {
     let rename = |from: &str, to: &str| doc! { "renameCollection": from, "to": to };
     let words = format!("rename collection {from} to {to}");
     let forward = frame.commands(vec![gone.clone(), rename(&from, &to)], words);
-    let forward = Staged { removes: vec![format!("collection {from} under this name")], ..forward };
+    let removes = vec![format!("collection {from} under this name")];
+    let forward = Staged { removes, needs: Some(frame.real(&from)), ..forward };
     let words = format!("rename collection {to} back to {from}");
     let back = frame.commands(vec![rename(&to, &from), view.clone()], words);
     let seen = frame.commands(vec![view], format!("view {to} over {from}"));
+    let seen = Staged { needs: Some(frame.real(&from)), ..seen };
     let unseen = frame.commands(vec![gone], format!("drop view {to}"));
     Ok(vec![part(Phase::Expand, seen, unseen), part(Phase::Contract, forward, back)])
 }
