@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bson::doc;
+use bson::{Document, doc};
 use dunlin_testkit::private;
 
 use super::{database, documents, must_up, project};
@@ -51,4 +51,51 @@ async fn a_transaction_of_which_the_primary_knows_nothing_is_begun_anew() {
     let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
     let met = db.client().database("admin").run_command(off).await.unwrap();
     assert_eq!(met.get_i32("count").ok(), Some(1), "the fault was not met: {met}");
+}
+
+/// Sets a failpoint of a member.
+async fn fail_point(member: &private::Private, name: &str, mode: &str, data: Document) {
+    let client = mongodb::Client::with_uri_str(member.url.expose()).await.unwrap();
+    let command = doc! { "configureFailPoint": name, "mode": mode, "data": data };
+    client.database("admin").run_command(command).await.unwrap();
+}
+
+/// The old primary did it, nobody else heard of it, and the new one takes the confirmation: as if it had never been sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_the_old_primary_did_is_done_again() {
+    let mut set = private::replica_set(3).await;
+    let first = ("0001_a.js", "db.createCollection('old')");
+    must_up(&project(&set.url, &[first])).await;
+    let old = set.primary().await.unwrap();
+    let slow =
+        doc! { "failCommands": ["create", "listCollections"], "blockConnection": true, "blockTimeMS": 1500 };
+    fail_point(&set.members[old], "failCommand", "alwaysOn", slow).await;
+    let moving = project(&set.url, &[first, ("0002_b.js", "db.createCollection('c'); db.old.drop();")]);
+    let run = tokio::spawn(async move { must_up(&moving).await });
+
+    // The intent is everywhere when the command runs.
+    let store = super::store(&project(&set.url, &[])).await;
+    let version = dunlin::Version::parse("0002").unwrap();
+    while store.history().await.unwrap().record(&version).is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for member in (0..3).filter(|member| *member != old) {
+        fail_point(&set.members[member], "stopReplProducer", "alwaysOn", doc! {}).await;
+    }
+    let direct = mongodb::Client::with_uri_str(set.members[old].url.expose()).await.unwrap();
+    let made = async || direct.database("test").run_command(doc! { "listIndexes": "c" }).await.is_ok();
+    while !made().await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // What comes next is looked for, before the confirmation: there the old primary dies.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    set.members[old].kill();
+    for member in (0..3).filter(|member| *member != old) {
+        fail_point(&set.members[member], "stopReplProducer", "off", doc! {}).await;
+    }
+    run.await.unwrap();
+    let names = database(&set.url).await.list_collection_names().await.unwrap();
+    let left: Vec<&String> = names.iter().filter(|name| !name.starts_with("dunlin_")).collect();
+    assert_eq!(left, ["c"]);
 }

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use bson::oid::ObjectId;
 use bson::raw::RawDocument;
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use dunlin_core::history::{encode_files, readable};
@@ -92,15 +93,18 @@ impl Entry<'_> {
     }
 }
 
-/// Writes an entry, in a transaction if there is one; whether the fence was as `mark` says. Not retried by the driver:
-/// a second try finds another sequence, and so never counts twice.
+/// As whose primary a server took a write; nothing where it does not say so.
+pub(crate) type Term = Option<ObjectId>;
+
+/// Writes an entry, in a transaction if there is one; nothing unless the fence was as `mark` says. Not retried by the
+/// driver: a second try finds another sequence, and so never counts twice.
 pub(crate) async fn write(
     db: &Database,
     (mark, at): (Mark, Timestamp),
     entry: &Entry<'_>,
     is_final: bool,
     transaction: Option<&mut ClientSession>,
-) -> Result<Result<bool>, DriverError> {
+) -> Result<Result<Option<Term>>, DriverError> {
     let mut command = doc! { "update": LOCK, "updates": [entry.update(mark, at)] };
     let response = match transaction {
         Some(session) => db.run_command(command).session(session).await?,
@@ -115,7 +119,8 @@ pub(crate) async fn write(
             db.run_command(command).await?
         }
     };
-    Ok(written(&response, None).map(|()| response.get_i32("n").unwrap_or_default() == 1))
+    let term = response.get_object_id("electionId").ok();
+    Ok(written(&response, None).map(|()| (response.get_i32("n").unwrap_or_default() == 1).then_some(term)))
 }
 
 /// Moves the fence on in a transaction that writes something else; whether it was as `mark` says.

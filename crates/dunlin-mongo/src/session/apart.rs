@@ -4,6 +4,9 @@
 //! Between the fenced intent and the command itself a process may be stopped for longer than its lease. It asks for its
 //! lease again when it wakes up; what remains is the time between that answer and the sending, which no client of a
 //! server without fencing can close. The confirmation is fenced again, so such a command is never recorded as ours.
+//!
+//! A command itself waits for no majority: the confirmation does, which stands behind it in the same log. If another primary
+//! took the confirmation than took the intent, the command may stand in a log that is lost, and the server is asked again.
 
 use bson::{Bson, Document, doc};
 use dunlin_core::words::counted;
@@ -13,6 +16,7 @@ use mongodb::Database;
 use super::look::look;
 use super::{Session, before, cursor, is_transactional, look, outcome, unit_at};
 use crate::command::{self, Class};
+use crate::connect::Topology;
 use crate::fill::Seed;
 use crate::op::{Command, Op};
 use crate::patience;
@@ -92,6 +96,7 @@ pub(super) async fn run(
     let mut running = work.running.clone();
     let mut notes = Vec::new();
     let mut changed = 0;
+    let mut opened = work.running.checkpoint.clone();
     let is_done_already = is_resumed && took_effect(session, command, at).await?;
     if is_done_already {
         notes.push(format!("found in effect from an interrupted run: {}", words(command)));
@@ -104,6 +109,7 @@ pub(super) async fn run(
             session.announced.clone_from(&announcement.checkpoint);
             running = session.ledger.put_step(&session.store, work, &announcement).await?;
             session.announced = None;
+            opened = announcement.checkpoint;
             session.check_lease().await?;
         }
         let sent = match try_for_lock(session, command).await {
@@ -134,9 +140,24 @@ pub(super) async fn run(
     let mut record = next(session, op, done, seed, (work, changed)).await?;
     record.started = running.started.or(record.started);
     session.announced.clone_from(&record.checkpoint);
+    let term = session.ledger.term();
     let record = session.ledger.put_step(&session.store, work, &record).await?;
+    if term.is_some() && session.ledger.term() != term {
+        return Err(doubted(session, work, opened).await?);
+    }
     let is_done = record.checkpoint.is_none();
     Ok(Advance { notes, is_done, ..Advance::partly(record, changed) })
+}
+
+/// Takes a confirmation back: another primary was elected since the intent, and may know nothing of the command.
+async fn doubted(session: &mut Session, work: &Work<'_>, opened: Option<Checkpoint>) -> Result<Error> {
+    session.announced = None;
+    if let Some(opened) = opened {
+        session.ledger.put_step(&session.store, work, &work.partly(opened, 0)).await?;
+    }
+    session.ledger.doubt();
+    let message = "another primary was elected while a command ran, and may know nothing of it";
+    Ok(Error::new(ErrorKind::Connect, message).temporary().help("whether it took effect is looked up"))
 }
 
 /// The record after `at` commands, already announcing the next one where that runs apart too.
@@ -177,8 +198,10 @@ async fn send(
     for mut document in filled(command, seed, place) {
         let db = expand(session, command, &mut document).unwrap_or_else(|| db.clone());
         if CONCERNED.contains(&command::name(&document)) && !document.contains_key("writeConcern") {
-            // The confirmation that follows in the same log waits for the majority, where that is due.
-            document.insert("writeConcern", doc! { "w": 1 });
+            // Where there is one log the confirmation that follows in it waits for the majority.
+            let is_one = session.store.topology != Topology::Sharded;
+            let nodes = if is_one { Bson::from(1) } else { Bson::from("majority") };
+            document.insert("writeConcern", doc! { "w": nodes });
         }
         if is_resumed && command::name(&document) == "insert" {
             // Those that an interrupted run inserted are there, under the very ids it chose.

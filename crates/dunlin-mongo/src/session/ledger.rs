@@ -7,7 +7,7 @@ use dunlin_core::{Advance, Error, ErrorKind, EventKind, Record, Result, StoredFi
 use mongodb::ClientSession;
 use mongodb::error::Error as DriverError;
 
-use crate::fence::{self, Entry, Mark};
+use crate::fence::{self, Entry, Mark, Term};
 use crate::history::{dated, key};
 use crate::store::{Store, lost};
 
@@ -30,6 +30,8 @@ pub(crate) struct Ledger {
     waiting: (usize, usize),
     /// The versions whose files this session has kept.
     kept: BTreeSet<String>,
+    /// Whose primary took the last write, as far as that is known.
+    term: Term,
 }
 
 impl Ledger {
@@ -40,6 +42,7 @@ impl Ledger {
             is_uncertain: false,
             waiting: (0, 0),
             kept: BTreeSet::new(),
+            term: None,
         }
     }
 
@@ -56,6 +59,11 @@ impl Ledger {
     pub(super) fn touched(&mut self) {
         self.mark.round += 1;
         self.is_uncertain = false;
+    }
+
+    /// Whose primary took the last write, as far as that is known.
+    pub(super) fn term(&self) -> Term {
+        self.term
     }
 
     /// The time by the server's clock.
@@ -98,8 +106,11 @@ impl Ledger {
         let entry = Entry { record: &record, ..entry };
         let now = self.now();
         match fence::write(&store.db, (self.mark, now), &entry, is_final, None).await {
-            Ok(Ok(true)) => self.written(&entry),
-            Ok(Ok(false)) => return Err(self.refused(store).await),
+            Ok(Ok(Some(term))) => {
+                self.written(&entry);
+                self.term = term;
+            }
+            Ok(Ok(None)) => return Err(self.refused(store).await),
             Ok(Err(error)) => {
                 self.doubt();
                 return Err(error);
@@ -119,12 +130,14 @@ impl Ledger {
         entry: &Entry<'_>,
         transaction: &mut ClientSession,
     ) -> Result<Result<bool>, DriverError> {
-        fence::write(&store.db, (self.mark, self.now()), entry, false, Some(transaction)).await
+        let met = fence::write(&store.db, (self.mark, self.now()), entry, false, Some(transaction)).await?;
+        Ok(met.map(|met| met.is_some()))
     }
 
     /// Counts an entry that is in the fence now.
     pub(super) fn written(&mut self, entry: &Entry<'_>) {
         self.mark = self.mark.after(entry);
+        self.term = None;
         // However often a position is written, there is one.
         let more = usize::from(entry.kind.is_some() || self.waiting.0 == 0);
         self.waiting = (self.waiting.0 + more, self.waiting.1 + size(entry.files));
