@@ -60,8 +60,8 @@ fn session_key(tables: &Tables) -> (String, Vec<Param>) {
         (Dialect::Postgres, Some(_)) => "hashtextextended('dunlin ' || $1::text, 0)",
         (Dialect::Postgres, None) => "hashtextextended('dunlin ' || coalesce(current_schema(), ''), 0)",
         // At most 64 characters, and the server has one name space for all its databases.
-        (_, Some(_)) => "concat('dunlin ', md5(?))",
-        (_, None) => "concat('dunlin ', md5(database()))",
+        (_, Some(_)) => "concat('dunlin ', sha2(?, 224))",
+        (_, None) => "concat('dunlin ', sha2(database(), 224))",
     };
     (key.to_owned(), bound.into_iter().collect())
 }
