@@ -122,12 +122,17 @@ fn questions(tables: &Tables, waiting: Waiting) -> Vec<(String, Vec<Param>)> {
         "{who} join information_schema.innodb_lock_waits w on w.blocking_trx_id = t.trx_id \
          join information_schema.innodb_trx r on r.trx_id = w.requesting_trx_id where r.trx_mysql_thread_id = {ours} limit 3"
     );
+    // MySQL keeps them elsewhere from 8.0 on.
+    let rows_of_mysql = format!(
+        "{who} join performance_schema.data_lock_waits w on w.blocking_engine_transaction_id = t.trx_id \
+         join information_schema.innodb_trx r on r.trx_id = w.requesting_engine_transaction_id where r.trx_mysql_thread_id = {ours} limit 3"
+    );
     // The server does not say who holds a table's metadata lock: whoever has a transaction open in this database may.
     let tables_locked = format!(
         "{who} join information_schema.processlist mine on mine.id = {ours} and mine.state like 'Waiting for table%lock' \
          where p.id <> mine.id and p.db = database() order by t.trx_started limit 3"
     );
-    vec![(rows, vec![number.into()]), (tables_locked, vec![number.into()])]
+    [rows, rows_of_mysql, tables_locked].map(|sql| (sql, vec![number.into()])).into()
 }
 
 fn integer(dialect: Dialect) -> &'static str {

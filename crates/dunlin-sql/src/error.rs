@@ -110,6 +110,11 @@ fn first_line(text: &str) -> usize {
 }
 
 /// The server's code, as its documentation lists it.
+/// Whether what was to be set is nobody's to set, or the whole server's (MySQL).
+pub(crate) fn is_no_setting(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some("1229" | "1238"))
+}
+
 fn code(error: &sqlx::Error) -> Option<String> {
     let error = error.as_database_error()?;
     match error.try_downcast_ref::<MySqlDatabaseError>() {

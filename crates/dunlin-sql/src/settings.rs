@@ -5,6 +5,7 @@ use dunlin_core::Result;
 
 use crate::connect::{self, is_memory};
 use crate::dialect::Dialect;
+use crate::error;
 use crate::op::Statement;
 use crate::session::Session;
 
@@ -27,6 +28,8 @@ const MOVING: &str = "'timestamp', 'insert_id', 'last_insert_id', 'identity', 'r
 const PRAGMAS: &str = "pragma foreign_keys = on; pragma legacy_alter_table = off; pragma recursive_triggers = off; \
     pragma ignore_check_constraints = off; pragma case_sensitive_like = off; pragma writable_schema = off; \
     pragma query_only = off; pragma reverse_unordered_selects = off";
+
+const TAKING_BACK: &str = "cannot take back what the script set on the connection";
 
 /// Whether a statement sets something.
 pub(crate) fn sets(statement: &Statement) -> bool {
@@ -134,9 +137,15 @@ async fn restore_variables(session: &mut Session) -> Result<()> {
     let differs = |(name, value): &&(String, String)| {
         now.iter().any(|(known, current)| known == name && current != value)
     };
-    let sets: Vec<String> =
-        before.iter().filter(differs).map(|(name, value)| format!("{name} = {}", literal(value))).collect();
-    if sets.is_empty() { Ok(()) } else { run(session, &format!("set {}", sets.join(", "))).await }
+    for (name, value) in before.iter().filter(differs) {
+        let set = session.conn.execute(&format!("set {name} = {}", literal(value))).await;
+        match set {
+            // It changed by itself: MySQL lists what nobody sets among what a connection has.
+            Err(failure) if error::is_no_setting(&failure) => {}
+            set => set.map(drop).map_err(|failure| session.fail(&failure, TAKING_BACK))?,
+        }
+    }
+    Ok(())
 }
 
 /// A variable's value as `SET` takes it: numbers and switches bare.
@@ -150,10 +159,5 @@ fn literal(value: &str) -> String {
 }
 
 async fn run(session: &mut Session, sql: &str) -> Result<()> {
-    session
-        .conn
-        .execute(sql)
-        .await
-        .map(drop)
-        .map_err(|failure| session.fail(&failure, "cannot take back what the script set on the connection"))
+    session.conn.execute(sql).await.map(drop).map_err(|failure| session.fail(&failure, TAKING_BACK))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{Arguments, Decode, Row, Type, ValueRef};
+use sqlx::{Arguments, Decode, Row, Type, TypeInfo, ValueRef};
 
 /// A value bound to a statement of ours.
 #[derive(Debug, Clone)]
@@ -101,8 +101,10 @@ where
         if raw.is_null() {
             return Ok(Cell::Null);
         }
-        if <i64 as Type<R::Database>>::compatible(&raw.type_info()) {
-            return row.try_get::<i64, _>(index).map(Cell::Int);
+        let kind = raw.type_info();
+        // MySQL counts connections and rows without a sign.
+        if <i64 as Type<R::Database>>::compatible(&kind) || kind.name() == "BIGINT UNSIGNED" {
+            return row.try_get_unchecked::<i64, _>(index).map(Cell::Int);
         }
         row.try_get_unchecked::<String, _>(index).map(Cell::Text)
     };

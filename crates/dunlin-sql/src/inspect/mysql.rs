@@ -119,7 +119,8 @@ async fn rules(conn: &mut Conn, params: &[Param], is_mariadb: bool, table: &mut 
     }
     let checks = if is_mariadb { CHECKS_OF_MARIADB } else { CHECKS };
     for row in conn.rows(checks, params).await? {
-        let clause = text(&row[1]);
+        // MySQL says it as it stands within a text of its own.
+        let clause = if is_mariadb { text(&row[1]) } else { text(&row[1]).replace("\\'", "'") };
         let columns =
             table.names().into_iter().filter(|column| crate::rewrite::reads(Dialect::MySql, &clause, column));
         let columns = columns.collect();

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::exchange::{drop_sync, exchange, locked};
 use super::{Coming, Leaving, Reshape, When, alter, copy, harden, settle};
+use crate::dialect::Dialect;
 use crate::evolve::{Draw, Site};
 use crate::inspect::{Role, Rule};
 use crate::moves::Expr;
@@ -163,11 +164,17 @@ fn possible(change: &Reshape, site: &Site<'_>) -> Result<()> {
         let computed = table.readers.iter().find(|(read, reader)| {
             rewrite::is_same(site.dialect(), read, &column.name) && reader.starts_with("generated")
         });
-        let why = match (pointed_at, computed) {
+        let checked = table.constraints.iter().find(|rule| {
+            rule.rule == Rule::Check && rewrite::reads(site.dialect(), &rule.body, &column.name)
+        });
+        // MySQL, unlike MariaDB, renames no column that a check reads.
+        let is_fixed = site.dialect() == Dialect::MySql && !site.server.is_mariadb;
+        let why = match (pointed_at, computed, checked.filter(|_| is_fixed)) {
             _ if in_key => "is part of the primary key".to_owned(),
             _ if column.is_generated => "is computed or counted by the server".to_owned(),
-            (Some(rule), _) => format!("is what {} points at", rule.name),
-            (_, Some((_, reader))) => format!("is read by the {reader}"),
+            (Some(rule), ..) => format!("is what {} points at", rule.name),
+            (_, Some((_, reader)), _) => format!("is read by the {reader}"),
+            (.., Some(rule)) => format!("is read by the check {} (drop it in a migration before)", rule.name),
             _ => continue,
         };
         let error =
