@@ -226,7 +226,8 @@ async fn send_or_pass(
     at: &Cursor,
     work: &Work<'_>,
 ) -> Result<Option<String>> {
-    let Err((error, statement)) = send_each(session, statements).await else { return Ok(None) };
+    let Err((error, place)) = send_each(session, statements).await else { return Ok(None) };
+    let statement = &statements[place];
     if error.kind == ErrorKind::Connect {
         return Err(error.help("whether the statement took effect is looked up by the next `dunlin up`"));
     }
@@ -235,7 +236,7 @@ async fn send_or_pass(
     }
     let closed = work.partly(Checkpoint::of(&Cursor { open: false, before: None, ..at.clone() }), 0);
     write(session, &closed, work, EventKind::Begun).await?;
-    let index = at.at;
+    let index = at.at + place;
     Err(if error.kind == ErrorKind::Statement {
         error.with("left behind", error::leftover(op.dialect, true, index))
     } else {
@@ -243,18 +244,16 @@ async fn send_or_pass(
     })
 }
 
-/// Sends statements one after the other. Where one of several fails, the last is sent as well: it gives the lock back.
-async fn send_each<'a>(
-    session: &mut Session,
-    statements: &'a [Statement],
-) -> Result<(), (Error, &'a Statement)> {
-    for (at, statement) in statements.iter().enumerate() {
+/// Sends statements one after the other; a failure comes with the place of its statement. Where one of several fails, the
+/// last is sent as well: it gives the lock back.
+async fn send_each(session: &mut Session, statements: &[Statement]) -> Result<(), (Error, usize)> {
+    for (place, statement) in statements.iter().enumerate() {
         let Err(error) = send(session, statement).await else { continue };
-        if let (Some(release), true) = (statements.last(), at > 0) {
+        if let (Some(release), true) = (statements.last(), place > 0) {
             // On a connection that broke the server has released it.
             drop(send(session, release).await);
         }
-        return Err((error, statement));
+        return Err((error, place));
     }
     Ok(())
 }
