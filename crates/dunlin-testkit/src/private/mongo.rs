@@ -70,7 +70,8 @@ impl ReplicaSet {
         None
     }
 
-    /// Makes the primary step down, and waits until another one is elected.
+    /// Makes the primary step down, and waits until another one is elected. From then on the old one may be elected
+    /// again: should the new one die, there is somebody who has all it has.
     pub async fn step_down(&mut self) {
         let old = self.primary().await.expect("a primary that can step down");
         let command = doc! { "replSetStepDown": 60, "secondaryCatchUpPeriodSecs": 10 };
@@ -86,6 +87,8 @@ impl ReplicaSet {
             Err("no member is elected")
         };
         self.members[old].process.until(elected).await;
+        let thawed = run(self.members[old].url.expose(), doc! { "replSetFreeze": 0 }).await;
+        thawed.unwrap_or_else(|error| panic!("the old primary stays out of elections: {error}"));
     }
 
     /// Waits until all members are in step, so that any of them can become primary.
