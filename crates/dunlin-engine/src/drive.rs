@@ -24,6 +24,7 @@ pub(crate) async fn drive(
     histories: &mut Histories,
     (summary, report): (&mut Summary, Report<'_>),
 ) -> Result<Outcome, Stop> {
+    summary.completed.reserve_exact(items.len());
     let mut items = items.into_iter().peekable();
     while let Some(first) = items.peek() {
         if is_gate(first, summary)

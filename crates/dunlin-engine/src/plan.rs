@@ -148,6 +148,8 @@ pub fn up(migrations: &Migrations, histories: &Histories, goal: &Goal) -> Result
             Err(fault) => faults.push(fault),
         }
     }
+    // It lives as long as the run, which is long where there is much in it.
+    plan.items.shrink_to_fit();
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
 }
 

@@ -2,9 +2,9 @@
 //! the server drops with the connection, or a lease in our lock row that is renewed. Either way the row names the
 //! holder, and every write of a session checks that the row still has its token.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use dunlin_core::history::{damaged, readable};
 use dunlin_core::{Holder, Result, RunId, Target, Timestamp};
@@ -182,6 +182,34 @@ pub(crate) fn millis(time: Duration) -> Param {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX).into()
 }
 
+/// When the writes of a session last renewed its lease.
+#[derive(Debug, Clone)]
+pub(crate) struct Renewed(Arc<Mutex<Option<Instant>>>);
+
+impl Renewed {
+    pub(crate) fn now() -> Self {
+        Self(Arc::new(Mutex::new(Some(Instant::now()))))
+    }
+
+    pub(crate) fn again(&self) {
+        self.set(Some(Instant::now()));
+    }
+
+    /// The write is rolled back, and with it what it renewed.
+    pub(crate) fn taken_back(&self) {
+        self.set(None);
+    }
+
+    pub(crate) fn is_within(&self, time: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() <= time)
+    }
+
+    fn set(&self, last: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+}
+
 /// Renews a lease for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
@@ -190,14 +218,18 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// On a connection of its own, opened at the first renewal: most runs end before it.
-    pub(crate) fn start(tables: Tables, target: Target, token: i64) -> Self {
+    /// On a connection of its own, opened at the first renewal that the session's writes do not make needless: it
+    /// reads the whole schema of a SQLite file once more.
+    pub(crate) fn start(tables: Tables, target: Target, token: i64, renewed: Renewed) -> Self {
         let lost = Arc::new(AtomicBool::new(false));
         let flag = lost.clone();
         let task = tokio::spawn(async move {
             let mut conn = None;
             loop {
                 tokio::time::sleep(target.lease / 3).await;
+                if renewed.is_within(target.lease / 3) {
+                    continue;
+                }
                 if conn.is_none() {
                     conn = connect::open(tables.dialect, &target, false).await.ok().flatten();
                 }

@@ -1,6 +1,6 @@
 //! A SQL store whose migration lock we hold: the one place from which anything is written.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dunlin_core::{
     Advance, Archive, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History,
@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::evolve::{self, Evolve};
 use crate::history::{self, Entry};
 use crate::light::{Kept, Light};
-use crate::lock::{self, Heartbeat};
+use crate::lock::{self, Heartbeat, Renewed};
 use crate::moves::Move;
 use crate::op::{Op, Statement};
 use crate::store::Store;
@@ -29,7 +29,7 @@ pub(crate) struct Session {
     pub(crate) token: i64,
     pub(crate) heartbeat: Option<Heartbeat>,
     /// When a write of this session last renewed its lease.
-    pub(crate) renewed: Instant,
+    pub(crate) renewed: Renewed,
     /// The statement whose intent this very session has just recorded: it was not sent by anybody yet.
     pub(crate) announced: Option<Checkpoint>,
     /// The script of a change's step that this very session began, and how far it came.
@@ -53,8 +53,7 @@ impl Session {
         store: Store,
         conn: Conn,
         tables: Tables,
-        token: i64,
-        heartbeat: Option<Heartbeat>,
+        (token, heartbeat, renewed): (i64, Option<Heartbeat>, Renewed),
     ) -> Self {
         Self {
             usual: store.target.lock_timeout,
@@ -63,7 +62,7 @@ impl Session {
             tables,
             token,
             heartbeat,
-            renewed: Instant::now(),
+            renewed,
             announced: None,
             drawn: None,
             is_set_up: false,

@@ -14,7 +14,7 @@ use crate::conn::{Conn, Param};
 use crate::connect::{self, history_schema, is_lease, is_memory, is_pooled};
 use crate::dialect::Dialect;
 use crate::evolve::{self, Evolve};
-use crate::lock::{self, Heartbeat};
+use crate::lock::{self, Heartbeat, Renewed};
 use crate::session::Session;
 use crate::tables::Tables;
 use crate::{archive, error, history, preview, rollback, verify};
@@ -69,8 +69,10 @@ impl Store {
             let kept = rollback::keep(&mut conn).await;
             kept.map_err(|failure| self.fail(&failure, "cannot keep the rollback journal"))?;
             let beats = is_lease(self.dialect, &self.target) && !is_memory(&self.target);
-            let heartbeat = beats.then(|| Heartbeat::start(tables.clone(), (*self.target).clone(), token));
-            return Ok(Attempt::Taken(Box::new(Session::new(self.clone(), conn, tables, token, heartbeat))));
+            let renewed = Renewed::now();
+            let start = || Heartbeat::start(tables.clone(), (*self.target).clone(), token, renewed.clone());
+            let lock = (token, beats.then(start), renewed);
+            return Ok(Attempt::Taken(Box::new(Session::new(self.clone(), conn, tables, lock))));
         }
         let row = lock::row(&mut conn, &tables).await;
         let row = row.map_err(|failure| self.fail(&failure, "cannot read the lock"))?;

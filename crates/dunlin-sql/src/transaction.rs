@@ -44,6 +44,7 @@ pub(crate) async fn settle<T>(session: &mut Session, result: Result<T>) -> Resul
     if result.is_err() {
         // On a connection that is gone the server rolls back by itself.
         let _ = session.conn.execute("rollback").await;
+        session.renewed.taken_back();
     }
     result
 }

@@ -1,6 +1,5 @@
 //! How a session writes a record and its journal row: behind the fence, and together with what they are about.
 
-use std::time::Instant;
 
 use dunlin_core::{Error, Result};
 
@@ -92,7 +91,7 @@ impl Session {
 
     /// Whether the lease may run out before the next write renews it.
     pub(crate) fn is_renewal_due(&self) -> bool {
-        self.renewed.elapsed() > self.store.target.lease / 6
+        !self.renewed.is_within(self.store.target.lease / 6)
     }
 
     /// The token, the record, and what of the journal row is not in it.
@@ -117,7 +116,7 @@ impl Session {
     pub(crate) async fn check_fence(&mut self) -> Result<()> {
         let fence = self.tables.fence();
         let holds = if self.tables.dialect == Dialect::Sqlite {
-            self.renewed = Instant::now();
+            self.renewed.again();
             let lease = lock::millis(self.store.target.lease);
             self.conn.run(&fence, &[self.token.into(), lease]).await.map(|changed| changed == 1)
         } else {
