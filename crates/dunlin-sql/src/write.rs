@@ -1,6 +1,5 @@
 //! How a session writes a record and its journal row: behind the fence, and together with what they are about.
 
-
 use dunlin_core::{Error, Result};
 
 use crate::conn::Param;

@@ -55,11 +55,7 @@ pub(super) fn remove(node: &Node, tag: &str) -> Result<Vec<Part>> {
             } else {
                 "neither `name` nor `keys` is given"
             };
-            change.wrong(
-                message,
-                "needs one of them",
-                "name the index as `dunlin drift` or `getIndexes()` shows it",
-            );
+            change.wrong(message, "needs one of them", "name the index as `getIndexes()` shows it");
             Bson::Null
         }
     };
