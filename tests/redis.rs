@@ -31,13 +31,22 @@ const STORE: &str = "cache";
 /// The version of the next project: each is a migration of its own.
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
-/// A project over the database of a URL, of steps that stand under these headings: `("backfill", "copy_keys = …")`.
+/// A project over the database of a URL, of steps that stand under these headings: `("backfill", "copy_keys = …")`. One
+/// page an advance, so that there are many places to be cut off at.
 fn project(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
+    paced(url, steps, Pace { bout: Duration::ZERO, ..Pace::default() })
+}
+
+/// The same, with several pages under way.
+fn usual(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
+    paced(url, steps, Pace::default())
+}
+
+fn paced(url: &StoreUrl, steps: &[(&str, &str)], pace: Pace) -> Project {
     let target = Target {
         connect_timeout: Duration::from_secs(5),
         lease: Duration::from_secs(2),
-        // One page an advance, so that there are many places to be cut off at.
-        pace: Pace { bout: Duration::ZERO, ..Pace::default() },
+        pace,
         ..Target::new(STORE, url.clone())
     };
     let text: Vec<String> =

@@ -2,7 +2,7 @@
 
 use dunlin_testkit::scratch;
 
-use super::{COPY, SAME, ask, count, down, failure, fill, must_up, project, step};
+use super::{COPY, SAME, ask, count, down, failure, fill, must_up, project, step, usual};
 
 #[tokio::test]
 async fn copies_across_slots_are_the_same_and_go_again() {
@@ -20,6 +20,27 @@ async fn copies_across_slots_are_the_same_and_go_again() {
     let notes = down(&project).await;
     assert_eq!(count(&scratch, "user:*:profile").await, 1, "{notes:?}");
     assert_eq!(count(&scratch, "user_*").await, 900);
+}
+
+#[tokio::test]
+async fn a_hash_met_late_among_strings_mixes_nothing_up() {
+    let scratch = scratch::redis_cluster().await;
+    let mut connection = scratch.cluster().await;
+    for number in 0..6000 {
+        let mut set = redis::cmd("SET");
+        let () = set.arg(format!("user_{number}")).arg(number).query_async(&mut connection).await.unwrap();
+    }
+    // Each node asks for lengths as long as it has met nothing else, and most meet these with much under way.
+    for number in 6000..6020 {
+        ask::<()>(&scratch, &["HSET", &format!("user_{number}"), "name", "x"]).await;
+    }
+    must_up(&usual(&scratch.url, &[COPY])).await;
+    assert_eq!(count(&scratch, "user:*:profile").await, 6020);
+    for number in 0..6000 {
+        let mut get = redis::cmd("GET");
+        let value = get.arg(format!("user:{number}:profile")).query_async(&mut connection).await;
+        assert_eq!(value, Ok(Some(number)), "{number}");
+    }
 }
 
 #[tokio::test]

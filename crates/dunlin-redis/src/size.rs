@@ -39,7 +39,7 @@ fn push(entry: &Entry, question: Question, wire: &mut Wire) {
     }
 }
 
-/// Takes the answers in. Nothing else may be under way: what has no length is asked again.
+/// Takes the answers in. What has no length is asked again, past the answers that others wait for on the same wire.
 pub(crate) async fn read(
     page: &mut Page,
     task: &Task<'_>,
@@ -63,6 +63,7 @@ pub(crate) async fn read(
         return Ok(());
     }
     *question = Question::Usage;
+    let due = wire.take_due().await?;
     for entry in &open {
         push(entry, *question, wire);
     }
@@ -75,5 +76,6 @@ pub(crate) async fn read(
             answer => entry.is_big = answer.int().is_some_and(|size| size > BIG),
         }
     }
+    wire.put_back(due);
     Ok(())
 }

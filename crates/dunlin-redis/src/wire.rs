@@ -189,6 +189,21 @@ impl Wire {
         Ok(answer)
     }
 
+    /// Reads every answer that is still due, for whoever must ask something before they are wanted.
+    pub(crate) async fn take_due(&mut self) -> Result<Vec<Answer>> {
+        let mut answers = Vec::with_capacity(self.owed);
+        while self.owed > 0 {
+            answers.push(self.answer().await?);
+        }
+        Ok(answers)
+    }
+
+    /// Makes these the answers that come next. Nothing else may be under way.
+    pub(crate) fn put_back(&mut self, answers: Vec<Answer>) {
+        self.owed += answers.len();
+        self.early.extend(answers);
+    }
+
     async fn receive(&mut self) -> Result<Answer> {
         loop {
             match answer::parse(&self.input[self.start..self.end]) {
