@@ -10,6 +10,7 @@ over!([postgres, mysql, sqlite]
     a_down_that_fails_in_the_middle_continues,
 );
 over!([mysql] a_half_applied_migration_goes_back);
+over!([postgres] one_of_several_that_is_not_there_excuses_nothing);
 
 async fn a_down_works_from_the_stored_text(kind: Kind) {
     let bench = Bench::new(kind).await;
@@ -73,4 +74,22 @@ async fn a_half_applied_migration_goes_back(kind: Kind) {
     );
     assert_eq!(bench.states().await, ["1 undone"]);
     assert_eq!(bench.db.number("select count(*) from information_schema.tables where table_schema = database() and table_name in ('a', 'b', 'c')").await, 0);
+}
+
+async fn one_of_several_that_is_not_there_excuses_nothing(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.write("1_a.sql", "-- Up\ncreate table a (id int, n int);\ncreate table b (id int);\n-- Down\nalter table a drop column m, drop column n;\ndrop table a, b, c;\n");
+    bench.up();
+    let run = bench.run("down --allow-data-loss").expect_code(1);
+    says(&run, &["1_a.sql:5:", "column \"m\""]);
+    bench.db.sql("alter table a drop column n").await;
+    let run = bench.run("down --allow-data-loss").expect_code(1);
+    says(&run, &["1_a.sql:6:", "table \"c\" does not exist"]);
+    assert_eq!(bench.db.number("select count(*) from a, b").await, 0);
+    bench.db.sql("drop table a; drop table b").await;
+    says(
+        &bench.run("down --allow-data-loss").expect_code(0),
+        &["passed over, its effect already holds: drop table a, b, c"],
+    );
+    assert_eq!(bench.states().await, ["1 undone"]);
 }

@@ -7,16 +7,18 @@ use crate::cursor::Cursor;
 use crate::dialect::Dialect;
 use crate::op::{Effect, Name, Object};
 
-/// What a statement makes appear or disappear, if that can be looked up.
-pub(crate) fn effect(dialect: Dialect, statement: &str) -> Option<Effect> {
+/// What a statement makes appear or disappear, as far as that can be looked up. Where it has run, all of it holds; the
+/// first tells best whether it did.
+pub(crate) fn effects(dialect: Dialect, statement: &str) -> Vec<Effect> {
     let mut cursor = Cursor::new(dialect, statement);
-    match cursor.word()?.as_str() {
-        "create" => Some(Effect { object: create(dialect, &mut cursor)?, appears: true }),
-        "drop" => Some(Effect { object: drop(dialect, &mut cursor)?, appears: false }),
-        "alter" => alter::effect(dialect, &mut cursor),
-        "rename" if dialect == Dialect::MySql => rename_tables(&mut cursor),
+    let effects = match cursor.word().unwrap_or_default().as_str() {
+        "create" => create(dialect, &mut cursor).map(|object| vec![Effect { object, appears: true }]),
+        "drop" => drop(dialect, &mut cursor),
+        "alter" => alter::effects(dialect, &mut cursor),
+        "rename" if dialect == Dialect::MySql => rename_tables(&mut cursor).map(|effect| vec![effect]),
         _ => None,
-    }
+    };
+    effects.unwrap_or_default()
 }
 
 fn create(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Object> {
@@ -97,35 +99,47 @@ fn create_index(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Object> {
     Some(Object::Index { name, table: Some(table) })
 }
 
-fn drop(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Object> {
+fn drop(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Vec<Effect>> {
     cursor.eat_any(&["materialized", "foreign"]);
     let kind = cursor.word()?;
     cursor.eat("concurrently");
     cursor.eat_all(&["if", "exists"]);
-    match kind.as_str() {
-        "table" | "tables" | "view" => last_name(cursor).map(Object::Table),
-        "index" if dialect == Dialect::MySql => {
+    let objects = match kind.as_str() {
+        "table" | "tables" | "view" => last_first(cursor)?.into_iter().map(Object::Table).collect(),
+        "index" if dialect != Dialect::MySql => {
+            let index = |name| Object::Index { name, table: None };
+            last_first(cursor)?.into_iter().map(index).collect()
+        }
+        _ => vec![dropped(dialect, &kind, cursor)?],
+    };
+    Some(objects.into_iter().map(|object| Effect { object, appears: false }).collect())
+}
+
+/// What is dropped alone.
+fn dropped(dialect: Dialect, kind: &str, cursor: &mut Cursor<'_>) -> Option<Object> {
+    match kind {
+        "index" => {
             let name = cursor.name()?;
             let table = if cursor.eat("on") { Some(cursor.name()?) } else { None };
             Some(Object::Index { name, table })
         }
-        "index" => Some(Object::Index { name: last_name(cursor)?, table: None }),
         "trigger" if dialect != Dialect::Postgres => Some(Object::Trigger { name: cursor.name()? }),
         "procedure" | "function" if dialect == Dialect::MySql => {
             Some(Object::Routine { name: cursor.name()? })
         }
-        "schema" | "database" => schema(dialect, &kind, cursor),
+        "schema" | "database" => schema(dialect, kind, cursor),
         _ => None,
     }
 }
 
-/// The last of several names: when it is gone, they all are.
-fn last_name(cursor: &mut Cursor<'_>) -> Option<Name> {
-    let mut name = cursor.name()?;
+/// Several names; the last one goes last.
+fn last_first(cursor: &mut Cursor<'_>) -> Option<Vec<Name>> {
+    let mut names = vec![cursor.name()?];
     while cursor.eat_symbol(",") {
-        name = cursor.name()?;
+        names.push(cursor.name()?);
     }
-    Some(name)
+    names.reverse();
+    Some(names)
 }
 
 /// `RENAME TABLE a TO b, …`: a new name that was not taken before.

@@ -7,7 +7,7 @@ use dunlin_core::{Excerpt, Line, Op as CoreOp, Span};
 
 use crate::canonical::canonical;
 use crate::dialect::Dialect;
-use crate::effect::effect;
+use crate::effect::effects;
 
 /// A script.
 #[derive(Debug, Clone)]
@@ -161,7 +161,12 @@ impl Statement {
 
     /// Where to look whether it took effect, after a run that ended without saying so.
     pub fn effect(&self) -> Option<Effect> {
-        effect(self.dialect, &self.text)
+        self.effects().into_iter().next()
+    }
+
+    /// All that can be looked up of what it brings about.
+    pub(crate) fn effects(&self) -> Vec<Effect> {
+        effects(self.dialect, &self.text)
     }
 
     /// Whether all it does is to change the connection: `SET`, `USE`, `PRAGMA`, `ATTACH`. A new connection needs it
@@ -235,7 +240,7 @@ impl CoreOp for Op {
     }
 
     fn removes(&self) -> Vec<String> {
-        self.statements().filter_map(removed).collect()
+        self.statements().flat_map(removed).collect()
     }
 
     fn is_empty(&self) -> bool {
@@ -244,20 +249,17 @@ impl CoreOp for Op {
 }
 
 /// What a statement takes away together with the data in it. Moving a table out of its name takes nothing away.
-fn removed(statement: &Statement) -> Option<String> {
-    let effect = statement.effect().filter(|effect| !effect.appears)?;
-    let drops = |word: &str| statement.canonical().contains(word);
-    match effect.object {
-        Object::Table(name) if statement.canonical().starts_with("drop table") => {
-            Some(format!("table {}", name.name))
-        }
-        Object::Column { table, column } if drops(" drop ") => {
+fn removed(statement: &Statement) -> Vec<String> {
+    let gone = statement.effects().into_iter().rev().filter(|effect| !effect.appears);
+    let canonical = statement.canonical();
+    gone.filter_map(|effect| match effect.object {
+        Object::Table(name) if canonical.starts_with("drop table") => Some(format!("table {}", name.name)),
+        Object::Column { table, column } if canonical.contains(" drop ") => {
             Some(format!("column {}.{column}", table.name))
         }
-        Object::Schema(name) if statement.canonical().starts_with("drop ") => Some(format!("schema {name}")),
-        Object::Database(name) if statement.canonical().starts_with("drop ") => {
-            Some(format!("database {name}"))
-        }
+        Object::Schema(name) if canonical.starts_with("drop ") => Some(format!("schema {name}")),
+        Object::Database(name) if canonical.starts_with("drop ") => Some(format!("database {name}")),
         _ => None,
-    }
+    })
+    .collect()
 }

@@ -226,11 +226,16 @@ pub(crate) async fn set_up(session: &mut Session, op: &Op, first: usize) -> Resu
     Ok(())
 }
 
-/// Whether what a statement should bring about is so already.
+/// Whether all that a statement should bring about is so already.
 pub(crate) async fn already_holds(session: &mut Session, statement: &Statement) -> Result<bool> {
-    let Some(effect) = statement.effect() else { return Ok(false) };
-    let presence = look(&mut session.conn, &effect.object)
-        .await
-        .map_err(|failure| session.fail(&failure, "cannot look at the catalogue"))?;
-    Ok(presence.is_some_and(|presence| presence.fulfils(&effect)))
+    let effects = statement.effects();
+    for effect in &effects {
+        let presence = look(&mut session.conn, &effect.object)
+            .await
+            .map_err(|failure| session.fail(&failure, "cannot look at the catalogue"))?;
+        if !presence.is_some_and(|presence| presence.fulfils(effect)) {
+            return Ok(false);
+        }
+    }
+    Ok(!effects.is_empty())
 }

@@ -1,14 +1,14 @@
-//! `ALTER`: several actions are applied as one, so the first that can be looked up decides for all.
+//! `ALTER`: several actions are applied as one, so the first that can be looked up tells of all whether they were.
 
 use crate::cursor::Cursor;
 use crate::dialect::Dialect;
 use crate::lex::Kind;
 use crate::op::{Effect, Name, Object};
 
-pub(super) fn effect(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Effect> {
+pub(super) fn effects(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Vec<Effect>> {
     cursor.eat_any(&["ignore", "online", "materialized", "foreign"]);
-    match cursor.word()?.as_str() {
-        "table" => table(dialect, cursor),
+    let effect = match cursor.word()?.as_str() {
+        "table" => return table(dialect, cursor),
         "view" => {
             let name = altered(cursor)?;
             renamed(cursor, &name).map(|name| appears(Object::Table(name)))
@@ -23,7 +23,8 @@ pub(super) fn effect(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Effect
             renamed(cursor, &name).map(|name| appears(Object::Schema(name.name)))
         }
         _ => None,
-    }
+    };
+    effect.map(|effect| vec![effect])
 }
 
 fn appears(object: Object) -> Effect {
@@ -65,7 +66,7 @@ fn enum_label(cursor: &mut Cursor<'_>) -> Option<Effect> {
     Some(appears(Object::EnumLabel { kind, label: cursor.literal()? }))
 }
 
-fn table(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Effect> {
+fn table(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Vec<Effect>> {
     let table = altered(cursor)?;
     let mut actions = vec![action(dialect, &table, cursor)];
     while next_action(cursor) {
@@ -74,7 +75,7 @@ fn table(dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Effect> {
     // What may have been there before proves nothing about the other actions.
     let is_single = actions.len() == 1;
     let sure = |(effect, is_optional): (Effect, bool)| (is_single || !is_optional).then_some(effect);
-    actions.into_iter().flatten().find_map(sure)
+    Some(actions.into_iter().flatten().filter_map(sure).collect())
 }
 
 /// Goes past the rest of an action and the comma behind it.

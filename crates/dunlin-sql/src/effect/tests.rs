@@ -3,11 +3,18 @@ use Dialect::{MySql, Postgres, Sqlite};
 
 /// An effect in a line: `+ index a.i on a.t`.
 fn shown(dialect: Dialect, statement: &str) -> String {
+    let effects = effects(dialect, statement);
+    if effects.is_empty() {
+        return "-".to_owned();
+    }
+    effects.iter().map(shown_one).collect::<Vec<_>>().join(", ")
+}
+
+fn shown_one(effect: &Effect) -> String {
     let name = |name: &Name| match &name.schema {
         Some(schema) => format!("{schema}.{}", name.name),
         None => name.name.clone(),
     };
-    let Some(effect) = effect(dialect, statement) else { return "-".to_owned() };
     let object = match &effect.object {
         Object::Table(table) => format!("table {}", name(table)),
         Object::Index { name: index, table: Some(table) } => {
@@ -49,9 +56,9 @@ fn postgres_effects() {
             ),
             ("CREATE INDEX ON t (a)", "-"),
             ("DROP INDEX CONCURRENTLY IF EXISTS s.i CASCADE", "gone: index s.i"),
-            ("DROP TABLE a, b.c CASCADE", "gone: table b.c"),
+            ("DROP TABLE a, b.c CASCADE", "gone: table b.c, gone: table a"),
             ("ALTER TABLE ONLY t ADD COLUMN IF NOT EXISTS \"A\" int", "+ column t.A"),
-            ("ALTER TABLE t ADD a int DEFAULT f(1, 2), ADD b int", "+ column t.a"),
+            ("ALTER TABLE t ADD a int DEFAULT f(1, 2), ADD b int", "+ column t.a, + column t.b"),
             ("ALTER TABLE t ADD COLUMN IF NOT EXISTS a int, DROP b", "gone: column t.b"),
             ("ALTER TABLE t ADD COLUMN IF NOT EXISTS a int, ADD COLUMN IF NOT EXISTS b int", "-"),
             ("ALTER TABLE t ALTER a SET NOT NULL, DROP CONSTRAINT IF EXISTS c", "-"),
@@ -85,7 +92,7 @@ fn mysql_effects() {
             ("CREATE FULLTEXT INDEX i ON t (a)", "+ index i on t"),
             ("CREATE INDEX i USING BTREE ON t (a)", "+ index i on t"),
             ("DROP INDEX i ON t", "gone: index i on t"),
-            ("DROP TABLE IF EXISTS a, b", "gone: table b"),
+            ("DROP TABLE IF EXISTS a, b", "gone: table b, gone: table a"),
             ("ALTER TABLE T ADD COLUMN (a INT, b INT), ENGINE=InnoDB", "+ column T.a"),
             ("ALTER TABLE t MODIFY a BIGINT, ADD UNIQUE KEY u (a)", "+ index u on t"),
             ("ALTER TABLE t ADD INDEX IF NOT EXISTS i (a)", "+ index i on t"),
