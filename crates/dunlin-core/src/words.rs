@@ -10,6 +10,17 @@ pub fn agree<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {
     if count == 1 { one } else { many }
 }
 
+/// Whether a comment looks as if a way back began there, in words that are not taken for it: run as a part of the way
+/// there, what follows would be taken away again at once.
+pub fn is_like_down(comment: &str) -> bool {
+    let comment = comment.trim_start_matches(|letter: char| !letter.is_alphanumeric());
+    let word = comment.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
+    let rest = comment[word.len()..].trim_start();
+    let is_heading = rest.is_empty() || rest.starts_with([':', '-', '–', '—', '=', '*', '(']);
+    let words = ["down", "downgrade", "rollback", "revert", "undo"];
+    is_heading && words.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -291,10 +291,12 @@ pub(crate) fn leftover(dialect: Dialect, alone: bool, at: usize) -> String {
         (false, 0, _) => "nothing of it stayed: the transaction was rolled back".to_owned(),
         (true, 0, _) => "no statement before it ran".to_owned(),
         (_, 1, _) => {
-            "the statement before it stayed and is recorded; `dunlin up` continues after it".to_owned()
+            "the statement before it stayed and is recorded; the next run continues after it".to_owned()
         }
         (_, at, _) => {
-            format!("the {at} statements before it stayed and are recorded; `dunlin up` continues after them")
+            format!(
+                "the {at} statements before it stayed and are recorded; the next run continues after them"
+            )
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Comments that mean something: section markers, ours and those of other tools, and directives.
 
+use dunlin_core::words::is_like_down;
+
 use crate::split::Fault;
 
 /// A comment that says how to read what follows.
@@ -86,7 +88,8 @@ pub(crate) fn read(comment: &str) -> Option<Result<Marker, Fault>> {
         _ => {
             let decoration = |letter: char| letter.is_whitespace() || "-=+*#!@>~:".contains(letter);
             let words: Vec<&str> = text.trim_matches(decoration).split_whitespace().collect();
-            Part::of(&words.join(" ")).map(|part| Ok(section(part)))
+            let part = Part::of(&words.join(" ")).map(|part| Ok(section(part)));
+            part.or_else(|| is_like_down(&text).then(|| Err(misspelt())))
         }
     }
 }
@@ -136,6 +139,16 @@ fn dbmate(command: &str, options: &[&str]) -> Result<Marker, Fault> {
     }
 }
 
+fn misspelt() -> Fault {
+    Fault {
+        code: "unknown-marker",
+        message: "this looks like the beginning of the way back, and is not taken for it".to_owned(),
+        range: 0..0,
+        label: "what follows would run on the way there",
+        help: "write `-- Down`, alone on its line; or word the comment differently".to_owned(),
+    }
+}
+
 fn unknown(tool: &str, known: &str) -> Fault {
     Fault {
         code: "unknown-marker",
@@ -178,6 +191,18 @@ mod tests {
         assert_eq!(part("-- Contract  Down"), Some(Part::ContractDown));
         for comment in ["-- up next: the users", "-- set up", "/* up */", "-- upper", "--"] {
             assert_eq!(part(comment), None, "{comment}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_way_back_is_refused() {
+        for comment in
+            ["-- Rollback", "-- down: drops it", "--== Undo ==", "-- Down - the old table", "-- revert:"]
+        {
+            assert!(matches!(read(comment), Some(Err(_))), "{comment}");
+        }
+        for comment in ["-- rollback is not needed", "-- down the line", "-- undone", "-- shutdown:"] {
+            assert_eq!(read(comment), None, "{comment}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use dunlin_core::{Diagnostic, Error, ErrorKind, Severity, SourceMap, State, StoreName};
-use dunlin_engine::plan::{HeldBack, Holdup};
+use dunlin_engine::plan::{Direction, HeldBack, Holdup};
 use dunlin_engine::run::Stop;
 use dunlin_engine::verify::Proof;
 use dunlin_engine::{Finding, Item, Reaction, Summary};
@@ -114,22 +114,27 @@ fn explained(error: Error, summary: &Summary) -> Error {
         .collect();
     let others: Vec<&str> = others.into_iter().collect();
     let error = if others.is_empty() { error } else { error.with(DONE_IN, others.join(", ")) };
+    let is_back = summary.stopped_in.as_ref().is_some_and(|stopped| stopped.direction == Direction::Down);
+    let again = if is_back { "dunlin down" } else { "dunlin up" };
     match error.kind {
         ErrorKind::Ambiguous => {
             let mark =
                 |word: &str| format!("dunlin mark {version} {word} --store {store} --reason \"looked\"");
             let help = format!(
-                "look at the store, then say which it is, and `dunlin up` goes on:\nit took effect:     {}\nit did not:         {}",
+                "look at the store, then say which it is, and `{again}` goes on:\nit took effect:     {}\nit did not:         {}",
                 mark("statement-done"),
                 mark("statement-undone")
             );
             Error { help: Some(help), ..error }
         }
+        ErrorKind::Statement if error.help.is_none() && is_back => error.help(
+            "mend what is in its way, then run `dunlin down` again: it continues where this run stopped",
+        ),
         ErrorKind::Statement if error.help.is_none() => {
             error.help("correct the file, then run `dunlin up` again: it continues where this run stopped")
         }
         ErrorKind::Connect | ErrorKind::LeaseLost if error.help.is_none() => {
-            error.help("what was done until then is recorded; `dunlin up` goes on from there")
+            error.help(format!("what was done until then is recorded; `{again}` goes on from there"))
         }
         _ => error,
     }

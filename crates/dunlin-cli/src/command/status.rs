@@ -93,11 +93,20 @@ fn text(
             }
         }
     }
-    let open = pending(rows).len();
+    let pending = pending(rows);
+    let open = pending.len();
+    let is_back =
+        |row: &&&Row<'_>| row.stores.iter().any(|(_, standing)| standing.word() == State::Undoing.word());
+    let back = pending.iter().filter(is_back).count();
     let _ = writeln!(
         out,
         "{}",
-        if open == 0 {
+        if back > 0 {
+            let verb = if back == 1 { "is" } else { "are" };
+            format!(
+                "{back} of {open} pending {verb} half undone: `dunlin down` goes on back, `dunlin up` forth again"
+            )
+        } else if open == 0 {
             "nothing is pending".to_owned()
         } else if is_refused {
             format!("{open} pending; `dunlin up` refuses, for the reasons given")

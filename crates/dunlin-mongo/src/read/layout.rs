@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use dunlin_core::{Diagnostic, Phase, Source, Undo, suggest};
+use dunlin_core::words::is_like_down;
+use dunlin_core::{Diagnostic, Phase, Source, Span, Undo, suggest};
 
 use super::scan::Scan;
 use crate::script::Exports;
@@ -83,8 +84,14 @@ pub(super) fn parts(source: &Source, scan: &Scan<'_>, alone: Name, wrong: &mut V
     for comment in &scan.comments {
         let line_start = text[..comment.range.start].rfind('\n').map_or(0, |newline| newline + 1);
         let is_alone = text[line_start..comment.range.start].trim().is_empty();
-        let Some(name) = marker(&text[comment.range.clone()]).filter(|_| is_alone) else { continue };
         let place = source.span(comment.range.start, comment.range.end);
+        let said = &text[comment.range.clone()];
+        let Some(name) = marker(said).filter(|_| is_alone) else {
+            if is_alone && said.starts_with("//") && is_like_down(said) {
+                wrong.push(misspelt(place));
+            }
+            continue;
+        };
         if comment.depth > 0 {
             let message = format!("this marks the {} section inside open brackets", name.word());
             wrong.push(
@@ -130,6 +137,13 @@ fn split(
         parts.push(Part { name: *name, body: marker.end..end });
     }
     parts
+}
+
+fn misspelt(place: Span) -> Diagnostic {
+    let message = "this looks like the beginning of the way back, and is not taken for it";
+    Diagnostic::error("unknown-marker", message)
+        .at(place, "what follows would run on the way there")
+        .help("write `// Down`, alone on its line; or word the comment differently")
 }
 
 /// The section a comment begins.
