@@ -13,12 +13,12 @@ use crate::dialect::Dialect;
 use crate::evolve::{self, Evolve};
 use crate::history::{self, Entry};
 use crate::light::{Kept, Light};
-use crate::lock::{self, Heartbeat, Renewed};
+use crate::lock::{self, Heartbeat, LockRow, Renewed};
 use crate::moves::Move;
 use crate::op::{Op, Statement};
 use crate::store::Store;
 use crate::tables::Tables;
-use crate::{alone, archive, error, patience, rollback, settings, strain, transaction, verify};
+use crate::{alone, archive, connect, error, patience, rollback, settings, strain, transaction, verify};
 
 /// A session.
 #[derive(Debug)]
@@ -108,21 +108,13 @@ impl CoreSession for Session {
         if self.heartbeat.as_ref().is_some_and(Heartbeat::is_lost) {
             return Err(Self::lost());
         }
-        patience::take(self, work.lock_timeout).await?;
-        if let Some(op) = work.op.kind::<Move>() {
-            return chunk::run(self, op, work).await;
+        match self.advance_by(work).await {
+            // Whoever takes the lock away hangs up for its holder.
+            Err(error) if error.kind == ErrorKind::Connect && self.was_taken_over().await => {
+                Err(Self::lost())
+            }
+            advance => advance,
         }
-        chunk::leave(self).await?;
-        if let Some(op) = work.op.kind::<Evolve>() {
-            return evolve::run(self, op, work).await;
-        }
-        let op: &Op = work.op.own()?;
-        let at = Cursor::of(work.running)?;
-        if !at.sum.is_empty() && cursor(op, at.at).sum != at.sum {
-            let error = Error::new(ErrorKind::Integrity, "the statements that already ran were edited");
-            return Err(error.help("put them back as they were; those after them may be edited freely"));
-        }
-        self.run_script(op, &at, work).await
     }
 
     async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
@@ -200,6 +192,33 @@ fn unit_at(op: &Op, at: usize) -> Option<(usize, usize)> {
 }
 
 impl Session {
+    async fn advance_by(&mut self, work: &Work<'_>) -> Result<Advance> {
+        patience::take(self, work.lock_timeout).await?;
+        if let Some(op) = work.op.kind::<Move>() {
+            return chunk::run(self, op, work).await;
+        }
+        chunk::leave(self).await?;
+        if let Some(op) = work.op.kind::<Evolve>() {
+            return evolve::run(self, op, work).await;
+        }
+        let op: &Op = work.op.own()?;
+        let at = Cursor::of(work.running)?;
+        if !at.sum.is_empty() && cursor(op, at.at).sum != at.sum {
+            let error = Error::new(ErrorKind::Integrity, "the statements that already ran were edited");
+            return Err(error.help("put them back as they were; those after them may be edited freely"));
+        }
+        self.run_script(op, &at, work).await
+    }
+
+    /// Whether the lock is somebody else's now, or nobody's, as a connection of its own sees it.
+    async fn was_taken_over(&self) -> bool {
+        let opened = connect::open(self.tables.dialect, &self.store.target, false).await;
+        let Ok(Some(mut conn)) = opened else { return false };
+        let row = lock::row(&mut conn, &self.tables).await;
+        let is_ours = |row: &LockRow| row.holder.token == self.token;
+        matches!(row, Ok(Ok(row)) if !row.as_ref().is_some_and(is_ours))
+    }
+
     /// Runs the unit of a script that a position leads to.
     pub(crate) async fn run_script(&mut self, op: &Op, at: &Cursor, work: &Work<'_>) -> Result<Advance> {
         let Some((unit, first)) = unit_at(op, at.at) else { return self.finish_empty(work).await };
