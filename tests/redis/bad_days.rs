@@ -222,6 +222,33 @@ async fn a_server_started_anew_is_gone_over_from_the_beginning() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_still_loads_is_waited_for() {
+    let slow = ["--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024"];
+    let safe = ["--appendonly", "yes", "--appendfsync", "always"];
+    let mut server = private::redis(&[slow, safe].concat()).await;
+    let mut connection = scratch::redis_connection(&server.url).await.unwrap();
+    let mut pipe = redis::pipe();
+    (0..3000).for_each(|number| _ = pipe.cmd("SET").arg(format!("user_{number}")).arg(number));
+    pipe.exec_async(&mut connection).await.unwrap();
+    let url = server.url.clone();
+    let copying = tokio::spawn(async move { must_up(&project(&url, &[COPY, SAME])).await });
+    let copies = async |server: &dunlin_testkit::private::Private| {
+        let mut connection = scratch::redis_connection(&server.url).await.unwrap();
+        redis::cmd("EXISTS").arg("user:1:profile").query_async::<bool>(&mut connection).await
+    };
+    while !copies(&server).await.unwrap() {
+        assert!(!copying.is_finished());
+    }
+    server.kill();
+    assert!(!copying.is_finished(), "it was too quick");
+    server.restart().await;
+    copying.await.unwrap();
+    let mut connection = scratch::redis_connection(&server.url).await.unwrap();
+    let there: Vec<String> = redis::cmd("KEYS").arg("user:*").query_async(&mut connection).await.unwrap();
+    assert_eq!(there.len(), 3000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_grows_and_shrinks_meanwhile_hides_no_key() {
     let scratch = scratch::redis().await;
     fill(&scratch, 3000).await;

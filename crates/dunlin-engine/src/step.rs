@@ -214,6 +214,15 @@ impl Step<'_> {
         }
     }
 
+    async fn wait(&self, error: &Error, tries: u32, report: Report<'_>) {
+        let delay = jitter(Duration::from_millis(100 * u64::from(tries.min(20))));
+        report(Event::Retrying { step: self.label, error, delay });
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = self.context.cancel.cancelled() => {}
+        }
+    }
+
     /// Waits before another try if the failure is a passing one; else records it and gives it back. Says whether the
     /// step turns out to be complete.
     async fn recover(
@@ -230,14 +239,18 @@ impl Step<'_> {
             }
             return Err(error);
         }
-        let delay = jitter(Duration::from_millis(100 * u64::from(tries.min(20))));
-        report(Event::Retrying { step: self.label, error: &error, delay });
-        tokio::select! {
-            () = tokio::time::sleep(delay) => {}
-            () = self.context.cancel.cancelled() => {}
-        }
+        self.wait(&error, tries, report).await;
         // The failed call may have moved the record on, or even completed the step; the store knows.
-        let history = session.history().await?;
+        let mut asked = tries;
+        let history = loop {
+            match session.history().await {
+                Err(error) if error.temporary && asked < self.context.tries => {
+                    asked += 1;
+                    self.wait(&error, asked, report).await;
+                }
+                history => break history?,
+            }
+        };
         let Records { now, done } = &mut self.records;
         let written = history.records.get(&self.label.id.version);
         let Some(record) = written.filter(|record| record.author.run == self.context.author.run) else {

@@ -147,6 +147,11 @@ pub(crate) fn shown(place: &Place) -> String {
 
 /// `HELLO` without a version changes nothing, needs no right, and answers with what we must know.
 async fn greet(conn: &mut MultiplexedConnection) -> redis::RedisResult<Greeting> {
+    // One that still reads its file answers questions about itself, and nothing else.
+    match cmd("PING").query_async::<Value>(conn).await {
+        Err(failure) if failure.code() == Some("LOADING") => return Err(failure),
+        _ => {}
+    }
     let reply: Value = match cmd("HELLO").query_async(conn).await {
         Ok(reply) => reply,
         // Before Redis 6, and behind some proxies, nobody knows the word.
