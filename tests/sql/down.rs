@@ -9,7 +9,7 @@ over!([postgres, mysql, sqlite]
     a_down_passes_over_what_is_not_there,
     a_down_that_fails_in_the_middle_continues,
 );
-over!([mysql] a_half_applied_migration_goes_back);
+over!([mysql] a_half_applied_migration_goes_back, a_plan_shows_what_is_left_of_a_begun_step);
 over!([postgres] one_of_several_that_is_not_there_excuses_nothing);
 
 async fn a_down_works_from_the_stored_text(kind: Kind) {
@@ -92,4 +92,18 @@ async fn one_of_several_that_is_not_there_excuses_nothing(kind: Kind) {
         &["passed over, its effect already holds: drop table a, b, c"],
     );
     assert_eq!(bench.states().await, ["1 undone"]);
+}
+
+async fn a_plan_shows_what_is_left_of_a_begun_step(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.write(
+        "1_a.sql",
+        "-- Up\ncreate table a (id int);\ncreate table b (id int);\ninsert into obstacle values (1);\n-- Down\ndrop table b;\ninsert into obstacle values (2);\ndrop table a;\n",
+    );
+    bench.run("up").expect_code(1);
+    let plan = bench.run("plan").expect_code(0).stdout;
+    assert!(plan.contains("insert into obstacle") && !plan.contains("create table"), "{plan}");
+    bench.run("down --allow-data-loss").expect_code(1);
+    let plan = bench.run("down --dry-run --allow-data-loss").stdout;
+    assert!(plan.contains("insert into obstacle") && !plan.contains("drop table b"), "{plan}");
 }

@@ -110,7 +110,9 @@ pub(crate) async fn dry(
     printer: &Printer,
 ) -> Result<(Answer, bool), Failure> {
     let (context, back) = Back::find(stage, extent).await?;
-    let planned = Planned::ask(back.plan, &context.stores).await.map_err(|error| stage.failure(error))?;
+    let histories = context.known.clone().unwrap_or_default();
+    let planned =
+        Planned::ask(back.plan, &context.stores, &histories).await.map_err(|error| stage.failure(error))?;
     let answer = planned::answer(&planned, "nothing to undo", stage, printer.out);
     Ok((Answer { notes: back.notes, ..answer }, planned.is_empty()))
 }

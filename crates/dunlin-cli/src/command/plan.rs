@@ -54,7 +54,8 @@ pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Planned, Summ
         run::forward(&stage.loaded.migrations, stage.project.policy, goal)(&histories, &mut summary);
     match planned {
         Ok(plan) => {
-            let planned = Planned::ask(plan, &stores).await.map_err(|error| stage.failure(error))?;
+            let planned =
+                Planned::ask(plan, &stores, &histories).await.map_err(|error| stage.failure(error))?;
             Ok((planned, summary))
         }
         Err(stop) => Err(findings::failure(stop, &summary, stage.sources())),

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use dunlin_core::{Ahead, Error, ErrorKind, Line, SourceMap};
+use dunlin_core::{Ahead, Cursor, Error, ErrorKind, Line, SourceMap};
 use dunlin_engine::foresee;
 use dunlin_engine::plan::Direction;
+use dunlin_engine::run::Histories;
 use dunlin_engine::{Item, Plan, Stores};
 use serde_json::{Value, json};
 
@@ -22,8 +23,8 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    /// Asks the stores.
-    pub(crate) async fn ask(plan: Plan, stores: &Stores) -> Result<Self, Error> {
+    /// Asks the stores, of which these are the histories.
+    pub(crate) async fn ask(plan: Plan, stores: &Stores, histories: &Histories) -> Result<Self, Error> {
         let shown = |item: &Item| item.op.as_ref().map(|op| op.preview()).unwrap_or_default();
         let mut lines: Vec<Vec<Line>> = plan.items.iter().map(shown).collect();
         for (name, store) in stores {
@@ -42,6 +43,9 @@ impl Planned {
                 lines[at] = found;
             }
         }
+        for (item, lines) in plan.items.iter().zip(&mut lines).filter(|(item, _)| item.is_begun) {
+            lines.drain(..ran(item, lines, histories));
+        }
         let foreseen = match foresee::ask(stores, &plan).await {
             Ok(told) => told.into_iter().map(|(store, words)| format!("{store}: {words}")).collect(),
             Err(error) if error.kind == ErrorKind::Statement => vec![format!("would be refused: {error}")],
@@ -59,6 +63,16 @@ impl Planned {
     pub(crate) fn is_empty(&self) -> bool {
         self.plan.items.is_empty()
     }
+}
+
+/// How many of a begun step's statements ran already and will not run again. A change draws those that are left anew.
+fn ran(item: &Item, lines: &[Line], histories: &Histories) -> usize {
+    let Some(op) = item.op.as_ref().filter(|op| !op.moves()) else { return 0 };
+    let record = histories.get(&item.store).and_then(|history| history.live(&item.migration.id().version));
+    let cursor = record.and_then(|record| Cursor::of(record).ok()).unwrap_or_default();
+    let is_script = cursor.at <= lines.len()
+        && op.preview().iter().map(|line| &line.text).eq(lines.iter().map(|line| &line.text));
+    if is_script { cursor.at } else { 0 }
 }
 
 /// The steps under their migrations, with the exact statements.
