@@ -21,8 +21,8 @@ const LIVES: &str = ", as long as they live";
 /// have set aside some more.
 pub(crate) fn words(what: &What, count: u64, keys: &Keys) -> Option<String> {
     let (things, tag, keep, lives) = match what {
-        What::End { ttl: Some(ttl), tag, keep, .. } => {
-            ("the ends of ", tag, *keep, if keep >= ttl { LIVES } else { "" })
+        What::End { ttl, tag, keep, .. } => {
+            ("the ends of ", tag, *keep, if ttl.is_some_and(|ttl| *keep >= ttl) { LIVES } else { "" })
         }
         What::Archive { tag, keep, .. }
         | What::Align {

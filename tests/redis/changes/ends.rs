@@ -92,6 +92,8 @@ async fn keys_get_the_ends_back_that_they_had() {
         let never = change(&scratch.url, "set_ttl = { keys = \"user_{id}\", ttl = \"none\" }");
         up_to(&never, None).await;
         assert!(picture(&scratch).await.values().all(|(_, ends)| *ends == -1));
+        down(&never).await;
+        assert_same(&picture(&scratch).await, &wanted, "down from for ever");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keys that end, and keys that go.
 
-use dunlin_core::{Part, Phase, Span, Undo};
+use dunlin_core::{Part, Phase, Span};
 
 use super::{Frame, Wins, one_way, part};
 use crate::moves::decode::Reader;
@@ -16,15 +16,8 @@ pub(super) fn set_ttl(reader: &mut Reader<'_>, span: Span, tag: &str) -> Option<
     // Nothing needs to be remembered of a key that has ended.
     let (tag, keep) = (tag.to_owned(), ttl.map_or(keep, |ttl| keep.min(ttl)));
     let end = What::End { keys: keys.clone(), ttl, is_only_missing, tag: tag.clone(), keep };
-    let mut backfill = part(
-        Phase::Backfill,
-        frame.op(end),
-        frame.op(What::Restore { keys: keys.clone(), tag, kept: Kept::Ends }),
-    );
-    if ttl.is_none() {
-        let reason = "keys that stay for good lose nothing; when they were to end is not known any more";
-        backfill.undo = Undo::Nothing { reason: reason.to_owned() };
-    }
+    let back = What::Restore { keys: keys.clone(), tag, kept: Kept::Ends };
+    let backfill = part(Phase::Backfill, frame.op(end), frame.op(back));
     let look = Look::Ends { keys, end: ttl.is_some() };
     Some(vec![backfill, one_way(Phase::Verify, look, "it took nothing away")])
 }

@@ -52,11 +52,13 @@ pub(super) fn commands(what: &What) -> Vec<String> {
             let name = archived(tag, &format!("<end>:{}", keys.text()));
             vec![format!("RENAMENX {} {name}", quoted(keys.text())), format!("PEXPIRE {name} {keep}")]
         }
-        What::End { keys, ttl: Some(ttl), tag, keep, .. } => vec![
-            format!("PEXPIRE {} {ttl}", quoted(keys.text())),
+        What::End { keys, ttl, tag, keep, .. } => vec![
+            ttl.map_or_else(
+                || format!("PERSIST {}", quoted(keys.text())),
+                |ttl| format!("PEXPIRE {} {ttl}", quoted(keys.text())),
+            ),
             format!("SET {} \"<end before> <end>\" PX {keep}", archived(tag, keys.text())),
         ],
-        What::End { keys, .. } => vec![format!("PERSIST {}", quoted(keys.text()))],
         What::Restore { keys, tag, kept: Kept::Keys } => {
             let name = archived(tag, &format!("<end>:{}", keys.text()));
             vec![
