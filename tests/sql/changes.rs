@@ -2,6 +2,7 @@
 //! of the new shape writing in between. At every station both read what a model says, and after the way back the table
 //! is what it was.
 
+mod alike;
 mod exchange;
 mod gate;
 mod indexes;

@@ -67,6 +67,8 @@ pub(crate) struct Walk {
     sum: String,
     is_undo: bool,
     key: Key,
+    /// The columns that it leaves as they are.
+    kept: Vec<String>,
     sizers: Vec<Sizer>,
     /// The connections of further workers, and the server's numbers of them.
     others: Vec<(Conn, Option<i64>)>,
@@ -140,6 +142,8 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Adva
     let key = keyset::find(&mut session.conn, &op.rows.table, wanted.as_deref(), &url).await?;
     start::check(op, &key)?;
     start::check_engine(session, op).await?;
+    let kept = start::kept(&mut session.conn, op).await;
+    let kept = kept.map_err(|failure| session.fail(&failure, "cannot read the catalogue"))?;
     let position = match start {
         Start::On(position) => position,
         Start::Fresh => start::fresh(session, op, work, &key).await?,
@@ -161,6 +165,7 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Adva
         sum: sum_of(op),
         is_undo: work.is_undo(),
         key,
+        kept,
         sizers: vec![sizer(); others.len() + 1],
         others,
         courtesy,

@@ -162,6 +162,11 @@ impl Column {
         !self.is_nullable || self.is_relaxed
     }
 
+    /// Whether the server sets it to the time of every update (MySQL).
+    pub(crate) fn is_timed(&self) -> bool {
+        self.extra.starts_with("on update")
+    }
+
     /// Its default, if that is the same for every row.
     pub(crate) fn constant(&self) -> Option<&str> {
         let default = self.default.as_deref()?;

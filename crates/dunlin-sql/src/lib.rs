@@ -3,6 +3,7 @@
 //! Two halves that meet in [`op`]: text becomes ops (`split`, `read`, `decode`, `units`, `effect`), and sessions run
 //! them (`session`, `transaction`, `alone`).
 
+mod alike;
 mod alone;
 mod archive;
 mod backend;

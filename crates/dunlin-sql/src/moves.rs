@@ -42,6 +42,9 @@ pub struct Move {
     pub verb: Verb,
     /// The rows that are gone through, and by what.
     pub rows: Rows,
+    /// Whether columns that the server sets to the time of an update (MySQL) stay as they are: to the application, nothing
+    /// happens to the row.
+    pub is_silent: bool,
 }
 
 /// The rows of a table.
@@ -110,9 +113,9 @@ impl Rows {
 }
 
 impl Move {
-    /// The statements of a chunk that goes by this key.
-    pub(crate) fn shown(&self, key: &Key) -> Vec<Line> {
-        self.rows.lines(self.dialect, render::preview(self, key))
+    /// The statements of a chunk that goes by this key and leaves these columns as they are.
+    pub(crate) fn shown(&self, key: &Key, kept: &[String]) -> Vec<Line> {
+        self.rows.lines(self.dialect, render::preview(self, key, kept))
     }
 }
 
@@ -130,7 +133,7 @@ impl CoreOp for Move {
     }
 
     fn preview(&self) -> Vec<Line> {
-        self.shown(&self.rows.guess(self.dialect))
+        self.shown(&self.rows.guess(self.dialect), &[])
     }
 
     fn canonical(&self) -> String {

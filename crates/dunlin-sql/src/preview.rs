@@ -3,7 +3,9 @@
 
 use dunlin_core::{Ahead, Error, ErrorKind, Line, Op as CoreOp, Result, StoreUrl};
 
+use crate::chunk::start;
 use crate::conn::Conn;
+use crate::error;
 use crate::evolve::{self, Evolve};
 use crate::inspect::{self, Server};
 use crate::keyset;
@@ -19,8 +21,10 @@ pub(crate) async fn lines(conn: &mut Conn, op: &dyn CoreOp, url: &StoreUrl) -> R
         return survey.looked(conn, url).await;
     }
     let Some(op) = op.kind::<Move>() else { return Ok(op.preview()) };
-    let key = keyset::look(conn, &op.rows, url).await?;
-    Ok(key.map_or_else(|| op.preview(), |key| op.shown(&key)))
+    let Some(key) = keyset::look(conn, &op.rows, url).await? else { return Ok(op.preview()) };
+    let kept = start::kept(conn, op).await;
+    let kept = kept.map_err(|failure| error::own(&failure, "cannot read the catalogue", url))?;
+    Ok(op.shown(&key, &kept))
 }
 
 /// The statements of steps that run one after the other.

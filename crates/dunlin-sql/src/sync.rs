@@ -6,6 +6,7 @@
 //! client that writes both sides itself is left alone. What cannot be computed becomes NULL, so that no writer fails by
 //! it: the verify step finds such rows.
 
+use crate::alike::identical;
 use crate::dialect::Dialect;
 use crate::rewrite;
 
@@ -19,6 +20,8 @@ pub(crate) struct Half {
     pub(crate) expr: String,
     /// What the column holds where a client says nothing; empty for NULL.
     pub(crate) default: Option<String>,
+    /// What the server sets it to in every update that does not say it (MySQL), where the other side has that, too.
+    pub(crate) auto: Option<String>,
 }
 
 /// A row of both shapes.
@@ -36,30 +39,6 @@ pub(crate) struct Sync<'a> {
     pub(crate) old: &'a [Half],
     /// Without `old`, the new columns are only filled where nobody says anything.
     pub(crate) new: &'a [Half],
-}
-
-/// The same for two values of one type, letter by letter: MySQL's collations take `a` for `A`.
-pub(crate) fn identical(dialect: Dialect, one: &str, other: &str) -> String {
-    match dialect {
-        Dialect::MySql => format!("cast({one} as binary) <=> cast({other} as binary)"),
-        _ => equal(dialect, one, other),
-    }
-}
-
-/// `=` for which NULL equals NULL.
-pub(crate) fn equal(dialect: Dialect, one: &str, other: &str) -> String {
-    match dialect {
-        Dialect::Postgres => format!("{one} is not distinct from {other}"),
-        Dialect::MySql => format!("{one} <=> {other}"),
-        Dialect::Sqlite => format!("{one} is {other}"),
-    }
-}
-
-/// Whether a row's columns are what the expressions say.
-pub(crate) fn follows(dialect: Dialect, side: &[(&str, &str)]) -> String {
-    let one = |(column, expr): &(&str, &str)| equal(dialect, &dialect.quote(column), &format!("({expr})"));
-    let all: Vec<String> = side.iter().map(one).collect();
-    all.join(" and ")
 }
 
 /// The name of a trigger. It sorts behind those of the user, so that what theirs write is seen (PostgreSQL).
@@ -96,8 +75,23 @@ impl Sync<'_> {
         all(side, |half| self.is(&self.of("new", &half.column), &self.of("old", &half.column)))
     }
 
+    /// What a column holds where nobody says it, of the type that it has there.
+    fn default(&self, half: &Half) -> String {
+        let default = half.default.as_deref().unwrap_or("null");
+        match self.dialect {
+            Dialect::Postgres => format!("cast({default} as {})", plain(&half.kind)),
+            _ => default.to_owned(),
+        }
+    }
+
+    /// Whether the server, and no client, set these columns in an update (MySQL).
+    fn is_auto(&self, side: &[Half]) -> Option<String> {
+        let one = |half: &Half| Some(self.is(&self.of("new", &half.column), half.auto.as_deref()?));
+        side.iter().map(one).collect::<Option<Vec<_>>>().map(|all| all.join(" and "))
+    }
+
     fn is_unsaid(&self, side: &[Half]) -> String {
-        all(side, |half| self.is(&self.of("new", &half.column), half.default.as_deref().unwrap_or("null")))
+        all(side, |half| self.is(&self.of("new", &half.column), &self.default(half)))
     }
 
     /// Whether the new columns are what the old ones lead to, as computed.
@@ -115,12 +109,23 @@ impl Sync<'_> {
         format!("not ({is_update} and {idle})")
     }
 
+    /// Whether a column follows another one of its own type as it is: that cannot fail.
+    fn is_copy(&self, half: &Half) -> bool {
+        let bare = half.expr.trim();
+        let is = |other: &Half| {
+            other.kind == half.kind
+                && (bare == self.dialect.quote(&other.column)
+                    || rewrite::is_same(self.dialect, bare, &other.column))
+        };
+        self.old.iter().chain(self.new).any(is)
+    }
+
     fn postgres(&self) -> Vec<String> {
         let function = self.dialect.quote(&name(self.tag, ""));
         let declared = |half: &Half, variable: String| format!("  {variable} {};\n", plain(&half.kind));
         let computed = |half: &Half, variable: String| {
             let expr = self.over("new", &half.expr);
-            if is_column(self.dialect, &half.expr, self.known) {
+            if self.is_copy(half) {
                 format!("    {variable} := {expr};\n")
             } else {
                 format!(
@@ -144,7 +149,7 @@ impl Sync<'_> {
             );
         }
         let body = format!(
-            "create or replace function {function}() returns trigger language plpgsql as $dunlin$\ndeclare\n{}{}begin\n  \
+            "create or replace function {function}() returns trigger language plpgsql set search_path from current as $dunlin$\ndeclare\n{}{}begin\n  \
              if {} then\n{}    if {} then\n      return new;\n    elsif {forth} then\n{}{back}    end if;\n  end if;\n  return new;\nend\n$dunlin$",
             lines(self.new, 'n', declared),
             lines(self.old, 'o', declared),
@@ -154,7 +159,7 @@ impl Sync<'_> {
             lines(self.new, 'n', taken),
         );
         // What cannot fail is looked at before the function is called: rows in step, those of the backfill, cost little.
-        let is_safe = self.new.iter().all(|half| is_column(self.dialect, &half.expr, self.known));
+        let is_safe = self.new.iter().all(|half| self.is_copy(half));
         let when = if is_safe && !self.old.is_empty() {
             let in_step =
                 all(self.new, |half| self.is(&self.of("new", &half.column), &self.over("new", &half.expr)));
@@ -189,8 +194,14 @@ impl Sync<'_> {
             if inserts {
                 back.insert_str(0, "    else\n");
             } else {
-                let (old_stays, new_stays) = (self.is_unchanged(self.old), self.is_unchanged(self.new));
-                forth = format!("{new_stays} and not ({old_stays})");
+                // What a trigger set in one row MariaDB leaves as it was in the next ones.
+                let stays = |side: &[Half]| match self.is_auto(side) {
+                    Some(auto) => format!("({auto} or {})", self.is_unchanged(side)),
+                    None => self.is_unchanged(side),
+                };
+                let (old_stays, new_stays) = (stays(self.old), stays(self.new));
+                let unsaid = self.is_auto(self.old).unwrap_or_else(|| old_stays.clone());
+                forth = format!("{new_stays} and not ({unsaid})");
                 back.insert_str(0, &format!("    elseif {old_stays} then\n"));
             }
         }
@@ -302,12 +313,6 @@ fn plain(kind: &str) -> &str {
 /// `rowid` is no name that may be quoted.
 fn quoted_key(column: &str) -> String {
     if column == "rowid" { column.to_owned() } else { Dialect::Sqlite.quote(column) }
-}
-
-/// Whether an expression is a column and nothing else: it cannot fail.
-fn is_column(dialect: Dialect, expr: &str, known: &[String]) -> bool {
-    let bare = expr.trim();
-    known.iter().any(|column| bare == dialect.quote(column) || rewrite::is_same(dialect, bare, column))
 }
 
 /// What holds what a column follows to.

@@ -103,7 +103,7 @@ fn rows(frame: &Frame, filter: &str) -> Rows {
 
 fn filling(frame: &Frame, column: &str, fill: &Expr, filter: &str) -> Move {
     let verb = Verb::Update { set: vec![(column.to_owned(), fill.clone())] };
-    Move { dialect: frame.dialect, verb, rows: rows(frame, filter) }
+    Move { dialect: frame.dialect, verb, rows: rows(frame, filter), is_silent: true }
 }
 
 /// A step whose way back is what counts.
@@ -121,7 +121,13 @@ impl Needed {
         let Some(fill) = &self.fill else { return Ok(Vec::new()) };
         let table = site.table()?;
         let kind = site.column(&self.column)?.kind.clone();
-        let half = Half { column: self.column.clone(), kind, expr: fill.text.to_string(), default: None };
+        let half = Half {
+            column: self.column.clone(),
+            kind,
+            expr: fill.text.to_string(),
+            default: None,
+            auto: None,
+        };
         let sync = Sync {
             dialect: site.dialect(),
             table: site.named(),

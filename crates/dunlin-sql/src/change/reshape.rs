@@ -21,8 +21,8 @@ use crate::evolve::{Evolve, Site};
 use crate::inspect::Column;
 use crate::moves::{Expr, Move, Rows, Verb};
 use crate::none::Nothing;
-use crate::rewrite;
-use crate::sync::{self, Half, Sync};
+use crate::sync::{Half, Sync};
+use crate::{alike, rewrite};
 use stage::{Stage, What};
 
 pub(super) use super::decode::reshape as read;
@@ -133,11 +133,11 @@ impl Reshape {
         if let Some((old, new)) = self.twin().filter(|_| self.is_plain()) {
             let dialect = self.dialect();
             let (old, new) = (self.old_name(&old.column, when), self.new_name(&new.column, when));
-            return sync::identical(dialect, &dialect.quote(&new), &dialect.quote(&old));
+            return alike::identical(dialect, &dialect.quote(&new), &dialect.quote(&old));
         }
         let follows = |side: &[(String, String)]| {
             let side: Vec<(&str, &str)> = side.iter().map(|(column, expr)| (&**column, &**expr)).collect();
-            sync::follows(self.dialect(), &side)
+            alike::follows(self.dialect(), &side)
         };
         format!("({}) or ({})", follows(&self.forth(when)), follows(&self.back(when)))
     }
@@ -156,7 +156,7 @@ impl Reshape {
     fn fill(&self, side: Vec<(String, String)>, filter: &str) -> Move {
         let set =
             side.into_iter().map(|(column, expr)| (column, Expr::written(self.dialect(), &expr))).collect();
-        Move { dialect: self.dialect(), verb: Verb::Update { set }, rows: self.rows(filter) }
+        Move { dialect: self.dialect(), verb: Verb::Update { set }, rows: self.rows(filter), is_silent: true }
     }
 
     fn none(&self, filter: &str) -> Nothing {
@@ -176,20 +176,16 @@ impl Reshape {
         let mut old = Vec::new();
         for Leaving { column, down } in &self.leaving {
             let Some(down) = down else { continue };
-            let kind = self.old_column(site, column)?.kind.clone();
-            old.push(Half {
-                column: self.old_name(column, when),
-                kind,
-                expr: self.expr(down, when),
-                default: None,
-            });
+            let (kind, auto) = (self.old_column(site, column)?.kind.clone(), self.auto(site)?);
+            let (column, expr) = (self.old_name(column, when), self.expr(down, when));
+            old.push(Half { column, kind, expr, default: None, auto });
         }
         let mut new = Vec::new();
         for coming in &self.coming {
             let Some(up) = &coming.up else { continue };
             let column = self.new_name(&coming.column, when);
             let (kind, default) = (self.kind_of(site, coming)?, self.default_of(site, coming));
-            new.push(Half { column, kind, expr: self.expr(up, when), default });
+            new.push(Half { column, kind, expr: self.expr(up, when), default, auto: self.auto(site)? });
         }
         if self.coming.is_empty() {
             // Nothing comes: what leaves is filled where clients of the new shape leave it out.
@@ -216,6 +212,13 @@ impl Reshape {
             new: &new,
         };
         Ok(sync.create())
+    }
+
+    /// What the server sets both columns to in an update that says neither (MySQL), where they are one under two names.
+    fn auto(&self, site: &Site<'_>) -> Result<Option<String>> {
+        let Some((old, _)) = self.twin().filter(|_| self.is_plain()) else { return Ok(None) };
+        let old = self.old_column(site, &old.column)?;
+        Ok(old.is_timed().then(|| old.extra.trim_start_matches("on update ").to_owned()))
     }
 
     /// A column that leaves, under the name that it has just now.
@@ -355,7 +358,7 @@ impl Reshape {
             return None;
         }
         let side: Vec<(&str, &str)> = side.iter().map(|(column, expr)| (&**column, &**expr)).collect();
-        let op: AnyOp = Arc::new(self.none(&format!("not ({})", sync::follows(dialect, &side))));
+        let op: AnyOp = Arc::new(self.none(&format!("not ({})", alike::follows(dialect, &side))));
         Some(op)
     }
 }

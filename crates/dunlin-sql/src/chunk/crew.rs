@@ -52,6 +52,7 @@ pub(super) struct Crew<'a> {
     pub(super) op: &'a Move,
     work: &'a Work<'a>,
     pub(super) key: &'a Key,
+    kept: &'a [String],
     began: Instant,
     book: Mutex<Book>,
 }
@@ -82,8 +83,8 @@ pub(super) async fn bout(
     let text = work.running.checkpoint.as_ref().map_or_else(|| "".into(), |checkpoint| checkpoint.0.clone());
     let book =
         Book { position, text, changed: 0, left: work.pace.most(), is_closed: false, is_uncertain: false };
-    let (key, began) = (&walk.key, Instant::now());
-    let crew = Crew { store, tables, token: *token, op, work, key, began, book: Mutex::new(book) };
+    let (key, kept, began) = (&walk.key, &*walk.kept, Instant::now());
+    let crew = Crew { store, tables, token: *token, op, work, key, kept, began, book: Mutex::new(book) };
     let mut hands = vec![(&mut *conn, Waiting::Holder(*token))];
     for (other, number) in &mut walk.others {
         hands.push((other, number.map_or(Waiting::Holder(*token), Waiting::Connection)));
@@ -221,7 +222,7 @@ impl Crew<'_> {
             number(&conn.planned(&clause.text, &clause.params).await?)
         };
         let mut clause = Clause::new(self.key.dialect);
-        stretch.change(&mut clause, self.op);
+        stretch.change(&mut clause, self.op, self.kept);
         let changed = conn.run_planned(&clause.text, &clause.params).await?;
         Ok(Chunk { bound, scanned, changed })
     }

@@ -47,6 +47,21 @@ pub(super) fn check(op: &Move, key: &Key) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, message).help("nothing was changed; name another `key`"))
 }
 
+/// The columns that the server sets to the time of an update (MySQL), and that an op leaves as they are.
+pub(crate) async fn kept(conn: &mut Conn, op: &Move) -> sqlx::Result<Vec<String>> {
+    let Verb::Update { set } = &op.verb else { return Ok(Vec::new()) };
+    if op.dialect != Dialect::MySql || !op.is_silent {
+        return Ok(Vec::new());
+    }
+    let table = &op.rows.table;
+    let sql = "select column_name from information_schema.columns where table_schema = coalesce(?, database()) and table_name = ? \
+               and extra like '%on update%' order by ordinal_position";
+    let rows = conn.rows(sql, &[table.schema.as_deref().into(), table.name.as_str().into()]).await?;
+    let names = rows.iter().filter_map(|row| row[0].text());
+    let is_set = |name: &&str| set.iter().any(|(column, _)| column.eq_ignore_ascii_case(name));
+    Ok(names.filter(|name| !is_set(name)).map(str::to_owned).collect())
+}
+
 /// From the first row to what is the last one now.
 pub(super) async fn fresh(
     session: &mut Session,

@@ -59,7 +59,7 @@ impl Reader {
                 None => fault,
             });
         }
-        Some(Move { dialect: self.dialect, verb: Verb::Update { set }, rows })
+        Some(Move { dialect: self.dialect, verb: Verb::Update { set }, rows, is_silent: false })
     }
 
     fn insert(&mut self, mut table: Table<'_>) -> Option<Move> {
@@ -69,7 +69,7 @@ impl Reader {
         let rows = self.rows(&mut table, "from");
         self.faults.extend(table.finish(&["from", "into", "values", "where", "key", "existing"]));
         let verb = Verb::Insert { into: into?, values: values?, skips };
-        Some(Move { dialect: self.dialect, verb, rows: rows? })
+        Some(Move { dialect: self.dialect, verb, rows: rows?, is_silent: false })
     }
 
     fn delete(&mut self, mut table: Table<'_>) -> Option<Move> {
@@ -79,7 +79,7 @@ impl Reader {
             self.faults.extend(fault.map(|fault| fault.help("`where = \"true\"` deletes all rows")));
         }
         self.faults.extend(table.finish(&["table", "where", "key"]));
-        Some(Move { dialect: self.dialect, verb: Verb::Delete, rows: rows? })
+        Some(Move { dialect: self.dialect, verb: Verb::Delete, rows: rows?, is_silent: false })
     }
 
     /// The table, and which of its rows.

@@ -46,13 +46,14 @@ impl Stretch<'_> {
         self.condition(clause, None);
     }
 
-    /// Changes the rows.
-    pub(crate) fn change(&self, clause: &mut Clause, op: &Move) {
+    /// Changes the rows, and leaves these columns as they are.
+    pub(crate) fn change(&self, clause: &mut Clause, op: &Move, kept: &[String]) {
         let (dialect, table) = (clause.dialect, op.rows.table.quoted(clause.dialect));
         let pair = |(column, expr): &(String, Expr)| format!("{} = {}", dialect.quote(column), expr.sql());
         match &op.verb {
             Verb::Update { set } => {
-                let set: Vec<String> = set.iter().map(pair).collect();
+                let stays = |column: &String| format!("{0} = {0}", dialect.quote(column));
+                let set: Vec<String> = set.iter().map(pair).chain(kept.iter().map(stays)).collect();
                 clause.push(&format!("update {table}{} set {}", self.key.hint(), set.join(", ")));
             }
             Verb::Insert { into, values, .. } => {
@@ -85,12 +86,12 @@ fn passing_by(dialect: Dialect, into: &str, column: &str) -> String {
 }
 
 /// The statements of one chunk as people see them.
-pub(crate) fn preview(op: &Move, key: &Key) -> Vec<String> {
+pub(crate) fn preview(op: &Move, key: &Key, kept: &[String]) -> Vec<String> {
     let stretch = Stretch { key, after: Some(&[]), until: &[] };
     let text = |write: &dyn Fn(&mut Clause)| {
         let mut clause = Clause::shown(op.dialect);
         write(&mut clause);
         clause.text
     };
-    vec![text(&|clause| stretch.bound(clause, &op.rows, 1)), text(&|clause| stretch.change(clause, op))]
+    vec![text(&|clause| stretch.bound(clause, &op.rows, 1)), text(&|clause| stretch.change(clause, op, kept))]
 }

@@ -11,7 +11,7 @@ fn update(dialect: Dialect, key: &[&str]) -> Move {
     let key = (!key.is_empty()).then(|| key.iter().map(|name| (*name).to_owned()).collect());
     let table = Name { schema: None, name: "users".to_owned() };
     let rows = Rows { table, filter: Some(expr("b is null -- not yet")), key };
-    Move { dialect, verb: Verb::Update { set: vec![("b".to_owned(), expr("a"))] }, rows }
+    Move { dialect, verb: Verb::Update { set: vec![("b".to_owned(), expr("a"))] }, rows, is_silent: false }
 }
 
 fn shown(dialect: Dialect, key: &[&str]) -> Vec<String> {

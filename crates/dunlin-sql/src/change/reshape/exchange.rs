@@ -8,7 +8,7 @@ use super::alter::{is_renamed, rename};
 use super::{Reshape, When};
 use crate::dialect::Dialect;
 use crate::evolve::Site;
-use crate::sync;
+use crate::{alike, rewrite, sync};
 
 /// Renames the columns, and with them the triggers.
 pub(super) fn exchange(change: &Reshape, site: &Site<'_>, to: When) -> Result<Vec<String>> {
@@ -47,14 +47,20 @@ fn mend(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     if site.dialect() != Dialect::MySql || !has_sync(change, when) {
         return Ok(Vec::new());
     }
-    let is_whole = sync::is_whole(&change.frame.tag, &site.table()?.triggers);
+    let table = site.table()?;
+    let is_whole = sync::is_whole(&change.frame.tag, &table.triggers);
     if is_whole || change.sync(site, when)?.is_empty() {
         return Ok(Vec::new());
     }
     let (forth, backwards) = (change.forth(when), change.back(when));
     let update = |columns: &[(String, String)], filter: &str| {
-        let set: Vec<String> =
+        let mut set: Vec<String> =
             columns.iter().map(|(column, expr)| format!("{} = ({expr})", site.quote(column))).collect();
+        // Nor is this an update of the row to anybody who looks at when it was.
+        let timed = table.columns.iter().filter(|column| column.is_timed()).map(|column| &column.name);
+        let is_set =
+            |name: &&String| columns.iter().any(|(column, _)| rewrite::is_same(site.dialect(), column, name));
+        set.extend(timed.filter(|name| !is_set(name)).map(|name| format!("{0} = {0}", site.quote(name))));
         format!("update {} set {} where {filter}", site.named(), set.join(", "))
     };
     if forth.is_empty() || backwards.is_empty() {
@@ -79,7 +85,7 @@ fn mend(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 fn unsaid(change: &Reshape, site: &Site<'_>) -> String {
     let said = change.coming.iter().filter(|new| new.up.is_some()).map(|new| {
         let default = change.default_of(site, new);
-        sync::identical(site.dialect(), &site.quote(&new.column), default.as_deref().unwrap_or("null"))
+        alike::identical(site.dialect(), &site.quote(&new.column), default.as_deref().unwrap_or("null"))
     });
     said.collect::<Vec<_>>().join(" and ")
 }
