@@ -113,6 +113,18 @@ impl Rows {
 }
 
 impl Move {
+    /// The same with NULL for every column that it sets, in whatever row.
+    pub(crate) fn emptied(&self) -> Self {
+        let null = Expr::written(self.dialect, "null");
+        let verb = match &self.verb {
+            Verb::Update { set } => {
+                Verb::Update { set: set.iter().map(|(column, _)| (column.clone(), null.clone())).collect() }
+            }
+            other => other.clone(),
+        };
+        Self { verb, rows: Rows { filter: None, ..self.rows.clone() }, ..self.clone() }
+    }
+
     /// The statements of a chunk that goes by this key and leaves these columns as they are.
     pub(crate) fn shown(&self, key: &Key, kept: &[String]) -> Vec<Line> {
         self.rows.lines(self.dialect, render::preview(self, key, kept))

@@ -1,6 +1,7 @@
 //! The walk of verify ops through a table: chunk by chunk, reading only. Each chunk is counted first; only where
 //! something is wrong it is listed.
 
+mod halves;
 mod part;
 
 use std::time::Instant;
@@ -139,6 +140,11 @@ impl<'a> Survey<'a> {
         Ok(self.shown(&key, other.as_ref()))
     }
 
+    /// Whether a change asks, and no author whose words may be wrong.
+    fn is_of_change(self) -> bool {
+        matches!(self, Self::Nothing(Nothing { words: Some(_), .. }))
+    }
+
     fn is_sample(self) -> bool {
         matches!(self, Self::Same(Same { sample: Some(_), .. }))
     }
@@ -196,7 +202,7 @@ impl View<'_> {
             let chunk = Instant::now();
             let size =
                 stride.unwrap_or_else(|| sizer.size()).min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
-            let (is_over, scanned) = self.chunk(conn, &mut position.place, size, stride.is_some()).await?;
+            let (is_over, scanned) = self.halved(conn, &mut position.place, size, stride.is_some()).await?;
             position.scanned += scanned;
             left = left.saturating_sub(scanned);
             if is_over {

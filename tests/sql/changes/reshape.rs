@@ -2,9 +2,10 @@
 
 use super::super::{Bench, says};
 use super::life::{Life, live};
+use super::shape;
 use dunlin_testkit::Kind;
 
-over!([postgres, mysql, sqlite] rename_column, change_type, transform, add_column, add_column_filled, drop_column, drop_column_filled, what_leads_to_nothing_is_taken_from_old_clients);
+over!([postgres, mysql, sqlite] rename_column, change_type, transform, add_column, add_column_filled, drop_column, drop_column_filled, what_leads_to_nothing_is_taken_from_old_clients, a_default_is_derived_from_its_own_column_alone);
 
 fn users(kind: Kind, columns: &str, rows: &str) -> String {
     let id = if kind == Kind::Sqlite { "integer" } else { "bigint" };
@@ -291,4 +292,54 @@ async fn a_renamed_column_keeps_what_is_said_of_it() {
     bench.run("up --contract").expect_code(0);
     let said = "select count(*) from information_schema.columns where table_schema = database() and table_name = 'users' and column_name = 'changed' and column_comment like 'it''s the % time' and extra like 'on update%'";
     assert_eq!(bench.db.number(said).await, 1);
+}
+
+/// What is made of several columns is no default of one.
+async fn a_default_is_derived_from_its_own_column_alone(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench
+        .db
+        .sql(&users(kind, "a integer default 3, b varchar(9)", "insert into users values (1, 1, 'x')"))
+        .await;
+    let before = shape(&bench).await;
+    let (up, down) = match kind {
+        Kind::Postgres => ("concat(a, '-', b)", "cast(split_part(a, '-', 1) as integer)"),
+        Kind::Mysql => ("concat(a, '-', b)", "cast(substring_index(a, '-', 1) as signed)"),
+        _ => ("a || '-' || b", "cast(a as integer)"),
+    };
+    bench.write("1_change.toml", &format!("[[change]]\nstore = 'app'\nchange_type = {{ table = 'users', column = 'a', type = 'varchar(40)', up = \"{up}\", down = \"{down}\" }}\n"));
+    bench.run("up --contract").expect_code(0);
+    bench.db.sql("insert into users (id, b) values (2, 'y')").await;
+    assert_eq!(bench.db.number("select count(*) from users where a = '1-x' or a is null").await, 2);
+    bench.run("down --allow-data-loss").expect_code(0);
+    assert_eq!(shape(&bench).await, before);
+}
+
+/// A row over which the way back fails is named, and is no end of the way.
+#[tokio::test]
+async fn what_does_not_lead_back_is_listed_and_given_up() {
+    let table = "create table users (id integer primary key, s integer); insert into users values (1, 5)";
+    let write = "insert into users (id, {}) values (2, 'abc'), (3, '7'), (4, null)";
+    let bench = Bench::new(Kind::Postgres).await;
+    bench.db.sql(table).await;
+    bench.write("1_change.toml", "[[change]]\nstore = 'app'\nchange_type = { table = 'users', column = 's', type = 'text', up = 's::text', down = 's::int' }\n");
+    bench.run("up --contract").expect_code(0);
+    bench.db.sql(&write.replace("{}", "s")).await;
+    let listed = bench.run("down").expect_code(3);
+    says(&listed, &["id = 2"]);
+    assert!(!listed.stderr.contains("id = 3"), "{listed}");
+    bench.run("down --allow-data-loss").expect_code(0);
+    let left =
+        "select count(*) from users where coalesce(s, 0) = case id when 1 then 5 when 3 then 7 else 0 end";
+    assert_eq!(bench.db.number(left).await, 4);
+
+    let bench = Bench::new(Kind::Postgres).await;
+    bench.db.sql(table).await;
+    bench.write("1_change.toml", "[[change]]\nstore = 'app'\n[change.transform]\ntable = 'users'\nup = { t = { type = 'text', as = 's::text' } }\ndown = { s = 't::int' }\n");
+    bench.up();
+    bench.db.sql(&write.replace("{}", "t")).await;
+    says(&bench.run("contract 1 --yes").expect_code(14), &["id = 2"]);
+    says(&bench.run("down").expect_code(3), &["id = 2"]);
+    bench.run("down --allow-data-loss").expect_code(0);
+    assert_eq!(bench.db.number(left).await, 4);
 }

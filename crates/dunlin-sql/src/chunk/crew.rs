@@ -12,6 +12,7 @@ use crate::clause::Clause;
 use crate::conn::{Conn, Param, number};
 use crate::courtesy::Courtesy;
 use crate::dialect::Dialect;
+use crate::error;
 use crate::keyset::{Key, Value, Values};
 use crate::light::{Kept, Light};
 use crate::moves::Move;
@@ -136,7 +137,7 @@ impl Crew<'_> {
     /// One chunk of a lane.
     async fn advance(&self, hand: &mut Hand<'_>, (at, lane, size): &(usize, Lane, u32)) -> Result<()> {
         let began = Instant::now();
-        let result = self.attempt(hand, (*at, lane, *size)).await;
+        let result = self.halved(hand, (*at, lane, *size)).await;
         let is_full = match result {
             Ok(is_full) => is_full,
             Err(fault::Failed { error, failure }) => {
@@ -158,11 +159,48 @@ impl Crew<'_> {
         Ok(())
     }
 
+    /// Tries a chunk. On the way back of a change a row over which that fails is met by itself, and gets NULL, as it would
+    /// from a trigger: who goes back was told of it.
+    async fn halved(
+        &self,
+        hand: &mut Hand<'_>,
+        (at, lane, mut size): (usize, &Lane, u32),
+    ) -> Result<bool, fault::Failed> {
+        loop {
+            match self.attempt(hand, (at, lane, size), self.op).await {
+                Err(fault::Failed { failure: Some(failure), .. })
+                    if self.op.is_silent && self.work.is_undo() && error::is_about_rows(&failure) =>
+                {
+                    if size > 1 {
+                        size /= 2;
+                    } else if self.is_told(hand.conn, lane).await {
+                        return self.attempt(hand, (at, lane, 1), &self.op.emptied()).await;
+                    } else {
+                        return self.attempt(hand, (at, lane, 1), self.op).await;
+                    }
+                }
+                tried => return tried,
+            }
+        }
+    }
+
+    /// Whether the next row is one that who went back was told of: the condition itself fails over it.
+    async fn is_told(&self, conn: &mut Conn, lane: &Lane) -> bool {
+        let Ok(bound) = self.bound(conn, lane, 1).await else { return false };
+        let until: &[Value] = bound.as_deref().unwrap_or(&lane.to);
+        let mut clause = Clause::new(self.key.dialect);
+        let stretch = Stretch { key: self.key, after: lane.at.as_deref(), until };
+        stretch.count(&mut clause, &self.op.rows, self.op.rows.filter.as_ref());
+        let counted = conn.planned(&clause.text, &clause.params).await;
+        counted.is_err_and(|failure| error::is_about_rows(&failure))
+    }
+
     /// One transaction: the rows, and the position after them. Says whether the chunk was as large as it might be.
     async fn attempt(
         &self,
         hand: &mut Hand<'_>,
         (at, lane, size): (usize, &Lane, u32),
+        op: &Move,
     ) -> Result<bool, fault::Failed> {
         let begin = self.opening();
         hand.conn
@@ -175,7 +213,7 @@ impl Crew<'_> {
             waiting: hand.waiting,
             patience: PATIENCE,
         };
-        let (changed, blocker) = eye.on(self.change(hand.conn, lane, size)).await;
+        let (changed, blocker) = eye.on(self.change(hand.conn, (lane, size), op)).await;
         let written = match changed {
             Ok(chunk) => self
                 .record(hand.conn, at, lane, &chunk)
@@ -207,10 +245,10 @@ impl Crew<'_> {
 
     /// Changes a chunk of rows, without committing.
     pub(super) async fn change_rows(&self, conn: &mut Conn, lane: &Lane, size: u32) -> sqlx::Result<()> {
-        self.change(conn, lane, size).await.map(drop)
+        self.change(conn, (lane, size), self.op).await.map(drop)
     }
 
-    async fn change(&self, conn: &mut Conn, lane: &Lane, size: u32) -> sqlx::Result<Chunk> {
+    async fn change(&self, conn: &mut Conn, (lane, size): (&Lane, u32), op: &Move) -> sqlx::Result<Chunk> {
         let bound = self.bound(conn, lane, size).await?;
         let until: &[Value] = bound.as_deref().unwrap_or(&lane.to);
         let stretch = Stretch { key: self.key, after: lane.at.as_deref(), until };
@@ -218,11 +256,11 @@ impl Crew<'_> {
             u64::from(size)
         } else {
             let mut clause = Clause::new(self.key.dialect);
-            stretch.count(&mut clause, &self.op.rows);
+            stretch.count(&mut clause, &self.op.rows, None);
             number(&conn.planned(&clause.text, &clause.params).await?)
         };
         let mut clause = Clause::new(self.key.dialect);
-        stretch.change(&mut clause, self.op, self.kept);
+        stretch.change(&mut clause, op, self.kept);
         let changed = conn.run_planned(&clause.text, &clause.params).await?;
         Ok(Chunk { bound, scanned, changed })
     }
@@ -273,7 +311,7 @@ impl Crew<'_> {
     }
 
     pub(super) fn fail(&self, failure: &sqlx::Error, doing: &str) -> Error {
-        crate::error::own(failure, doing, &self.store.target.url)
+        error::own(failure, doing, &self.store.target.url)
     }
 
     /// A failure of the chunk's own statement.

@@ -36,14 +36,14 @@ impl Stretch<'_> {
         clause.push(&format!(" order by {} limit 1 offset {offset}", self.key.order("")));
     }
 
-    /// Counts the rows.
-    pub(crate) fn count(&self, clause: &mut Clause, rows: &Rows) {
+    /// Counts the rows, or those for which something holds.
+    pub(crate) fn count(&self, clause: &mut Clause, rows: &Rows, filter: Option<&Expr>) {
         clause.push(&format!(
             "select count(*) from {}{}",
             rows.table.quoted(clause.dialect),
             self.key.hint()
         ));
-        self.condition(clause, None);
+        self.condition(clause, filter);
     }
 
     /// Changes the rows, and leaves these columns as they are.

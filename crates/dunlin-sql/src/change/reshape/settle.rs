@@ -75,14 +75,21 @@ fn rule_name(change: &Reshape, at: usize) -> String {
 /// The default that the new column gets when the old one is aside: what the old one's leads to.
 fn late_default(change: &Reshape, site: &Site<'_>) -> Result<Option<(String, String)>> {
     let Some((old, new)) = change.twin() else { return Ok(None) };
+    let dialect = site.dialect();
     let aside = change.old_column(site, &old.column)?;
     let is_like = matches!(new.kind, Kind::Like(_));
     let (Some(default), Some(up)) = (&aside.default, &new.up) else { return Ok(None) };
     if is_like && aside.constant().is_some() {
         return Ok(None);
     }
-    let led = rewrite::columns(site.dialect(), &up.text, |name| {
-        rewrite::is_same(site.dialect(), name, &old.column).then(|| default.clone())
+    // What hangs on other columns, too, is no default.
+    let others =
+        site.table()?.names().into_iter().filter(|name| !rewrite::is_same(dialect, name, &old.column));
+    if !is_like && others.into_iter().any(|name| rewrite::reads(dialect, &up.text, &name)) {
+        return Ok(None);
+    }
+    let led = rewrite::columns(dialect, &up.text, |name| {
+        rewrite::is_same(dialect, name, &old.column).then(|| default.clone())
     });
     let default = if is_like { default.clone() } else { format!("({led})") };
     Ok(Some((change.new_name(&new.column, When::After), default)))
