@@ -90,7 +90,12 @@ impl Losing<'_> {
         if self.taken.keeps_table {
             return Vec::new();
         }
-        let readers = table.readers.iter().filter(|(column, _)| is_taken(column));
+        // What is part of a table goes with it.
+        let goes_along = |reader: &str| {
+            self.taken.columns.is_empty()
+                && ["generated column ", "policy ", "trigger "].iter().any(|own| reader.starts_with(own))
+        };
+        let readers = table.readers.iter().filter(|(column, by)| is_taken(column) && !goes_along(by));
         readers.map(|(column, reader)| self.says(reader, Named::Column(column))).collect()
     }
 

@@ -99,6 +99,7 @@ async fn drop_not_null(kind: Kind) {
     bench.write("1_change.toml", &change(text));
     bench.up();
     bench.db.sql("insert into users values (2, null)").await;
+    assert_eq!(bench.db.number("select count(*) from users where name is null").await, 1, "it may be");
     bench.run("down --allow-data-loss").expect_code(0);
     assert_eq!(shape(&bench).await, before);
     assert_eq!(bench.db.number("select count(*) from users where name = 'none'").await, 1);
@@ -295,4 +296,36 @@ async fn a_filter_is_refused_where_no_index_can_have_one() {
         &change("add_index = { table = 'users', columns = 'name', where = 'id > 1' }"),
     );
     says(&bench.run("check").expect_code(13), &["unknown key `where`"]);
+}
+
+/// The view under the new name is for those who may use the table, and shows them the rows that they see there.
+#[tokio::test]
+async fn a_table_under_two_names_shows_everybody_the_same() {
+    let bench = Bench::new(Kind::Postgres).await;
+    let role = bench.db.value("select 'r' || substr(current_database(), 3, 20)").await.unwrap();
+    bench
+        .db
+        .sql(&format!(
+            "create role {role}; {}; grant select, insert (id, name) on users to {role}; grant update (name) on users to public; \
+             alter table users enable row level security; create policy few on users using (id < 3)",
+            users("name varchar(9)", "insert into users select n, 'a' from generate_series(1, 5) n")
+        ))
+        .await;
+    bench.write("1_change.toml", &change("rename_table = { table = 'users', to = 'people' }"));
+    bench.up();
+    let mut client = bench.db.connect().await;
+    client.sql(&format!("set role {role}")).await.unwrap();
+    for name in ["users", "people"] {
+        let seen = client.rows(&format!("select count(*)::text from {name}")).await.unwrap();
+        assert_eq!(seen, [[Some("2".to_owned())]], "{name}");
+        client
+            .sql(&format!("update {name} set name = 'b'; insert into {name} (id, name) values (0, 'c')"))
+            .await
+            .unwrap();
+        assert!(client.sql(&format!("delete from {name}")).await.is_err(), "{name}");
+        bench.db.sql("delete from users where id = 0").await;
+    }
+    bench.run("contract 1 --yes").expect_code(0);
+    bench.run("down").expect_code(0);
+    bench.db.sql(&format!("drop owned by {role}; drop role {role}")).await;
 }

@@ -201,3 +201,26 @@ async fn statements_that_mariadb_counts_are_seen() {
     );
     drop(client);
 }
+
+/// What is part of a table goes with it; the policy of another one does not.
+#[tokio::test]
+async fn a_table_does_not_use_itself() {
+    let bench = Bench::new(Kind::Postgres).await;
+    bench
+        .db
+        .sql(
+            "create table users (id integer primary key, email text, low text generated always as (lower(email)) stored); \
+             create policy own on users using (email = current_user); create table teams (id integer primary key); \
+             create function nothing() returns trigger language plpgsql as 'begin return new; end'; \
+             create trigger heard before update of email on users for each row execute function nothing(); \
+             create policy theirs on teams using (exists (select from users where users.id = teams.id))",
+        )
+        .await;
+    bench.write("1_change.toml", &change("drop_table = { table = 'users' }"));
+    bench.up();
+    let refused = bench.run("contract 1 --yes");
+    says(&refused, &["teams's policy theirs reads users"]);
+    assert!(!refused.stderr.contains("own reads") && !refused.stderr.contains("heard"), "{refused}");
+    bench.db.sql("drop policy theirs on teams").await;
+    bench.run("contract 1 --yes").expect_code(0);
+}

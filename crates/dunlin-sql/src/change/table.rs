@@ -10,7 +10,7 @@ use super::decode::{frame, path};
 use super::{archived, back, part};
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Evolve, Site};
-use crate::inspect::Rule;
+use crate::inspect::{Rule, Table};
 use crate::moves::decode::Reader;
 use crate::op::Name;
 use crate::usage::Taken;
@@ -154,16 +154,18 @@ impl Draw for Whole {
                 vec![renamed(site, to)]
             }
             What::View { name } => {
-                site.table()?;
-                vec![format!("create or replace view {} as select * from {table}", name.quoted(dialect))]
+                let shown = site.table()?;
+                view(site, shown, (&name.quoted(dialect), &table))?
             }
             What::Unview { name } => vec![format!("drop view if exists {}", name.quoted(dialect))],
             What::Take { name } => self.take(site, name),
             What::Give { name } => {
-                let view =
-                    format!("create or replace view {table} as select * from {}", name.quoted(dialect));
-                let is_done = !site.has_table() && site.has_other;
-                (!is_done).then(|| renamed(site, name)).into_iter().chain([view]).collect()
+                if !site.has_table() && site.has_other {
+                    let shown = name.quoted(dialect);
+                    return Ok(vec![format!("create or replace view {table} as select * from {shown}")]);
+                }
+                let view = view(site, site.table()?, (&table, &name.quoted(dialect)))?;
+                std::iter::once(renamed(site, name)).chain(view).collect()
             }
         })
     }
@@ -193,6 +195,31 @@ impl Draw for Whole {
             _ => Vec::new(),
         }
     }
+}
+
+/// A view that is the table under another name: to everybody who may use that, and with the rows that they see there.
+fn view(site: &Site<'_>, table: &Table, (view, shown): (&str, &str)) -> Result<Vec<String>> {
+    if site.dialect() != Dialect::Postgres {
+        return Ok(vec![format!("create or replace view {view} as select * from {shown}")]);
+    }
+    let can_ask = site.server.version.0 >= 15;
+    if table.is_secured && !can_ask {
+        let message = format!(
+            "`{}` has row level security, which a view goes round before PostgreSQL 15",
+            site.name.name
+        );
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .help("rename it while nobody writes, with `sql = { up, down }`; nothing was changed"));
+    }
+    let asks = if can_ask { " with (security_invoker = true)" } else { "" };
+    let mut made = vec![format!("create or replace view {view}{asks} as select * from {shown}")];
+    made.extend(table.grants.iter().map(|(right, whom)| format!("grant {right} on {view} to {whom}")));
+    for column in &table.columns {
+        let name = site.quote(&column.name);
+        let own = column.grants.iter().filter(|(right, _)| right != "references");
+        made.extend(own.map(|(right, whom)| format!("grant {right} ({name}) on {view} to {whom}")));
+    }
+    Ok(made)
 }
 
 fn renamed(site: &Site<'_>, to: &Name) -> String {

@@ -6,6 +6,14 @@ use crate::cursor::Cursor;
 use crate::dialect::Dialect;
 use crate::op::Name;
 
+/// The owner needs no grant, and is named here all the same: of a view made for the table it may be another one.
+const TABLE: &str = "select (c.relkind = 'p')::int::bigint, (c.relkind = 'r' and exists (select from pg_inherits where inhparent = c.oid))::int::bigint, \
+    c.relrowsecurity::int::bigint, (select string_agg(lower(x.privilege_type) || chr(10) || coalesce(quote_ident(r.rolname), 'public') \
+    || case when x.is_grantable then ' with grant option' else '' end, chr(10) order by x.privilege_type, r.rolname) \
+    from aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x left join pg_roles r on r.oid = x.grantee \
+    where x.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')) \
+    from pg_class c where c.oid = to_regclass($1) and c.relkind in ('r', 'p')";
+
 const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypmod) || case when a.attcollation <> t.typcollation \
     then ' collate ' || a.attcollation::regcollation::text else '' end, pg_get_expr(d.adbin, d.adrelid), \
     (not a.attnotnull or coalesce(not k.convalidated, false))::int::bigint, (a.attidentity <> '' or a.attgenerated <> '')::int::bigint, col_description(a.attrelid, a.attnum), \
@@ -28,10 +36,11 @@ const CONSTRAINTS: &str = "select k.conname::text, case when k.confrelid = to_re
     join pg_attribute a on a.attrelid = to_regclass($1) and a.attnum = x.number), k.conrelid::regclass::text, (not k.convalidated)::int::bigint \
     from pg_constraint k where k.contype in ('c', 'f') and to_regclass($1) in (k.conrelid, k.confrelid) order by k.conname";
 
-/// Views and rules, policies, triggers that name a column, functions whose body is SQL, and columns computed from others.
+/// Views and rules, policies, triggers that name a column, functions whose body is SQL, and columns computed from others. The
+/// policy of another table is named with that.
 const READERS: &str = "select distinct a.attname::text, case when d.classid = 'pg_rewrite'::regclass then 'view ' || r.ev_class::regclass::text \
     when g.attnum is not null then 'generated column ' || g.attname when d.classid = 'pg_proc'::regclass then 'function ' || d.objid::regprocedure::text \
-    when d.classid = 'pg_policy'::regclass then 'policy ' || (select polname from pg_policy where oid = d.objid) \
+    when d.classid = 'pg_policy'::regclass then (select case when polrelid = d.refobjid then 'policy ' || polname else polrelid::regclass::text || '''s policy ' || polname end from pg_policy where oid = d.objid) \
     else 'trigger ' || (select tgname from pg_trigger where oid = d.objid) end from pg_depend d \
     join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid \
     left join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid \
@@ -55,10 +64,17 @@ const TRIGGERS: &str = "select tgname::text from pg_trigger where tgrelid = to_r
 pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<Table>> {
     let named = name.quoted(Dialect::Postgres);
     let param = [named.as_str().into()];
-    let kind = "select relkind::text from pg_class where oid = to_regclass($1) and relkind in ('r', 'p')";
-    let kind = conn.cell(kind, &param).await?;
-    let Some(kind) = kind.text() else { return Ok(None) };
-    let mut table = Table { has_rowid: true, is_partitioned: kind == "p", ..Table::default() };
+    let found = conn.rows(TABLE, &param).await?;
+    let Some(row) = found.first() else { return Ok(None) };
+    let is = |cell: &Cell| cell.int() == Some(1);
+    let mut table = Table {
+        has_rowid: true,
+        is_partitioned: is(&row[0]),
+        has_heirs: is(&row[1]),
+        is_secured: is(&row[2]),
+        grants: pairs(&row[3]),
+        ..Table::default()
+    };
     table.columns = conn.rows(COLUMNS, &param).await?.iter().map(|row| column(row)).collect();
     for row in conn.rows(INDEXES, &param).await? {
         let made = text(&row[4]);
