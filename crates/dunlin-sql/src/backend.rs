@@ -20,14 +20,14 @@ use crate::{change, moves, none, same};
 /// |---|---|---|
 /// | `create_table` | `table`, `columns`; `options` | makes it; done after `up` |
 /// | `drop_table` | `table` | contract renames it aside |
-/// | `rename_table` | `table`, `to` | the new name is a view until contract (not on SQLite, which cannot write through one) |
+/// | `rename_table` | `table`, `to` | the new name is a view until contract, with the grants and the policies of the table (not on SQLite, which cannot write through one) |
 /// | `add_column` | `table`, `column`, `type`; `default`, `backfill`, `not_null` | with `backfill`, an expression over the row, a trigger fills it where nobody says it until contract |
 /// | `drop_column` | `table`, `column`; `down` | new clients may leave it out; contract renames it aside. `down` is what it is then |
 /// | `rename_column` | `table`, `from`, `to` | both columns until contract, with their indexes, checks, foreign keys and defaults |
 /// | `change_type` | `table`, `column`, `type`, `up`, `down` | another column behind it until contract, which gives it the name |
 /// | `transform` | `table`, `up = { new = { type, as, not_null? } }`, `down = { old = expr }` | new columns out of old ones, and back |
 /// | `set_not_null` | `table`, `column`; `fill` | `fill` takes the place of NULLs until contract forbids them |
-/// | `drop_not_null` | `table`, `column`; `fill` | done after `up`; `fill` is for the way back |
+/// | `drop_not_null` | `table`, `column`; `fill` | done after `up`, and NULL may be written; `fill` takes its place on the way back |
 /// | `set_default` | `table`, `column`; `default`, `down` | done after `up`; `down` is the one before |
 /// | `add_index` | `table`, `columns`; `name`, `unique`, `where` | built beside the writers; a unique one by contract, once no duplicate is found; no `where` on MySQL |
 /// | `drop_index` | `table`, `name`; `columns`, `unique`, `where` | hidden where the server can, dropped by contract, brought back as it was; the rest says how where the journal is gone; no index of a constraint |
@@ -39,7 +39,8 @@ use crate::{change, moves, none, same};
 /// **In step.** A row is in step if its new columns are what its old ones lead to, or its old ones what its new ones lead
 /// back to. Where an insert or an update leaves it out of step, triggers let the side that was not written follow; a client
 /// that writes both is left alone. An expression that fails gives NULL, so that no writer fails by it, and verify lists
-/// the row. On SQLite, whose triggers come after the row, a user's own UPDATE triggers see that as a second update.
+/// the row; so does `down`, which leaves NULL there once that loss is allowed. SQLite's triggers catch nothing: what reads
+/// JSON there must ask `json_valid` first, and is refused otherwise. On SQLite, whose triggers come after the row, a user's own UPDATE triggers see that as a second update.
 ///
 /// **Contract** renames what leaves aside, to `dunlin_archive_<version>_<n>_<name>`, at no cost; `dunlin purge` drops it. The
 /// way back renames it back, after the rows written meanwhile were filled. Columns of a primary key, columns that others

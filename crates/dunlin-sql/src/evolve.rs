@@ -146,6 +146,28 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// Refuses what triggers are to compute and cannot without failing somebody who writes: in SQLite an expression that can
+    /// fail, since no trigger of its catches anything; in PostgreSQL anything, where rows are in other tables.
+    pub(crate) fn synced<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Result<()> {
+        let mut texts = texts.into_iter().peekable();
+        let by_hand = "write the steps by hand under `[[expand]]` to `[[contract]]`; nothing was changed";
+        if self.table()?.has_heirs && texts.peek().is_some() {
+            let message =
+                format!("tables inherit from `{}`, and no trigger of it sees their rows", self.name.name);
+            return Err(Error::new(ErrorKind::Unsupported, message).help(by_hand));
+        }
+        match texts.find(|text| self.dialect() == Dialect::Sqlite && names::can_fail(text)) {
+            None => Ok(()),
+            Some(text) => {
+                let message = format!(
+                    "`{text}` fails where the text is no JSON, and a trigger of SQLite would fail whoever writes it"
+                );
+                Err(Error::new(ErrorKind::Unsupported, message)
+                    .help("ask first: `case when json_valid(column) then … end`; nothing was changed"))
+            }
+        }
+    }
+
     /// The table's name as SQL.
     pub(crate) fn named(&self) -> String {
         self.name.quoted(self.dialect())

@@ -46,6 +46,24 @@ pub(crate) fn of(dialect: Dialect, text: &str) -> Vec<String> {
     found
 }
 
+/// Whether an expression reads JSON (SQLite), which fails over a text that is none, and does not ask for that.
+pub(crate) fn can_fail(text: &str) -> bool {
+    let mut cursor = Cursor::new(Dialect::Sqlite, text);
+    let (mut reads, mut asks, mut before) = (false, false, String::new());
+    while let Some((kind, part)) = cursor.next() {
+        let word = part.to_ascii_lowercase();
+        let is_called = kind == Kind::Word && matches!(cursor.peek(), Some((Kind::Symbol, "(")));
+        let is_safe = matches!(
+            &*word,
+            "json_valid" | "json_error_position" | "json_quote" | "json_array" | "json_object"
+        );
+        asks |= is_called && word == "json_valid";
+        reads |= before == "-" && word == ">" || is_called && word.starts_with("json") && !is_safe;
+        before = word;
+    }
+    reads && !asks
+}
+
 /// The names in double quotes that are none of these columns: to SQLite they are texts then.
 pub(crate) fn strange<'a>(text: &str, known: impl Fn(&str) -> bool + 'a) -> Option<String> {
     let mut cursor = Cursor::new(Dialect::Sqlite, text);

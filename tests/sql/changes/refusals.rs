@@ -121,3 +121,41 @@ async fn mariadb_keeps_not_null_where_a_stored_column_is() {
     let told = ["FULLTEXT index `words`", "nothing was changed"];
     refused(&bench, "rename_column = { table = 'notes', from = 'body', to = 'text' }", &told).await;
 }
+
+/// No trigger of SQLite catches what fails in it.
+#[tokio::test]
+async fn sqlite_computes_in_triggers_what_cannot_fail() {
+    let bench = Bench::new(Kind::Sqlite).await;
+    bench.db.sql("create table users (id integer primary key, j text)").await;
+    let add = |expr: &str| {
+        format!("add_column = {{ table = 'users', column = 'a', type = 'text', backfill = \"{expr}\" }}")
+    };
+    for expr in ["json_extract(j, '$.a')", "j ->> 'a'"] {
+        refused(
+            &bench,
+            &add(expr),
+            &["fails where the text is no JSON", "json_valid", "nothing was changed"],
+        )
+        .await;
+    }
+    bench.write("1_change.toml", &change(&add("case when json_valid(j) then j ->> 'a' end")));
+    bench.up();
+    bench.db.sql("insert into users (id, j) values (1, 'no json'), (2, '{\"a\": \"b\"}')").await;
+    assert_eq!(bench.db.number("select id from users where a = 'b'").await, 2);
+}
+
+/// A trigger sees no rows of tables that inherit.
+#[tokio::test]
+async fn tables_that_others_inherit_from_are_not_kept_in_step() {
+    let bench = Bench::new(Kind::Postgres).await;
+    bench
+        .db
+        .sql("create table users (id integer primary key, a text); create table heirs () inherits (users)")
+        .await;
+    for text in [
+        "rename_column = { table = 'users', from = 'a', to = 'b' }",
+        "set_not_null = { table = 'users', column = 'a', fill = \"'x'\" }",
+    ] {
+        refused(&bench, text, &["tables inherit from `users`", "by hand", "nothing was changed"]).await;
+    }
+}

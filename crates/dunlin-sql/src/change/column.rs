@@ -34,7 +34,7 @@ enum What {
     Forbid,
     /// NULL is taken no more, if it was not before.
     ForbidAgain,
-    /// NULL is taken for a while.
+    /// NULL is taken.
     Allow,
     /// It is taken again, if it was before.
     AllowAgain,
@@ -76,8 +76,10 @@ pub(super) fn read(reader: &mut Reader, field: &Field<'_>, tag: &str) -> Option<
         }
         let mut parts = vec![part(Phase::Expand, step(What::Allow, "null allowed in"), back(allow))];
         if let Some(fill) = &fill {
-            let stays = frame.evolve("keep", format!("keep {}.{column}", frame.table.name), Stays);
-            parts.push(part(Phase::Backfill, stays, back(filling(&frame, &column, fill, &is_null))));
+            // NULL is there to be written. Only on the way back it is filled, first where somebody writes it still.
+            let stays = || frame.evolve("keep", format!("keep {}.{column}", frame.table.name), Stays);
+            parts.push(part(Phase::Backfill, stays(), back(filling(&frame, &column, fill, &is_null))));
+            parts.push(part(Phase::Backfill, stays(), back(step(What::Fill, "fill"))));
         }
         return Some(parts);
     }
@@ -117,6 +119,11 @@ impl Draw for Stays {
 }
 
 impl Needed {
+    /// What filled NULLs until NULL was forbidden fills them again.
+    fn refilled(&self, what: What, site: &Site<'_>) -> Result<Vec<String>> {
+        if what == What::AllowAgain { self.triggers(site) } else { Ok(Vec::new()) }
+    }
+
     fn triggers(&self, site: &Site<'_>) -> Result<Vec<String>> {
         let Some(fill) = &self.fill else { return Ok(Vec::new()) };
         let table = site.table()?;
@@ -175,18 +182,20 @@ impl Draw for Needed {
                 };
                 made.extend(edit(site, text)?);
                 made.extend(bump());
-                made.extend(self.triggers(site)?);
+                made.extend(self.refilled(what, site)?);
             }
             (What::Allow | What::AllowAgain, _) => {
                 made.extend((is_needed).then(|| needed(site, column, &self.column, false)));
-                made.extend(self.triggers(site)?);
+                made.extend(self.refilled(what, site)?);
             }
         }
         Ok(made)
     }
 
     fn remember(&self, site: &Site<'_>) -> Result<Option<Value>> {
-        site.known(self.fill.iter().map(|fill| &*fill.text), &[])?;
+        let texts = || self.fill.iter().map(|fill| &*fill.text);
+        site.known(texts(), &[])?;
+        site.synced(texts())?;
         if matches!(self.what, What::Allow | What::Fill | What::Forbid) {
             in_place(site, &site.column(&self.column)?.kind)?;
         }

@@ -145,7 +145,9 @@ fn is_free(change: &Reshape, site: &Site<'_>) -> Result<()> {
     let more: Vec<&str> = change.coming.iter().map(|new| &*new.column).collect();
     let up = change.coming.iter().filter_map(|new| new.up.as_ref());
     let down = change.leaving.iter().filter_map(|old| old.down.as_ref());
-    site.known(up.chain(down).map(|expr| &*expr.text), &more)
+    let texts: Vec<&str> = up.chain(down).map(|expr| &*expr.text).collect();
+    site.synced(texts.iter().copied())?;
+    site.known(texts, &more)
 }
 
 /// Refuses what cannot live in two shapes.
