@@ -150,11 +150,11 @@ impl<'a> Site<'a> {
     /// fail, since no trigger of its catches anything; in PostgreSQL anything, where rows are in other tables.
     pub(crate) fn synced<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Result<()> {
         let mut texts = texts.into_iter().peekable();
-        let by_hand = "write the steps by hand under `[[expand]]` to `[[contract]]`; nothing was changed";
-        if self.table()?.has_heirs && texts.peek().is_some() {
+        if let (Some(heir), Some(_)) = (&self.table()?.heir, texts.peek()) {
             let message =
-                format!("tables inherit from `{}`, and no trigger of it sees their rows", self.name.name);
-            return Err(Error::new(ErrorKind::Unsupported, message).help(by_hand));
+                format!("`{heir}` inherits from `{}`, whose triggers see none of its rows", self.name.name);
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .help("write the steps by hand under `[[expand]]` to `[[contract]]`; nothing was changed"));
         }
         match texts.find(|text| self.dialect() == Dialect::Sqlite && names::can_fail(text)) {
             None => Ok(()),

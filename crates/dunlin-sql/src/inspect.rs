@@ -33,8 +33,8 @@ pub(crate) struct Table {
     pub(crate) is_partitioned: bool,
     /// Its parts, and theirs, each behind what it is a part of.
     pub(crate) parts: Vec<Part>,
-    /// Whether other tables inherit from it, whose rows are its own to a query and not to a trigger (PostgreSQL).
-    pub(crate) has_heirs: bool,
+    /// A table that inherits from it, whose rows are its own to a query and not to a trigger (PostgreSQL).
+    pub(crate) heir: Option<String>,
     /// Whether policies say who sees which rows (PostgreSQL).
     pub(crate) is_secured: bool,
     /// Who may do what with all of its columns (PostgreSQL), as of a column.

@@ -156,6 +156,6 @@ async fn tables_that_others_inherit_from_are_not_kept_in_step() {
         "rename_column = { table = 'users', from = 'a', to = 'b' }",
         "set_not_null = { table = 'users', column = 'a', fill = \"'x'\" }",
     ] {
-        refused(&bench, text, &["tables inherit from `users`", "by hand", "nothing was changed"]).await;
+        refused(&bench, text, &["`heirs` inherits from `users`", "by hand", "nothing was changed"]).await;
     }
 }

@@ -7,7 +7,7 @@ use crate::dialect::Dialect;
 use crate::op::Name;
 
 /// The owner needs no grant, and is named here all the same: of a view made for the table it may be another one.
-const TABLE: &str = "select (c.relkind = 'p')::int::bigint, (c.relkind = 'r' and exists (select from pg_inherits where inhparent = c.oid))::int::bigint, \
+const TABLE: &str = "select (c.relkind = 'p')::int::bigint, case when c.relkind = 'r' then (select min(inhrelid::regclass::text) from pg_inherits where inhparent = c.oid) end, \
     c.relrowsecurity::int::bigint, (select string_agg(lower(x.privilege_type) || chr(10) || coalesce(quote_ident(r.rolname), 'public') \
     || case when x.is_grantable then ' with grant option' else '' end, chr(10) order by x.privilege_type, r.rolname) \
     from aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x left join pg_roles r on r.oid = x.grantee \
@@ -70,7 +70,7 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
     let mut table = Table {
         has_rowid: true,
         is_partitioned: is(&row[0]),
-        has_heirs: is(&row[1]),
+        heir: row[1].text().map(str::to_owned),
         is_secured: is(&row[2]),
         grants: pairs(&row[3]),
         ..Table::default()
