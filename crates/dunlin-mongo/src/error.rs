@@ -10,6 +10,10 @@ use crate::op::Command;
 const STEPPING_DOWN: [i32; 11] = [6, 7, 89, 91, 189, 9001, 10107, 11600, 11602, 13435, 13436];
 /// Somebody else is in the way for a moment: a lock, a conflicting write or index build, a snapshot that is gone.
 const IN_THE_WAY: [i32; 7] = [24, 46, 112, 117, 246, 262, 267];
+/// The one of them that is about a document.
+const WRITTEN: i32 = 112;
+const WRITTEN_NOW: &str =
+    "a document of it was written by another transaction just now, or by one that is still open";
 /// A transaction ran longer, or held more, than the server allows.
 const TOO_MUCH: [i32; 4] = [NO_TRANSACTION, 257, 290, 388];
 /// A transaction is not there: it ran too long, or began on what was the primary then.
@@ -66,6 +70,7 @@ pub(crate) fn is_out_of_time(error: &DriverError) -> bool {
 
 fn words(error: &DriverError) -> String {
     match &*error.kind {
+        Driver::Command(error) if error.code == WRITTEN => WRITTEN_NOW.to_owned(),
         Driver::Command(error) => error.message.clone(),
         Driver::Write(WriteFailure::WriteError(error)) => error.message.clone(),
         Driver::Write(WriteFailure::WriteConcernError(error)) => error.message.clone(),

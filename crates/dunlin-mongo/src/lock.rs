@@ -6,6 +6,9 @@
 //! `fence` is what every write goes through (see [`crate::fence`]). It is apart from the lease so that a renewal never
 //! conflicts with a transaction that writes the history. Whoever takes the lock raises the fence to its own token before
 //! it reads anything; from then on no write of an earlier holder can succeed.
+//!
+//! The lease also names the server's session in which its holder keeps its transactions. A process that was killed leaves
+//! its last one open, and with it the documents that it changed and the fence; whoever comes next ends it first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bson::oid::ObjectId;
 use bson::raw::RawDocument;
-use bson::{Document, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
 use dunlin_core::history::{FORMAT, readable};
 use dunlin_core::{Holder, Result, RunId, Timestamp};
 use mongodb::error::Error as DriverError;
@@ -26,6 +29,8 @@ use crate::history::Fields;
 
 /// The collection of both documents.
 pub(crate) const LOCK: &str = "dunlin_lock";
+/// So many sessions are named: those of holders whose sessions nobody could end yet.
+const SESSIONS: i32 = 8;
 
 /// Written on the primary, in the order of its log: durable as soon as anything later is.
 pub(crate) fn in_order() -> WriteConcern {
@@ -47,14 +52,19 @@ fn millis(time: Duration) -> i64 {
 
 /// What came of asking.
 pub(crate) enum Asked {
-    /// The lease is ours, since then by the server's clock.
-    Ours { token: i64, since: Timestamp },
+    /// The lease is ours, since then by the server's clock. These are the sessions of who had it before.
+    Ours { token: i64, since: Timestamp, before: Vec<Bson> },
     /// It is not.
     Theirs(Option<Holder>),
 }
 
-/// Asks for the lease once. Where it is held, nothing is written.
-pub(crate) async fn ask(db: &Database, me: &Holder, lease: Duration) -> Result<Result<Asked>, DriverError> {
+/// Asks for the lease once, for who keeps transactions in this session. Where it is held, nothing is written.
+pub(crate) async fn ask(
+    db: &Database,
+    me: &Holder,
+    lease: Duration,
+    session: Option<&Document>,
+) -> Result<Result<Asked>, DriverError> {
     // Which of two attempts of the same process was served.
     let claim = ObjectId::new();
     let holder = doc! {
@@ -65,7 +75,9 @@ pub(crate) async fn ask(db: &Database, me: &Holder, lease: Duration) -> Result<R
         { "$lte": [{ "$ifNull": ["$format", FORMAT] }, FORMAT] },
         { "$or": [{ "$eq": [{ "$type": "$holder" }, "missing"] }, { "$lte": ["$expires", "$$NOW"] }] },
     ] };
-    let either = |mine: bson::Bson, theirs: &str| doc! { "$cond": ["$free", mine, theirs] };
+    let known = doc! { "$ifNull": ["$sessions", []] };
+    let sessions = doc! { "$concatArrays": [{ "$literal": session.into_iter().collect::<Vec<_>>() }, known] };
+    let either = |mine: Bson, theirs: &str| doc! { "$cond": ["$free", mine, theirs] };
     let update = vec![
         doc! { "$set": { "free": is_free } },
         doc! { "$set": {
@@ -73,6 +85,7 @@ pub(crate) async fn ask(db: &Database, me: &Holder, lease: Duration) -> Result<R
             "token": either(doc! { "$add": [{ "$ifNull": ["$token", 0_i64] }, 1_i64] }.into(), "$token"),
             "holder": either(doc! { "$literal": holder }.into(), "$holder"),
             "since": either("$$NOW".into(), "$since"),
+            "sessions": either(doc! { "$slice": [sessions, SESSIONS] }.into(), "$sessions"),
             "expires": either(doc! { "$add": ["$$NOW", millis(lease)] }.into(), "$expires"),
         } },
         doc! { "$unset": "free" },
@@ -89,17 +102,35 @@ pub(crate) async fn ask(db: &Database, me: &Holder, lease: Duration) -> Result<R
         found => found?,
     };
     let Some(found) = found else { return Ok(Ok(Asked::Theirs(None))) };
-    Ok(asked(&found, claim))
+    Ok(asked(&found, claim, session))
 }
 
-fn asked(found: &RawDocument, claim: ObjectId) -> Result<Asked> {
+fn asked(found: &RawDocument, claim: ObjectId, session: Option<&Document>) -> Result<Asked> {
     let fields = Fields(found);
     let is_ours = found
         .get_document("holder")
         .is_ok_and(|holder| holder.get_object_id("claim").is_ok_and(|found| found == claim));
     match (is_ours, fields.time("since")?) {
-        (true, Some(since)) => Ok(Asked::Ours { token: fields.whole("token")?, since }),
+        (true, Some(since)) => {
+            let mut before = sessions(found);
+            before.retain(|one| one.as_document() != session);
+            Ok(Asked::Ours { token: fields.whole("token")?, since, before })
+        }
         _ => Ok(Asked::Theirs(holder(found)?)),
+    }
+}
+
+fn sessions(found: &RawDocument) -> Vec<Bson> {
+    let sessions = found.get_array("sessions").into_iter().flatten().flatten();
+    sessions.filter_map(|one| Bson::try_from(one).ok()).collect()
+}
+
+/// Ends what goes on in these sessions, or stands open. That this login may not is no reason to stop: the server ends
+/// what nobody goes on with, only later.
+pub(crate) async fn end(db: &Database, sessions: Vec<Bson>) {
+    if !sessions.is_empty() {
+        let kill = doc! { "killSessions": sessions };
+        let _ = db.client().database("admin").run_command(kill).await;
     }
 }
 
@@ -158,7 +189,7 @@ pub(crate) async fn catch_up(db: &Database, token: i64) -> Result<Option<i64>, D
 
 /// Gives the lease back. The token stays what it was, so that the next holder's is higher.
 pub(crate) async fn leave(db: &Database, token: i64) -> Result<(), DriverError> {
-    let update = doc! { "$unset": { "holder": "", "since": "", "expires": "" } };
+    let update = doc! { "$unset": { "holder": "", "since": "", "expires": "", "sessions": "" } };
     let filter = doc! { "_id": "lock", "token": token };
     collection(db).update_one(filter, update).write_concern(for_good()).await.map(drop)
 }
@@ -168,8 +199,9 @@ pub(crate) async fn evict(db: &Database, token: i64) -> Result<(), DriverError> 
     let next = token.saturating_add(1);
     let update = doc! { "$set": { "token": next }, "$unset": { "holder": "", "since": "", "expires": "" } };
     let filter = doc! { "_id": "lock", "token": token };
-    let evicted = collection(db).update_one(filter, update).write_concern(in_order()).await?;
-    if evicted.matched_count == 1 {
+    let evicted = collection(db).find_one_and_update(filter, update).write_concern(in_order()).await?;
+    if let Some(evicted) = evicted {
+        end(db, sessions(&evicted)).await;
         raise(db, next).await?;
     }
     Ok(())

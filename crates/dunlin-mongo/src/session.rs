@@ -14,6 +14,7 @@ pub(crate) mod transaction;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, Document};
@@ -21,8 +22,10 @@ use dunlin_core::{
     Advance, Archive, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History,
     Op as _, Origin, Pace, Record, Result, Session as CoreSession, State, StoredFile, Work, async_trait,
 };
+use mongodb::ClientSession;
 use mongodb::error::Error as DriverError;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::change::staged;
 use crate::command::{self, Class};
@@ -43,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) store: Store,
     heartbeat: Heartbeat,
     ledger: Ledger,
+    /// In which all its transactions run, one after the other: who takes the lock over ends what is open there.
+    transactions: Option<Arc<Mutex<ClientSession>>>,
     /// The command whose intent this very session has just recorded: it was not sent by anybody yet.
     announced: Option<Checkpoint>,
     /// What collections each database has, once that was asked and as far as we changed it.
@@ -66,9 +71,22 @@ struct Before {
 }
 
 impl Session {
-    pub(crate) fn new(store: Store, heartbeat: Heartbeat, ledger: Ledger) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        heartbeat: Heartbeat,
+        ledger: Ledger,
+        transactions: Option<ClientSession>,
+    ) -> Self {
         let patience = store.target.lock_timeout;
-        Self { store, heartbeat, ledger, announced: None, names: BTreeMap::new(), stride: None, patience }
+        let transactions = transactions.map(|one| Arc::new(Mutex::new(one)));
+        let (announced, names, stride) = (None, BTreeMap::new(), None);
+        Self { store, heartbeat, ledger, transactions, announced, names, stride, patience }
+    }
+
+    /// For one transaction.
+    async fn transaction(&self) -> OwnedMutexGuard<ClientSession> {
+        let transactions = self.transactions.clone().expect("only asked for where there are transactions");
+        transactions.lock_owned().await
     }
 
     pub(crate) fn patience(&self) -> Patience<'_> {

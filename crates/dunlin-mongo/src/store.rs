@@ -9,7 +9,7 @@ use dunlin_core::{
     Holder, Line, Op, Result, Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use mongodb::error::Error as DriverError;
-use mongodb::{Client, Database};
+use mongodb::{Client, ClientSession, Database};
 
 use crate::change::staged;
 use crate::connect::Topology;
@@ -77,10 +77,19 @@ impl CoreStore for Store {
 
     async fn try_lock(&self, me: &Holder) -> Result<Attempt> {
         let fail = |failure: &DriverError| self.fail(failure, "cannot take the migration lock");
+        let mut transactions = None;
+        if self.topology.has_transactions() {
+            transactions = Some(self.client.start_session().await.map_err(|failure| fail(&failure))?);
+        }
+        let session = transactions.as_ref().map(ClientSession::id);
         let sent = Instant::now();
-        let asked = lock::ask(&self.db, me, self.target.lease).await.map_err(|failure| fail(&failure))??;
-        let (mut token, since) = match asked {
-            Asked::Ours { token, since } => (token, since),
+        let asked = lock::ask(&self.db, me, self.target.lease, session).await;
+        let (mut token, since) = match asked.map_err(|failure| fail(&failure))?? {
+            Asked::Ours { token, since, before } => {
+                // First of all: what a process that was killed left open holds the fence, too.
+                lock::end(&self.db, before).await;
+                (token, since)
+            }
             Asked::Theirs(holder) => return Ok(Attempt::Held(holder)),
         };
         let mut raised = lock::raise(&self.db, token).await.map_err(|failure| fail(&failure))?;
@@ -101,7 +110,9 @@ impl CoreStore for Store {
             Ok(Ledger::new(mark, since))
         };
         match opened.await {
-            Ok(ledger) => Ok(Attempt::Taken(Box::new(Session::new(self.clone(), heartbeat, ledger)))),
+            Ok(ledger) => {
+                Ok(Attempt::Taken(Box::new(Session::new(self.clone(), heartbeat, ledger, transactions))))
+            }
             Err(error) => {
                 drop(heartbeat);
                 // The failure itself is what the caller must see; a lease that stays runs out.

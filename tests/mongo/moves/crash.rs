@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bson::{Document, doc};
 use dunlin::StoreUrl;
@@ -11,6 +11,7 @@ use dunlin_testkit::process;
 use dunlin_testkit::proxy::{Direction, Proxy};
 use dunlin_testkit::{private, scratch};
 use mongodb::Database;
+use tempfile::TempDir;
 
 use super::super::{database, must_up, up};
 use super::{Again as _, count, down, fill, killed_at, paused_after, release, slowly, step};
@@ -106,23 +107,54 @@ async fn an_election_in_the_middle_changes_each_document_once() {
     each_once(&db, 20_000, "after the election").await;
 }
 
+/// What a process that was killed left open on the server is ended by whoever comes next, before it waits for any of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_transaction_of_a_killed_run_ends_with_the_next_one() {
+    for is_released in [false, true] {
+        let scratch = scratch::mongo().await;
+        let db = begin(&scratch.url, 40).await;
+        let (folder, mut command) = process_over(&scratch.url, "");
+        let slow = ONCE.replacen("filter = {}", "filter = { '$where' = 'sleep(50) || true' }", 1);
+        let text = format!("[[backfill]]\nstore = \"app\"\n{slow}\n");
+        fs::write(folder.path().join("migrations/1_step.toml"), text).unwrap();
+        let killed = process::spawn(&mut command);
+        let is_open = doc! { "aggregate": 1, "cursor": {}, "pipeline": [
+            { "$currentOp": {} },
+            { "$match": { "ns": format!("{}.a", db.name()), "transaction": { "$exists": true } } },
+        ] };
+        let admin = db.client().database("admin");
+        let begun = async {
+            while admin.run_command(is_open.clone()).await.unwrap().to_string().matches("opid").count() == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let is_seen = tokio::time::timeout(Duration::from_secs(30), begun).await.is_ok();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let run = killed.kill();
+        assert!(is_seen, "{run}");
+        let since = Instant::now();
+        if is_released {
+            release(&step(&scratch.url, "backfill", ONCE)).await;
+            let a = db.collection::<Document>("a");
+            let all = a.update_many(doc! {}, doc! { "$set": { "app": 1 } }).await.unwrap();
+            assert_eq!(all.matched_count, 40, "the application goes on");
+        }
+        let run = process::spawn(&mut up_in(&folder)).wait();
+        let run = run.expect_code(0);
+        assert!(since.elapsed() < Duration::from_secs(10), "{:?} {run}", since.elapsed());
+        assert!(!run.stderr.contains("onflict") && !run.stderr.contains("trying"), "{run}");
+        each_once(&db, 40, &run.to_string()).await;
+    }
+}
+
 /// A process that is stopped while its lease runs out, and woken after another one did the work.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_woken_after_its_lease_writes_nothing() {
     let scratch = scratch::mongo().await;
     let db = begin(&scratch.url, 30_000).await;
-    let folder = tempfile::tempdir().unwrap();
-    let migrations = folder.path().join("migrations");
-    fs::create_dir(&migrations).unwrap();
-    fs::write(migrations.join("1_step.toml"), format!("[[backfill]]\nstore = \"app\"\n{ONCE}\n")).unwrap();
-    let config = folder.path().join("dunlin.toml");
-    let text = format!(
-        "[stores.app]\nurl = \"{}\"\nlease = \"2s\"\npace = {{ rate = 4000 }}\n",
-        scratch.url.expose()
-    );
-    fs::write(&config, text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dunlin-under-test"));
-    command.arg("-c").arg(&config).arg("--migrations").arg(&migrations).arg("up");
+    let (folder, mut command) = process_over(&scratch.url, "lease = \"2s\"\npace = { rate = 4000 }\n");
+    let text = format!("[[backfill]]\nstore = \"app\"\n{ONCE}\n");
+    fs::write(folder.path().join("migrations/1_step.toml"), text).unwrap();
     let stopped = process::spawn(&mut command);
     let begun = async {
         while count(&db, "a", doc! { "n": 1 }).await < 3000 {
@@ -140,6 +172,23 @@ async fn a_run_woken_after_its_lease_writes_nothing() {
     let run = stopped.wait();
     assert_ne!(run.code, Some(0), "{run}");
     each_once(&db, 30_000, "woken").await;
+}
+
+/// A folder with a configuration, and `up` over it as a process.
+fn process_over(url: &StoreUrl, more: &str) -> (TempDir, Command) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("migrations")).unwrap();
+    let text = format!("[stores.app]\nurl = \"{}\"\n{more}", url.expose());
+    fs::write(folder.path().join("dunlin.toml"), text).unwrap();
+    let command = up_in(&folder);
+    (folder, command)
+}
+
+fn up_in(folder: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dunlin-under-test"));
+    command.arg("-c").arg(folder.path().join("dunlin.toml"));
+    command.arg("--migrations").arg(folder.path().join("migrations")).arg("up");
+    command
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,7 +48,7 @@ impl Mender for Session {
 
 impl Session {
     async fn mended(&mut self, look: &Look, commands: (&Document, &Document)) -> Result<Ran, DriverError> {
-        let mut transaction = self.store.client.start_session().await?;
+        let mut transaction = self.transaction().await;
         transaction.start_transaction().write_concern(lock::in_order()).await?;
         // Whoever lost the lock writes nothing: the fence is changed along with the documents.
         let may = fence::touch(&self.store.db, self.ledger.mark(), &mut transaction).await;

@@ -75,7 +75,7 @@ async fn attempt(
     (at, seed): (&Cursor, Option<&Seed>),
     work: &Work<'_>,
 ) -> Result<Advance, Stop> {
-    let mut transaction = session.store.client.start_session().await?;
+    let mut transaction = session.transaction().await;
     let is_last = at.at + unit.len() >= op.commands.len();
     let concern = if is_last { lock::for_good() } else { lock::in_order() };
     transaction.start_transaction().write_concern(concern).await?;

@@ -49,7 +49,7 @@ async fn keep(session: &Session, op: &Move, next: &Next<'_>) -> Result<(), Stop>
 }
 
 async fn once(session: &mut Session, bout: &mut Bout<'_>, next: &mut Next<'_>) -> Result<(), Stop> {
-    let mut transaction = session.store.client.start_session().await?;
+    let mut transaction = session.transaction().await;
     transaction.start_transaction().write_concern(concern(session, next.is_final)).await?;
     let ran = inside(session, bout, next, &mut transaction).await;
     let (record, files, changed) = match ran {
