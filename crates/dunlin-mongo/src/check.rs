@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bson::{Bson, Document, bson, doc};
 use dunlin_core::{Line, Op as CoreOp, Span};
 
-use crate::chunk::{both, index};
+use crate::chunk::{bare, binary, both, index};
 use crate::moves::{Reshape, Update};
 use crate::op::{Command, render};
 use crate::{extended, fill};
@@ -103,7 +103,7 @@ pub(crate) fn shown(expression: &Bson) -> Bson {
 }
 
 fn aggregate(collection: &str, stages: Vec<Bson>, hint: Bson) -> Document {
-    doc! { "aggregate": collection, "pipeline": stages, "cursor": {}, "hint": hint }
+    binary(doc! { "aggregate": collection, "pipeline": stages, "cursor": {}, "hint": hint })
 }
 
 impl Look {
@@ -250,7 +250,7 @@ impl CoreOp for Look {
         for command in &mut commands {
             command.remove("hint");
         }
-        let shown = |document| render::command(&Command { document, ..self.command() });
+        let shown = |document| render::command(&Command { document: bare(document), ..self.command() });
         let line = |command| Line { text: shown(command), note: Some(note.clone()), span: self.span };
         commands.into_iter().map(line).collect()
     }

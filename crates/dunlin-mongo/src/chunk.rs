@@ -24,6 +24,28 @@ pub(crate) fn index() -> Document {
     doc! { "_id": 1 }
 }
 
+/// How what dunlin compares is compared: byte by byte, whatever the collection says of text.
+fn simple() -> Document {
+    doc! { "locale": "simple" }
+}
+
+/// An `aggregate` or a `find`, or one statement of an `update` or a `delete`, that compares so.
+pub(crate) fn binary(mut command: Document) -> Document {
+    command.insert("collation", simple());
+    command
+}
+
+/// The same as people need to see it: without what only the walk asks for.
+pub(crate) fn bare(mut command: Document) -> Document {
+    if command.get_document("hint").is_ok_and(|hint| *hint == index()) {
+        command.remove("hint");
+    }
+    if command.get_document("collation").is_ok_and(|collation| *collation == simple()) {
+        command.remove("collation");
+    }
+    command
+}
+
 /// Where a walk is, and what is before it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +97,12 @@ impl Route {
     /// Through all there is.
     pub(crate) async fn through(place: &Collection<'_>) -> Result<Self, DriverError> {
         Self::along(place, "_id", &index().into()).await
+    }
+
+    /// Through all there is, by commands that compare byte by byte.
+    pub(crate) async fn through_bytes(place: &Collection<'_>) -> Result<Self, DriverError> {
+        let route = Self::through(place).await?;
+        Ok(if place.has_collation().await? { route.with_whole_texts() } else { route })
     }
 
     /// Through all there is of another field, along its index.
@@ -225,11 +253,19 @@ impl Collection<'_> {
     pub(crate) async fn has(&self, mut stages: Vec<Bson>) -> Result<Option<bool>, DriverError> {
         stages.push(bson::bson!({ "$limit": 1 }));
         let command = doc! { "aggregate": self.name, "pipeline": stages, "cursor": {}, "maxTimeMS": GLANCE };
-        match self.batch(command).await {
+        match self.batch(binary(command)).await {
             Ok(found) => Ok(Some(!found.is_empty())),
             Err(failure) if error::is_out_of_time(&failure) => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Whether its indexes compare text otherwise than byte by byte, where they do not say so themselves.
+    pub(crate) async fn has_collation(&self) -> Result<bool, DriverError> {
+        let list = doc! { "listCollections": 1, "filter": { "name": self.name }, "cursor": {} };
+        let found = self.batch(list).await?;
+        let options = found.first().and_then(|found| found.get_document("options").ok());
+        Ok(options.is_some_and(|options| options.contains_key("collation")))
     }
 
     /// How many documents there are about, as the server keeps count.

@@ -18,8 +18,10 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 use dunlin_core::{Line, Op as CoreOp, Span};
+use mongodb::Database;
+use mongodb::error::Error as DriverError;
 
-use crate::chunk::{both, index};
+use crate::chunk::{Collection, Route, bare, both, index};
 use crate::op::{Command, Kind, Op, render};
 use crate::{extended, fill};
 
@@ -154,10 +156,19 @@ impl Move {
         matches!(&self.task, Task::Reshape(reshape) if reshape.has_late())
     }
 
-    /// Whether text is compared otherwise than the index of `_id` does.
-    pub(crate) fn has_collation(&self) -> bool {
-        matches!(&self.task, Task::Update(command)
-            if statement(command).is_some_and(|statement| statement.contains_key("collation")))
+    /// Where a walk over all of it goes along: text that is compared otherwise than the index of `_id` does is not divided.
+    pub(crate) async fn route(&self, db: &Database) -> Result<Route, DriverError> {
+        let place = Collection { db, name: &self.collection };
+        match &self.task {
+            Task::Update(command)
+                if statement(command).is_some_and(|statement| statement.contains_key("collation")) =>
+            {
+                Ok(Route::through(&place).await?.with_whole_texts())
+            }
+            // What the application would meet with the same words.
+            Task::Update(_) | Task::Delete => Route::through(&place).await,
+            Task::Convert(_) | Task::Merge(_) | Task::Reshape(_) => Route::through_bytes(&place).await,
+        }
     }
 
     /// The same as a command, for errors and for running it in its database.
@@ -239,8 +250,7 @@ impl CoreOp for Move {
         let range = doc! { "_id": { "$gt": fill::bound("from"), "$lte": fill::bound("to") } };
         let mut lines = Vec::new();
         let shown = |document: Document| {
-            // The index is the walk's own business.
-            let document = without_hint(document);
+            let document = without_means(document);
             let command = Command { kind: Kind::Plain, ..Command { document, ..self.command() } };
             render::command(&command)
         };
@@ -314,16 +324,14 @@ impl CoreOp for Move {
     }
 }
 
-fn without_hint(mut command: Document) -> Document {
-    command.remove("hint");
+/// A command without what is the walk's own business.
+fn without_means(mut command: Document) -> Document {
     for list in ["updates", "deletes"] {
         for statement in command.get_array_mut(list).into_iter().flatten() {
-            if let Some(statement) = statement.as_document_mut()
-                && statement.get_document("hint").is_ok_and(|hint| *hint == index())
-            {
-                statement.remove("hint");
+            if let Some(statement) = statement.as_document_mut() {
+                *statement = bare(std::mem::take(statement));
             }
         }
     }
-    command
+    bare(command)
 }

@@ -123,7 +123,7 @@ fn wholly(position: Position<Found>, scanned: u64) -> Checked {
 
 async fn fresh(store: &Store, place: &Collection<'_>, look: &Look) -> Result<Position<Found>> {
     let fail = |failure: DriverError| error::of_command(&failure, &look.command(), &store.target.url);
-    let mut route = Route::through(place).await.map_err(fail)?;
+    let mut route = Route::through_bytes(place).await.map_err(fail)?;
     if let Question::Across { with, .. } = &look.question {
         let there = Collection { name: &with.collection, ..*place };
         let hint = hint(&there, with).await.map_err(fail)?.ok_or_else(|| unindexed(look, with))?;

@@ -75,6 +75,33 @@ async fn an_index_over_a_field_that_is_dropped_goes_with_it_and_comes_back() {
     assert_eq!((indexes(&db).await, find(&db, USERS).await), (before, people()));
 }
 
+/// Text that differs in case only is not the same text, and what compares it otherwise comes back as it was.
+#[tokio::test]
+async fn a_collection_that_compares_text_otherwise_loses_none_of_it() {
+    let retype = "change_type = { collection = 'users', field = 'n', to = 'string', as = 'm' }";
+    let drop = "drop_field = { collection = 'users', field = 'note' }";
+    let (_scratch, db, case) = shop(&[RENAME, retype, drop], Vec::new()).await;
+    let collation = doc! { "locale": "en", "strength": 2 };
+    db.run_command(doc! { "create": USERS, "collation": collation }).await.unwrap();
+    let mut people = people();
+    people.extend(["a", "Ab", "b"].map(|id| doc! { "_id": id, "email": id, "n": 1, "note": "x" }));
+    let users = db.collection::<Document>(USERS);
+    users.insert_many(&people).await.unwrap();
+    let exact = doc! { "key": { "email": 1 }, "name": "exact", "collation": { "locale": "simple" } };
+    create(&db, vec![doc! { "key": { "email": 1 }, "name": "email_1", "unique": true }, exact]).await;
+    let before = indexes(&db).await;
+    case.done("up");
+    users.update_one(doc! { "_id": "b" }, doc! { "$set": { "email": "B" } }).await.unwrap();
+    people[11].insert("email", "B");
+    case.done("up --contract --yes");
+    assert_eq!(find(&db, USERS).await[11], doc! { "_id": "b", "mail": "B", "m": "1" });
+    for _ in 0..3 {
+        case.done("down");
+    }
+    assert_eq!(find(&db, USERS).await, people);
+    assert_eq!(indexes(&db).await, before);
+}
+
 /// The like is there already: a team that made it itself keeps it when it goes back.
 #[tokio::test]
 async fn an_index_that_somebody_made_over_the_new_field_is_left_alone() {

@@ -6,7 +6,7 @@
 
 use bson::{Bson, Document, bson, doc};
 
-use crate::chunk::{both, index};
+use crate::chunk::{binary, both, index};
 
 /// The change of a field's type.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,10 +146,11 @@ impl Convert {
         let set = |value: Bson| bson!([{ "$set": { self.field.clone(): value } }]);
         let converted = bson!({ "$convert": { "input": self.path(), "to": self.to.word() } });
         let good = self.due(range, self.is_convertible());
-        let mut updates = vec![doc! { "q": good, "u": set(converted), "multi": true, "hint": index() }];
+        let update = |q: Document, u: Bson| binary(doc! { "q": q, "u": u, "multi": true, "hint": index() });
+        let mut updates = vec![update(good, set(converted))];
         if self.on_error == OnError::Null {
             let nothing = set(bson!({ "$literal": Bson::Null }));
-            updates.push(doc! { "q": self.odd(range), "u": nothing, "multi": true, "hint": index() });
+            updates.push(update(self.odd(range), nothing));
         }
         vec![doc! { "update": collection, "updates": updates }]
     }
@@ -169,7 +170,7 @@ impl Convert {
 
     /// The whole documents of a range that cannot be converted.
     pub(crate) fn whole(&self, collection: &str, range: &Document) -> Document {
-        doc! { "find": collection, "filter": self.odd(range), "hint": index() }
+        binary(doc! { "find": collection, "filter": self.odd(range), "hint": index() })
     }
 
     /// The keys and values of a range that cannot be converted, and what would become of them.
@@ -178,7 +179,7 @@ impl Convert {
             self.judged(bson!({ "$cond": [{ "$eq": [{ "$type": "$$c" }, "object"] }, "$$REMOVE", "$$c"] }));
         let shown = doc! { "_id": 1, "value": self.path(), "becomes": becomes };
         let pipeline = vec![doc! { "$match": self.odd(range) }, doc! { "$project": shown }];
-        doc! { "aggregate": collection, "pipeline": pipeline, "cursor": {}, "hint": index() }
+        binary(doc! { "aggregate": collection, "pipeline": pipeline, "cursor": {}, "hint": index() })
     }
 
     pub(super) fn canonical(&self) -> Document {

@@ -3,7 +3,7 @@
 
 use bson::{Bson, Document, bson, doc};
 
-use crate::chunk::index;
+use crate::chunk::{binary, index};
 use crate::fill;
 
 /// Where documents are merged into, and how.
@@ -65,8 +65,8 @@ impl Merge {
         } else {
             (Bson::Array(self.matched.clone()), "discard")
         };
-        let merge =
-            doc! { "into": &self.into, "on": "_id", "whenMatched": matched, "whenNotMatched": unmatched };
+        // By `_id`: to say so asks for an index on it that has the collation of the command.
+        let merge = doc! { "into": &self.into, "whenMatched": matched, "whenNotMatched": unmatched };
         self.aggregate(from, range, vec![bson!({ "$merge": merge })])
     }
 
@@ -91,7 +91,7 @@ impl Merge {
         let mut stages = vec![bson!({ "$match": range })];
         stages.extend(self.pipeline.iter().cloned());
         stages.extend(last);
-        doc! { "aggregate": from, "pipeline": stages, "cursor": {}, "hint": index() }
+        binary(doc! { "aggregate": from, "pipeline": stages, "cursor": {}, "hint": index() })
     }
 
     pub(super) fn canonical(&self) -> Document {

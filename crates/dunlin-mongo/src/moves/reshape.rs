@@ -4,7 +4,7 @@
 
 use bson::{Bson, Document, bson, doc};
 
-use crate::chunk::{both, index};
+use crate::chunk::{binary, both, index};
 
 /// Updates of one collection.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -54,7 +54,7 @@ impl Reshape {
     ) -> Document {
         let statement = |update: &Update| {
             let concerned = both(range.clone(), &both_or_one(filter, &update.filter));
-            doc! { "q": concerned, "u": update.stages.clone(), "multi": true, "hint": index() }
+            binary(doc! { "q": concerned, "u": update.stages.clone(), "multi": true, "hint": index() })
         };
         let due = self.updates.iter().filter(|update| !(is_first && update.is_late));
         let updates: Vec<Document> = due.map(statement).collect();
@@ -89,7 +89,7 @@ impl Reshape {
     pub(crate) fn survey(&self, collection: &str, range: &Document) -> Document {
         let mut stages = vec![bson!({ "$match": range.clone() })];
         stages.extend(self.survey.iter().cloned());
-        doc! { "aggregate": collection, "pipeline": stages, "cursor": {}, "hint": index() }
+        binary(doc! { "aggregate": collection, "pipeline": stages, "cursor": {}, "hint": index() })
     }
 
     pub(super) fn canonical(&self) -> Document {
@@ -124,11 +124,10 @@ impl Keeping {
     /// Puts the values of a chunk into the archive, as they are now.
     pub(crate) fn keep(&self, collection: &str, filter: &Document, range: &Document) -> Document {
         let concerned = both(range.clone(), &both_or_one(filter, &self.filter));
-        let merge =
-            doc! { "into": &self.archive, "on": "_id", "whenMatched": "replace", "whenNotMatched": "insert" };
+        let merge = doc! { "into": &self.archive, "whenMatched": "replace", "whenNotMatched": "insert" };
         let stages =
             [doc! { "$match": concerned }, doc! { "$project": self.projection() }, doc! { "$merge": merge }];
-        doc! { "aggregate": collection, "pipeline": stages.to_vec(), "cursor": {}, "hint": index() }
+        binary(doc! { "aggregate": collection, "pipeline": stages.to_vec(), "cursor": {}, "hint": index() })
     }
 
     /// The values of a chunk as they are now, and those that the archive has of it, both in order of `_id`.
@@ -139,6 +138,7 @@ impl Keeping {
             doc! { "aggregate": collection, "pipeline": stages, "cursor": {}, "hint": index() },
             doc! { "find": &self.archive, "filter": range.clone(), "sort": index(), "hint": index() },
         ]
+        .map(binary)
     }
 }
 

@@ -11,7 +11,7 @@ use mongodb::error::Error as DriverError;
 use super::Session;
 use crate::change::carry;
 use crate::change::keep::{Keep, SHAPE, What, hiding};
-use crate::chunk::{Collection, Key};
+use crate::chunk::{Collection, Key, binary};
 use crate::error;
 use crate::op::render;
 
@@ -45,12 +45,21 @@ async fn validation(place: &Collection<'_>) -> Result<Option<Document>, DriverEr
     Ok(all.map(|all| all.into_iter().filter(|(name, _)| names.contains(&name.as_str())).collect()))
 }
 
-/// The indexes of a collection.
+/// The indexes of a collection, such that each can be made again.
 async fn indexes(place: &Collection<'_>) -> Result<Vec<Document>, DriverError> {
-    match place.batch(doc! { "listIndexes": place.name }).await {
-        Err(failure) if error::code(&failure) == Some(26) => Ok(Vec::new()),
-        listed => listed,
+    let mut listed = match place.batch(doc! { "listIndexes": place.name }).await {
+        Err(failure) if error::code(&failure) == Some(26) => return Ok(Vec::new()),
+        listed => listed?,
+    };
+    // What compares byte by byte says nothing of it, and would be made with the collation of the collection.
+    let silent = listed.iter_mut().filter(|index| !index.contains_key("collation"));
+    let silent: Vec<&mut Document> = silent.collect();
+    if !silent.is_empty() && place.has_collation().await? {
+        for index in silent {
+            *index = binary(std::mem::take(index));
+        }
     }
+    Ok(listed)
 }
 
 /// Whether an index is the one of this name or these keys.

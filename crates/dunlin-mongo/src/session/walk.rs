@@ -33,8 +33,7 @@ use crate::{error, lock};
 use odd::Odd;
 pub(super) use stride::Stride;
 
-/// How often one document is tried that somebody else writes just then: for some seconds in all. A transaction that a
-/// process left open when it was killed keeps its documents for a minute; the run tries the step again for that long.
+/// How often one document is tried that somebody else writes just then: for some seconds in all.
 const TRIES: u32 = 12;
 
 /// Where a walk is.
@@ -234,8 +233,7 @@ async fn turn(
         );
         return Ok(Some(words));
     }
-    let through = Route::through(&documents).await;
-    place.route = through.map_err(|failure| session.of_command(&failure, &op.command()))?;
+    place.route = op.route(&db).await.map_err(|failure| session.of_command(&failure, &op.command()))?;
     place.found = 0;
     // One after the other they have more to come past than there is.
     position.total = position.total.map(|total| total + position.scanned / place.passes);

@@ -68,11 +68,7 @@ pub(super) async fn start(
             fresh(op, (of, route), position.scanned)
         }
         Start::Fresh | Start::Back(_) => {
-            let mut route =
-                Route::through(&Collection { db: &db, name: &op.collection }).await.map_err(fail)?;
-            if op.has_collation() {
-                route = route.with_whole_texts();
-            }
+            let route = op.route(&db).await.map_err(fail)?;
             fresh(op, (of, route), facts.count)
         }
     };
@@ -112,8 +108,8 @@ async fn close(session: &mut Session, bout: &mut Bout<'_>, position: &mut Positi
     }
     if matches!(op.task, Task::Reshape(_)) {
         let db = session.store.database(&op.command());
-        let through = Route::through(&Collection { db: &db, name: &op.collection }).await;
-        position.place.route = through.map_err(|failure| session.of_command(&failure, &op.command()))?;
+        position.place.route =
+            op.route(&db).await.map_err(|failure| session.of_command(&failure, &op.command()))?;
         let record = bout.now().partly(position.checkpoint(), 0);
         bout.running = session.ledger.put(&session.store, ledger::light(&record, &[]), true).await?;
     }
