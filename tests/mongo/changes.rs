@@ -8,6 +8,7 @@ mod guard;
 mod plans;
 mod purge;
 mod shapes;
+mod usage;
 
 use std::collections::BTreeMap;
 

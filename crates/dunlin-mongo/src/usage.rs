@@ -1,4 +1,7 @@
-//! Who visibly still uses what a contract would take away: views over a collection, queries that use an index.
+//! Who visibly still uses what a contract would take away: views over a collection, queries that use an index, either for
+//! fields that leave.
+
+mod fields;
 
 use bson::{Bson, Document, doc};
 use dunlin_core::Op;
@@ -6,11 +9,13 @@ use dunlin_core::words::counted;
 use mongodb::error::Error as DriverError;
 
 use crate::change::keep::{Keep, SHAPE, What};
-use crate::change::staged;
+use crate::change::staged::{self, Need};
 use crate::chunk::{Collection, number};
 use crate::command;
 use crate::op::render;
 use crate::store::Store;
+
+use fields::Leaving;
 
 /// In words.
 pub(crate) async fn usage(store: &Store, op: &dyn Op) -> Result<Vec<String>, DriverError> {
@@ -21,7 +26,18 @@ pub(crate) async fn usage(store: &Store, op: &dyn Op) -> Result<Vec<String>, Dri
         };
     }
     if staged::walk(op).is_some() {
-        return Ok(Vec::new());
+        return match staged::need(op) {
+            Some(Need::Release { collection, fields, .. }) => {
+                let touched = op.touches();
+                let inner =
+                    |path: &'_ String| path.strip_prefix(collection)?.strip_prefix('.').map(str::to_owned);
+                let touched: Vec<String> = touched.iter().filter_map(inner).collect();
+                let coming =
+                    touched.iter().filter(|field| !fields.contains(field)).map(String::as_str).collect();
+                fields::usage(store, &Leaving { collection, fields, coming }).await
+            }
+            _ => Ok(Vec::new()),
+        };
     }
     let Ok(commands) = staged::commands(op) else { return Ok(Vec::new()) };
     let mut uses = Vec::new();
@@ -36,16 +52,24 @@ pub(crate) async fn usage(store: &Store, op: &dyn Op) -> Result<Vec<String>, Dri
 
 /// Views that look at a collection, but the one that a rename itself made.
 async fn views(store: &Store, name: &str, own: &str) -> Result<Vec<String>, DriverError> {
+    let views = views_over(store, name).await?.into_iter().map(|(view, _)| view);
+    Ok(views.filter(|view| view != own).map(|view| format!("view {view} looks at {name}")).collect())
+}
+
+/// Those that look at a collection, each with its options.
+async fn views_over(store: &Store, name: &str) -> Result<Vec<(String, Document)>, DriverError> {
     let place = Collection { db: &store.db, name };
     let found =
         place.batch(doc! { "listCollections": 1, "filter": { "type": "view" }, "cursor": {} }).await?;
-    let looks = |view: &&Document| {
-        let options = view.get_document("options").cloned().unwrap_or_default();
+    let looks = |options: &Document| {
         options.get_str("viewOn").is_ok_and(|on| on == name)
             || options.get("pipeline").is_some_and(|stages| names(stages, name))
     };
-    let views = found.iter().filter(looks).filter_map(|view| view.get_str("name").ok());
-    Ok(views.filter(|view| *view != own).map(|view| format!("view {view} looks at {name}")).collect())
+    let view = |view: &Document| {
+        let options = view.get_document("options").ok()?;
+        looks(options).then(|| Some((view.get_str("name").ok()?.to_owned(), options.clone())))?
+    };
+    Ok(found.iter().filter_map(view).collect())
 }
 
 /// Whether stages bring documents of a collection in.

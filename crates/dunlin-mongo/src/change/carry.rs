@@ -59,6 +59,12 @@ fn leads(index: &Document, heirs: &[Heir]) -> bool {
     parts.filter_map(|part| index.get_document(part).ok()).any(|part| reads(part, heirs))
 }
 
+/// Whether an index is over one of these fields.
+pub(crate) fn is_over(index: &Document, fields: &[String]) -> bool {
+    let heirs: Vec<Heir> = fields.iter().map(|field| (field.clone(), None)).collect();
+    leads(index, &heirs)
+}
+
 fn reads(part: &Document, heirs: &[Heir]) -> bool {
     part.iter().any(|(path, value)| {
         within(path, heirs).is_some()
