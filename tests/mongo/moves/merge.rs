@@ -59,6 +59,36 @@ async fn a_different_document_in_the_way_is_said_before_anything_is_merged() {
     assert_eq!(count(&db, "b", doc! { "kind": "a" }).await, 100);
 }
 
+/// Several results of one `_id`: none of them is worth more than the others.
+#[tokio::test]
+async fn results_that_share_an_id_are_refused_before_anything_is_merged() {
+    let text = |more: &str| {
+        format!("merge_into = {{ from = 'a', into = 'b', pipeline = [{{ '$unwind' = '$list' }}{more} }}")
+    };
+    for existing in ["fail", "replace", "skip", "merge"] {
+        let scratch = scratch::mongo().await;
+        let db = database(&scratch.url).await;
+        fill(&db, "a", (0..50).map(|id| doc! { "_id": id, "list": [id, id + 1, id + 2] })).await;
+        let project = step(&scratch.url, "backfill", &text(&format!("], existing = '{existing}'")));
+        if existing == "merge" {
+            must_up(&project).await;
+            assert_eq!(count(&db, "b", doc! {}).await, 50, "they are put together");
+            continue;
+        }
+        let (_, failure) = error(&project).await;
+        assert!(
+            failure.message.starts_with("150 results of a would be merged into b under 50 _ids"),
+            "{failure:?}"
+        );
+        let documents = failure.fact("documents").unwrap();
+        assert!(documents.contains("3 documents, such as { _id: 0, list: 0 }"), "{documents}");
+        assert_eq!(count(&db, "b", doc! {}).await, 0);
+        let own = ", { '$set' = { _id = { doc = '$_id', at = '$list' } } }]";
+        must_up(&step(&scratch.url, "backfill", &text(own))).await;
+        assert_eq!(count(&db, "b", doc! {}).await, 150);
+    }
+}
+
 #[tokio::test]
 async fn what_exists_is_treated_as_is_said() {
     for (existing, is_kind, is_own) in

@@ -87,6 +87,35 @@ impl Merge {
         self.aggregate(from, range.clone(), stages)
     }
 
+    /// Finds the `_id`s that several documents would be merged under, and different ones; nothing where the stages leave
+    /// each with its own. To put them together is what merging is asked for.
+    pub(crate) fn collisions(&self, from: &str, filter: &Document) -> Option<Document> {
+        let keeps_id = |stage: &Bson| {
+            let Some((name, value)) = stage.as_document().and_then(|stage| stage.iter().next()) else {
+                return false;
+            };
+            let names_id = || value.as_document().is_some_and(|fields| fields.contains_key("_id"));
+            match name.as_str() {
+                "$match" | "$unset" | "$lookup" | "$graphLookup" | "$redact" => true,
+                "$project" | "$set" | "$addFields" => !names_id(),
+                _ => false,
+            }
+        };
+        if self.existing == Existing::Merge || self.pipeline.iter().all(keeps_id) {
+            return None;
+        }
+        let [one, other] = ["$min", "$max"].map(|which| bson!({ which: "$$ROOT" }));
+        let found = vec![
+            bson!({ "$group": { "_id": "$_id", "n": { "$sum": 1 }, "one": one, "other": other } }),
+            bson!({ "$match": { "$expr": { "$ne": ["$one", "$other"] } } }),
+            bson!({ "$sort": { "_id": 1 } }),
+        ];
+        let mut command = self.aggregate(from, filter.clone(), found);
+        command.remove("hint");
+        command.insert("allowDiskUse", true);
+        Some(command)
+    }
+
     fn aggregate(&self, from: &str, range: Document, last: Vec<Bson>) -> Document {
         let mut stages = vec![bson!({ "$match": range })];
         stages.extend(self.pipeline.iter().cloned());

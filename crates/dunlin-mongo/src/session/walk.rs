@@ -27,7 +27,7 @@ use super::{Failure, Session, ledger};
 use crate::chunk::{Chunk, Collection, Route};
 use crate::connect::Topology;
 use crate::fill::Seed;
-use crate::moves::{Move, PASSES};
+use crate::moves::{Move, PASSES, Task};
 use crate::{error, lock};
 
 use odd::Odd;
@@ -332,7 +332,13 @@ fn left(error: Error, op: &Move, running: &Record) -> Error {
         running.checkpoint.as_ref().and_then(|checkpoint| checkpoint.read::<Position<Place>>().ok());
     let moved = position.filter(|position| !position.place.is_survey);
     let near = moved.map(|position| position.near).unwrap_or_default();
-    let words = if near.is_empty() {
+    let words = if let Task::Merge(merge) = &op.task {
+        let (from, into) = (&op.collection, &merge.into);
+        let done = if near.is_empty() { String::new() } else { format!("{from} up to {near} is merged; ") };
+        format!(
+            "{done}perhaps some of the documents of {from} after that are in {into}: they are merged again"
+        )
+    } else if near.is_empty() {
         format!("nothing in {}: it is as it was", op.collection)
     } else {
         format!("the documents of {} up to {near} are done; the rest is as it was", op.collection)

@@ -102,6 +102,36 @@ impl Odd {
     }
 }
 
+/// Refuses to merge several documents under one `_id`, of which the last would stay.
+pub(super) async fn refuse_collisions(session: &Session, op: &Move) -> dunlin_core::Result<()> {
+    let Task::Merge(merge) = &op.task else { return Ok(()) };
+    let Some(found) = merge.collisions(&op.collection, &op.filter) else { return Ok(()) };
+    let db = session.store.database(&op.command());
+    let fail = |failure: DriverError| session.of_command(&failure, &op.command());
+    let sum = doc! { "$group": { "_id": Bson::Null, "ids": { "$sum": 1 }, "n": { "$sum": "$n" } } };
+    let counted_all = batch(&db, with(&found, sum), None).await.map_err(fail)?;
+    let Some(all) = counted_all.first() else { return Ok(()) };
+    let limit = i64::try_from(LISTED).unwrap_or_default();
+    let listed = batch(&db, with(&found, doc! { "$limit": limit }), None).await.map_err(fail)?;
+    let words = |found: &Document| {
+        let text = |name: &str| clipped(&found.get(name).map(render::inline).unwrap_or_default(), SHOWN);
+        let values = Some(format!("{} documents, such as {} and {}", text("n"), text("one"), text("other")));
+        Violation { record: found.get("_id").cloned().map(|id| Key(id).text()).unwrap_or_default(), values }
+    };
+    let odd = Odd { count: number(all.get("ids")), listed: listed.iter().map(words).collect(), new: 0 };
+    let message = format!(
+        "{} of {} would be merged into {} under {}, and one of each would stay",
+        counted(number(all.get("n")), "result"),
+        op.collection,
+        merge.into,
+        counted(odd.count, "_id"),
+    );
+    let error = Error::new(ErrorKind::Statement, message).at(op.span).with("documents", odd.words());
+    Err(error.with("left behind", "nothing: no document was changed").help(
+        "let the pipeline give each an `_id` of its own, as of the document's and the element's number (`$unwind` with `includeArrayIndex`), or put them together with existing = \"merge\"",
+    ))
+}
+
 /// Looks at a chunk before anything is changed.
 pub(super) async fn look(session: &Session, op: &Move, next: &mut Next<'_>) -> Result<(), Stop> {
     let db = session.store.database(&op.command());

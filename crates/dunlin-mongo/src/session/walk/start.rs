@@ -6,7 +6,8 @@ use dunlin_core::{Error, ErrorKind, Phase, Position, Result};
 use mongodb::Database;
 use mongodb::error::Error as DriverError;
 
-use super::{Bout, Place, Stride, odd::Odd};
+use super::odd::{self, Odd};
+use super::{Bout, Place, Stride};
 use crate::chunk::{Collection, Route, number};
 use crate::fill::Seed;
 use crate::follow;
@@ -77,6 +78,7 @@ pub(super) async fn start(
     position.place.seed = op.has_placeholder().then(|| Seed::new(session.ledger.now().0));
     let filled = position.place.seed.as_ref().map(|seed| op.filled(seed));
     rehearse(session, &db, filled.as_ref().unwrap_or(op)).await?;
+    odd::refuse_collisions(session, filled.as_ref().unwrap_or(op)).await?;
     glance(&Collection { db: &db, name: &op.collection }, (bout, &mut position)).await.map_err(fail)?;
     session.stride = Some(stride);
     // The journal has a line where the walk begins, and one where it ends.
