@@ -14,6 +14,19 @@ const WRITES: [&str; 4] = [
     "merge_into = { from = 'it', into = 'other' }",
 ];
 
+#[test]
+fn an_element_of_a_list_is_refused_when_the_file_is_read() {
+    let url = dunlin::StoreUrl::new("mongodb://nowhere/app");
+    for text in [
+        "[[backfill]]\nstore = 'app'\nconvert = { collection = 'a', field = 'a.0.v', to = 'int' }",
+        "[[change]]\nstore = 'app'\nchange_type = { collection = 'a', field = 'a.0.v', to = 'int' }",
+    ] {
+        let loaded = project(&url, &[("1_step.toml", text)]).load();
+        let said: Vec<String> = loaded.diagnostics.iter().map(|one| one.message.clone()).collect();
+        assert!(said.iter().any(|said| said == "`a.0.v` asks for an element by its number"), "{said:?}");
+    }
+}
+
 #[tokio::test]
 async fn views_are_refused_with_the_collection_under_them() {
     let scratch = scratch::mongo().await;

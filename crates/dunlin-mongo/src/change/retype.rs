@@ -32,6 +32,7 @@ pub(super) fn change_type(node: &Node, tag: &str) -> Result<Vec<Part>> {
     let mut change = Change::new(node, tag)?;
     let collection = change.collection("collection");
     let field = change.field("field");
+    change.reader.refuse_element(&field, change.span);
     let types = Type::ALL.map(|to| (to.word(), to));
     if change.reader.table.keys().all(|key| key.name != "to") {
         change.reader.table.require("to").map(drop).map_err(|bad| change.reader.wrong.push(bad)).ok();
@@ -59,7 +60,7 @@ pub(super) fn change_type(node: &Node, tag: &str) -> Result<Vec<Part>> {
     let forward = convert(&field, to);
     match other {
         Some(other) => Ok(beside(frame, &forward, (&other, back(&other)), odd)),
-        None => Ok(in_place(&frame, &forward, (was.map(|_| back(&field)), odd))),
+        None => Ok(in_place(&frame, &forward, (was, odd))),
     }
 }
 
@@ -90,7 +91,7 @@ fn beside(frame: Frame, forward: &Convert, (other, back): (&str, Bson), odd: Odd
 }
 
 /// In its place, at the contract: until then it has the type it had.
-fn in_place(frame: &Frame, forward: &Convert, (back, odd): (Option<Bson>, Odd)) -> Vec<Part> {
+fn in_place(frame: &Frame, forward: &Convert, (was, odd): (Option<Type>, Odd)) -> Vec<Part> {
     let (field, name) = (&forward.field, format!("{}.{}", frame.collection, forward.field));
     let mut parts = Vec::new();
     let odd_ones = doc! { "$expr": { "$and": [forward.is_due(), { "$not": [forward.is_convertible()] }] } };
@@ -119,22 +120,44 @@ fn in_place(frame: &Frame, forward: &Convert, (back, odd): (Option<Bson>, Odd)) 
     let convert = Staged { removes: vec![format!("values of {name} as they were")], ..convert };
     let old = format!("$$new.old.{field}");
     let again = Convert { field: old[1..].to_owned(), ..forward.clone() };
-    let is_ours = path::alike(&again.value(Bson::Null), &path::value(field));
+    let became = again.value(Bson::Null);
+    let mut is_ours = path::alike(&became, &path::value(field));
+    if let Some(was) = was {
+        // What has the type that it had again is what was converted back before.
+        let back = back_to(was, "$w").value("$$w".into());
+        let back =
+            bson!({ "$let": { "vars": { "w": became }, "in": path::alike(&back, &path::value(field)) } });
+        is_ours = bson!({ "$or": [is_ours, back] });
+    }
     let restored = bson!({ "$set": { field: { "$cond": [is_ours, old, path::value(field)] } } });
     let undo = restore(frame, frame.unversioned(vec![restored]), format!("restore {name}"));
     let mut archives = vec![frame.archive()];
     archives.extend((odd == Odd::Quarantine).then(|| quarantined(frame)));
     parts.push(open_archives(frame, &archives));
-    let archive = archive(frame, &keeping);
-    parts.push(match back {
-        Some(back) => part(Phase::Contract, archive, converted_back(frame, forward, back)),
-        None => one_way(Phase::Contract, Arc::new(archive), "the archive is dropped as a whole"),
-    });
-    parts.push(part(Phase::Contract, convert, undo));
+    match was {
+        Some(was) => {
+            // What has the new type already must not get the old one on the way back.
+            let has_type = doc! { "$expr": { "$eq": [path::kind(path::value(field)), forward.to.word()] } };
+            let filter = doc! { "$or": [keeping.filter.clone(), has_type] };
+            let archive = archive(frame, &Keeping { filter, ..keeping });
+            parts.push(part(Phase::Contract, archive, undo));
+            let back = back_to(was, field).value(path::value(field));
+            parts.push(part(Phase::Contract, convert, converted_back(frame, forward, back)));
+        }
+        None => {
+            let archive = archive(frame, &keeping);
+            parts.push(one_way(Phase::Contract, Arc::new(archive), "the archive is dropped as a whole"));
+            parts.push(part(Phase::Contract, convert, undo));
+        }
+    }
     if odd == Odd::Quarantine {
         parts.push(quarantine(frame, forward));
     }
     parts
+}
+
+fn back_to(was: Type, field: &str) -> Convert {
+    Convert { field: field.to_owned(), to: was, on_error: OnError::Keep }
 }
 
 /// Gives what was written since the type it had.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 use dunlin_core::node::{Node, Table};
-use dunlin_core::{AnyOp, Diagnostic, Field, Phase};
+use dunlin_core::{AnyOp, Diagnostic, Field, Phase, Span};
 
 use super::{Convert, Existing, Merge, Move, OnError, Task, Type};
 use crate::command;
@@ -122,6 +122,17 @@ impl<'a> Reader<'a> {
         String::new()
     }
 
+    /// Says of a field whose value is converted that it must not be about an element of a list.
+    pub(crate) fn refuse_element(&mut self, field: &str, span: Span) {
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if field.split('.').any(is_number) {
+            let wrong =
+                Diagnostic::error("wrong-value", format!("`{field}` asks for an element by its number"));
+            let help = "elements of lists have no names: write an `update_many` with a `pipeline` of `$map` and `$convert`";
+            self.wrong.push(wrong.at(span, "is about an element of a list").help(help));
+        }
+    }
+
     /// Whatever is wrong, with the keys nobody took.
     pub(crate) fn finish(self, known: &[&str]) -> Result<()> {
         let Self { table, mut wrong } = self;
@@ -141,6 +152,7 @@ pub(crate) fn convert(node: &Node) -> Result<Move> {
     let mut reader = Reader::new(node)?;
     let collection = reader.text("collection");
     let field = reader.field("field");
+    reader.refuse_element(&field, node.span);
     if field == "_id" || field.starts_with("_id.") {
         let wrong = Diagnostic::error("wrong-value", "the `_id` of a document cannot be changed");
         let help = "copy the documents with `merge_into` and a `pipeline` that sets another `_id`";
