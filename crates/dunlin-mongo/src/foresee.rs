@@ -10,14 +10,25 @@ use crate::chunk::Collection;
 use crate::command::{self, Class};
 use crate::moves::Task;
 use crate::store::Store;
+use crate::unique;
 
 /// Refuses what would not run, as things are now and as the steps before it leave them. What a reader should know.
 pub(crate) async fn foresee(store: &Store, now: &[Ahead<'_>], later: &[Ahead<'_>]) -> Result<Vec<String>> {
     let all: Vec<&Ahead<'_>> = now.iter().chain(later).collect();
     let mut told = Vec::new();
-    for (at, step) in all.iter().enumerate().filter(|(_, step)| !step.is_undo && !step.is_begun) {
+    for (at, step) in all.iter().enumerate() {
         let earlier = &all[..at];
         match staged::need(step.op) {
+            Some(Need::Unique(exchange)) if step.is_undo || !step.is_begun => {
+                let Some(error) = unique::foresee(store, exchange).await? else { continue };
+                if at < now.len() {
+                    return Err(error);
+                }
+                let documents = error.fact("documents").unwrap_or_default();
+                let help = error.help.as_deref().unwrap_or_default();
+                told.push(format!("{}: {documents}: {help}", error.message));
+            }
+            _ if step.is_undo || step.is_begun => {}
             Some(Need::Collection(name, span)) if !earlier.iter().any(|one| may_make(one.op, name)) => {
                 is_collection(store, name, *span).await?;
             }

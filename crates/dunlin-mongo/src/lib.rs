@@ -30,6 +30,7 @@ mod script;
 mod session;
 mod store;
 mod strain;
+mod unique;
 mod usage;
 mod verify;
 

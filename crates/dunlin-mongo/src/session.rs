@@ -37,7 +37,7 @@ use crate::patience::Patience;
 use crate::store::{Store, lost};
 use crate::{error, follow, strain, verify};
 
-pub(crate) use kept::{remembered, remembered_now};
+pub(crate) use kept::{indexes, remembered, remembered_now};
 pub(crate) use ledger::Ledger;
 
 /// A session.
@@ -192,8 +192,16 @@ fn outcome(response: &Document, command: &Command) -> Result<u64, Failure> {
             });
             let index = first.get_i32("index").unwrap_or_default();
             let reason = first.get_str("errmsg").unwrap_or("no reason given");
-            let list = if command::name(&command.document) == "insert" { "document" } else { "statement" };
-            let message = format!("{list} {index}: {reason}");
+            let is_insert = command::name(&command.document) == "insert";
+            let (word, lists) = if is_insert {
+                ("document", ["documents"; 2])
+            } else {
+                ("statement", ["updates", "deletes"])
+            };
+            let is_list = |list| command.document.get_array(list).is_ok_and(|list| list.len() > 1);
+            // One of several that were written; who wrote one knows which.
+            let is_told = lists.into_iter().any(is_list);
+            let message = if is_told { format!("{word} {index}: {reason}") } else { reason.to_owned() };
             return Err(Failure { code, message, are_own_ids, changed: changed(response) });
         }
     }
@@ -321,5 +329,22 @@ impl CoreSession for Session {
         let left = lock::leave(&self.store.db, self.ledger.token()).await;
         left.map_err(|failure| self.fail(&failure, "cannot release the lock"))?;
         carried
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_said_only_of_one_of_several() {
+        let response = doc! { "writeErrors": [{ "index": 0, "code": 121, "errmsg": "no" }] };
+        let said = |document| outcome(&response, &Command::new(document)).unwrap_err().message;
+        assert_eq!(said(doc! { "reshape": "a" }), "no");
+        assert_eq!(said(doc! { "update": "a", "updates": [{}] }), "no");
+        assert_eq!(said(doc! { "delete": "a", "deletes": [{}, {}] }), "statement 0: no");
+        assert_eq!(said(doc! { "insert": "a", "documents": [{}, {}] }), "document 0: no");
     }
 }

@@ -116,6 +116,66 @@ async fn an_index_that_somebody_made_over_the_new_field_is_left_alone() {
     assert_eq!(indexes(&db).await, before);
 }
 
+/// What would stop the way back, or the contract, in the middle is said before any of it.
+#[tokio::test]
+async fn what_would_not_be_unique_any_more_is_said_before_anything_is_written() {
+    let unique = || vec![doc! { "key": { "email": 1 }, "name": "email_1", "unique": true }];
+    let (_scratch, db, case) =
+        shop(&["drop_field = { collection = 'users', field = 'email' }"], people()).await;
+    create(&db, unique()).await;
+    case.done("up --contract --yes");
+    let users = db.collection::<Document>(USERS);
+    users.insert_many([doc! { "_id": 20 }, doc! { "_id": 21 }]).await.unwrap();
+    let before = (find(&db, USERS).await, case.run("status"));
+    let words =
+        ["email would not be unique", "null in 2 documents (20, 21)", "the way back would end half-way"];
+    says(&case, "down --allow-data-loss", &words);
+    assert_eq!((find(&db, USERS).await, case.run("status")), before);
+    users.update_one(doc! { "_id": 21 }, doc! { "$set": { "email": "3@x" } }).await.unwrap();
+    says(&case, "down --allow-data-loss", &["\"3@x\" in 2 documents (3, 21)"]);
+    users.update_one(doc! { "_id": 21 }, doc! { "$set": { "email": "21@x" } }).await.unwrap();
+    case.done("down --allow-data-loss");
+    assert_eq!(find(&db, USERS).await.len(), 11);
+
+    let (_scratch, db, case) = shop(&[RENAME], people()).await;
+    create(&db, unique()).await;
+    case.done("up");
+    let users = db.collection::<Document>(USERS);
+    users.insert_one(doc! { "_id": 20, "mail": "3@x" }).await.unwrap();
+    let before = (find(&db, USERS).await, case.run("status"));
+    let twice = "\"3@x\" in 2 documents (3, 20)";
+    says(&case, "contract 1 --yes", &["mail would not be unique", twice, "before the contract"]);
+    says(&case, "down --allow-data-loss", &["email would not be unique", twice]);
+    assert_eq!((find(&db, USERS).await, case.run("status")), before);
+    users.update_one(doc! { "_id": 20 }, doc! { "$set": { "mail": "20@x" } }).await.unwrap();
+    case.done("contract 1 --yes");
+    case.done("down");
+}
+
+/// Numbers that were there among the texts are none that were made of texts.
+#[tokio::test]
+async fn what_had_the_new_type_before_has_it_after_the_way_back() {
+    let documents = vec![
+        doc! { "_id": 1, "n": "1" },
+        doc! { "_id": 2, "n": "02" },
+        doc! { "_id": 3, "n": "x" },
+        doc! { "_id": 4, "n": 4 },
+    ];
+    let change =
+        "change_type = { collection = 'users', field = 'n', to = 'int', was = 'string', on_error = 'keep' }";
+    let (_scratch, db, case) = shop(&[change], documents.clone()).await;
+    case.done("up --contract --yes");
+    assert_eq!(
+        find(&db, USERS).await[1..],
+        [doc! { "_id": 2, "n": 2 }, documents[2].clone(), documents[3].clone()]
+    );
+    db.collection::<Document>(USERS).insert_one(doc! { "_id": 5, "n": 5 }).await.unwrap();
+    case.done("down");
+    let mut expected = documents;
+    expected.push(doc! { "_id": 5, "n": "5" });
+    assert_eq!(find(&db, USERS).await, expected);
+}
+
 #[tokio::test]
 async fn null_and_missing_stay_two_things_under_another_name_and_type() {
     let documents = vec![

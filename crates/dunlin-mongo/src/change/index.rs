@@ -1,15 +1,16 @@
-//! Indexes that come or go: `add_index` and `drop_index`.
+//! Indexes that come or go: `add_index` and `drop_index`, and those over fields that leave.
 
 use bson::{Bson, Document, doc};
 use dunlin_core::Part;
 use dunlin_core::Phase;
 use dunlin_core::node::Node;
 
+use super::carry::Heir;
 use super::compute::flag;
 use super::decode::Change;
 use super::keep::{Keep, What};
 use super::life::{Frame, part};
-use super::staged::{Staged, Task};
+use super::staged::{Exchange, Need, Staged, Task};
 use crate::op::decode::{Result, document};
 use crate::op::render;
 
@@ -120,6 +121,31 @@ fn touches(frame: &Frame, index: &Document) -> Vec<String> {
 
 fn shown(frame: &Frame, index: &Document) -> String {
     format!("{} of {}", index.get_str("name").unwrap_or_default(), frame.collection)
+}
+
+/// That what is unique stays so when indexes are exchanged, or changed back. With a filter that cannot be foreseen.
+pub(super) fn unique(frame: &Frame, heirs: &[Heir], is_back: bool) -> Option<Need> {
+    frame.filter.is_empty().then(|| {
+        Need::Unique(Exchange {
+            collection: frame.collection.clone(),
+            heirs: heirs.to_vec(),
+            is_back,
+            tag: frame.tag.clone(),
+            archive: frame.archive(),
+            span: Some(frame.span),
+        })
+    })
+}
+
+/// Exchanges the indexes over fields that leave. Whether what the fields will hold is what they and their heirs hold now.
+pub(super) fn carry(frame: &Frame, heirs: Vec<Heir>, is_plain: bool) -> Part {
+    let names: Vec<&str> = heirs.iter().map(|(field, _)| field.as_str()).collect();
+    let words = format!("indexes over {}.{}", frame.collection, names.join(", "));
+    let [needs, needs_back] =
+        [false, true].map(|is_back| if is_plain { unique(frame, &heirs, is_back) } else { None });
+    let back = keep(frame, What::Uncarry(heirs.clone()), format!("{words} as they were"));
+    let there = keep(frame, What::Carry(heirs), format!("exchange {words}"));
+    part(Phase::Contract, Staged { needs, ..there }, Staged { needs: needs_back, ..back })
 }
 
 pub(super) fn keep(frame: &Frame, what: What, summary: String) -> Staged {

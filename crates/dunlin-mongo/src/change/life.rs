@@ -8,7 +8,6 @@ use dunlin_core::{AnyOp, Part, Phase, Span, Undo};
 
 use super::carry::Heir;
 use super::index;
-use super::keep::What;
 use super::pair::{Pair, given};
 use super::path;
 use super::staged::{Need, Staged, Task};
@@ -172,10 +171,13 @@ impl Fields {
         if self.is_kept {
             parts.push(self.archive());
         }
-        let heirs = self.pairs.iter().flat_map(Pair::heirs).collect();
-        parts.push(carry(&self.frame, heirs));
+        parts.push(index::carry(&self.frame, self.heirs(), !self.is_kept));
         parts.push(self.removal());
         parts
+    }
+
+    fn heirs(&self) -> Vec<Heir> {
+        self.pairs.iter().flat_map(Pair::heirs).collect()
     }
 
     fn backfill(&self) -> Part {
@@ -197,7 +199,8 @@ impl Fields {
         let undo = Reshape { updates, ..Reshape::default() };
         let undo = self.frame.reshape(undo, format!("remove {}", self.new_words()));
         // What it takes away is lost only where that look finds something.
-        let undo = Staged { loses: Some(self.losses()), ..undo };
+        let needs = if self.is_kept { None } else { index::unique(&self.frame, &self.heirs(), true) };
+        let undo = Staged { loses: Some(self.losses()), needs, ..undo };
         part(Phase::Backfill, self.frame.reshape(fill, format!("fill {}", self.new_words())), undo)
     }
 
@@ -333,14 +336,6 @@ fn revived(pair: &Pair, kept: &str) -> Vec<Bson> {
         bson!({ "$set": pair.old.iter().map(judged).collect::<Document>() }),
         bson!({ "$unset": mark }),
     ]
-}
-
-/// Exchanges the indexes over fields that leave.
-pub(super) fn carry(frame: &Frame, heirs: Vec<Heir>) -> Part {
-    let names: Vec<&str> = heirs.iter().map(|(field, _)| field.as_str()).collect();
-    let words = format!("indexes over {}.{}", frame.collection, names.join(", "));
-    let back = index::keep(frame, What::Uncarry(heirs.clone()), format!("{words} as they were"));
-    part(Phase::Contract, index::keep(frame, What::Carry(heirs), format!("exchange {words}")), back)
 }
 
 /// Makes the archive. Its way back takes it away again, once nothing more is to come from it.

@@ -7,7 +7,8 @@ use dunlin_core::node::Node;
 use dunlin_core::{Part, Phase};
 
 use super::decode::{Change, paths};
-use super::life::{Frame, archive, carry, one_way, open_archive, part, restore};
+use super::index::carry;
+use super::life::{Frame, archive, one_way, open_archive, part, restore};
 use super::pair::given;
 use super::path;
 use super::staged::Staged;
@@ -152,7 +153,7 @@ pub(super) fn remove(node: &Node, tag: &str) -> Result<Vec<Part>> {
         Arc::new(archive(&frame, &keeping)),
         "the archive is dropped as a whole",
     ));
-    parts.push(carry(&frame, vec![(field, None)]));
+    parts.push(carry(&frame, vec![(field, None)], true));
     parts.push(part(Phase::Contract, removal, back));
     Ok(parts)
 }

@@ -2,6 +2,7 @@
 
 use dunlin_core::{AnyOp, Line, Op as CoreOp, Span};
 
+use super::carry::Heir;
 use super::keep::Keep;
 use crate::moves::Move;
 use crate::op::Op;
@@ -39,6 +40,25 @@ pub enum Need {
         /// Where it was written.
         span: Option<Span>,
     },
+    /// What is unique stays so.
+    Unique(Exchange),
+}
+
+/// An exchange of the indexes over fields that leave, or the way back from it.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// The collection.
+    pub collection: String,
+    /// The fields.
+    pub heirs: Vec<Heir>,
+    /// Whether it is the way back.
+    pub is_back: bool,
+    /// Under what it is remembered.
+    pub tag: String,
+    /// Where the values are that nothing takes the place of.
+    pub archive: String,
+    /// Where it was written.
+    pub span: Option<Span>,
 }
 
 /// What a step of a change does.

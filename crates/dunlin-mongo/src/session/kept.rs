@@ -11,12 +11,10 @@ use mongodb::error::Error as DriverError;
 use super::Session;
 use crate::change::carry;
 use crate::change::keep::{Keep, SHAPE, What, hiding};
-use crate::chunk::{Collection, Key, binary};
+use crate::chunk::{Collection, binary};
 use crate::error;
 use crate::op::render;
-
-/// How many duplicates are listed.
-const LISTED: i64 = 20;
+use crate::unique;
 
 /// Carries it out.
 pub(super) async fn advance(session: &mut Session, keep: &Keep, work: &Work<'_>) -> Result<Advance> {
@@ -46,7 +44,7 @@ async fn validation(place: &Collection<'_>) -> Result<Option<Document>, DriverEr
 }
 
 /// The indexes of a collection, such that each can be made again.
-async fn indexes(place: &Collection<'_>) -> Result<Vec<Document>, DriverError> {
+pub(crate) async fn indexes(place: &Collection<'_>) -> Result<Vec<Document>, DriverError> {
     let mut listed = match place.batch(doc! { "listIndexes": place.name }).await {
         Err(failure) if error::code(&failure) == Some(26) => return Ok(Vec::new()),
         listed => listed?,
@@ -266,7 +264,7 @@ impl Shape<'_> {
             }
             self.remember(doc! { "index": index.clone(), "is_new": true }).await?;
         }
-        if index.get_bool("unique").unwrap_or_default() {
+        if unique::is_unique(index) {
             self.refuse_duplicates(index).await?;
         }
         self.send(doc! { "createIndexes": self.name(), "indexes": [index.clone()] }).await
@@ -277,45 +275,16 @@ impl Shape<'_> {
         self.forget().await
     }
 
-    /// Fails with the values that several documents have. Of lists the server says more than this can see.
+    /// Fails with the values that several documents have.
     async fn refuse_duplicates(&self, index: &Document) -> Result<()> {
-        let keys: Vec<String> =
-            index.get_document("key").map(|key| key.keys().cloned().collect()).unwrap_or_default();
-        let mut filter = index.get_document("partialFilterExpression").cloned().unwrap_or_default();
-        if index.get_bool("sparse").unwrap_or_default() {
-            let any: Vec<Document> = keys.iter().map(|key| doc! { key: { "$exists": true } }).collect();
-            filter = doc! { "$and": [filter, { "$or": any }] };
-        }
-        let values: Vec<Bson> =
-            keys.iter().map(|key| bson::bson!({ "$ifNull": [format!("${key}"), Bson::Null] })).collect();
-        let stages = vec![
-            doc! { "$match": filter },
-            doc! { "$group": { "_id": values, "n": { "$sum": 1 }, "one": { "$min": "$_id" }, "other": { "$max": "$_id" } } },
-            doc! { "$match": { "n": { "$gt": 1 } } },
-            doc! { "$sort": { "n": -1, "_id": 1 } },
-            doc! { "$limit": LISTED },
-        ];
-        let mut command =
-            doc! { "aggregate": self.name(), "pipeline": stages, "cursor": {}, "allowDiskUse": true };
-        if let Some(collation) = index.get("collation") {
-            command.insert("collation", collation.clone());
-        }
-        let found = self.batch(command).await?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        let words: Vec<String> = found.iter().map(duplicate).collect();
-        let message = format!("{} would not be unique in {}", keys.join(", "), self.name());
-        let error = self.stop(message).with("documents", words.join("; "));
-        Err(error.help("mend them first: each value may be in one document only"))
+        let place = Collection { db: &self.db, name: self.name() };
+        let found = unique::duplicates(&place, index, Vec::new()).await;
+        let Some(found) = found.map_err(|failure| self.fail(&failure))? else { return Ok(()) };
+        let message = format!("{} would not be unique in {}", unique::fields(index), self.name());
+        let is_back = matches!(self.keep.what, What::Uncarry(_));
+        let left =
+            if is_back { "the documents are as they were before; the index is not" } else { "nothing" };
+        let error = Error::new(ErrorKind::Statement, message).at(self.keep.span).with("left behind", left);
+        Err(error.with("documents", found).help("mend them first: each value may be in one document only"))
     }
-}
-
-fn duplicate(found: &Document) -> String {
-    let values = found.get_array("_id").map(Vec::as_slice).unwrap_or_default();
-    let values: Vec<String> = values.iter().map(render::inline).collect();
-    let ids = ["one", "other"].into_iter().filter_map(|name| found.get(name).cloned());
-    let ids: Vec<String> = ids.map(|id| Key(id).text()).collect();
-    let count = found.get("n").map(render::inline).unwrap_or_default();
-    format!("{} in {count} documents ({})", values.join(", "), ids.join(", "))
 }

@@ -1,9 +1,11 @@
 //! Indexes over fields that leave, exchanged for those over the fields that come: see [`crate::change::carry`].
 
+use bson::Bson;
 use dunlin_core::Result;
 
 use super::{Shape, remembered_now};
 use crate::change::carry::{self, Heir};
+use crate::unique;
 
 impl Shape<'_> {
     pub(super) async fn carry(&self, heirs: &[Heir]) -> Result<()> {
@@ -33,7 +35,13 @@ impl Shape<'_> {
         for command in self.keep.exchanged(&carry::recalled(&self.must_be_kept().await?)) {
             match command.get("index") {
                 Some(name) => self.drop_named(name).await?,
-                None => self.send(command).await?,
+                None => {
+                    let made = command.get_array("indexes").into_iter().flatten();
+                    for index in made.filter_map(Bson::as_document).filter(|one| unique::is_unique(one)) {
+                        self.refuse_duplicates(index).await?;
+                    }
+                    self.send(command).await?;
+                }
             }
         }
         Ok(())
