@@ -25,6 +25,7 @@
 //! `on_error` is `fail` (such values are listed before anything is changed), `keep`, `null`, or `quarantine` (in its place
 //! only: the documents are moved into `dunlin_archive_<version>_<n>_quarantine`). `was` is the type that what was written
 //! since gets on the way back.
+//! Text is compared byte by byte, in `filter` too, whatever the collation of the collection.
 //!
 //! # Which side counts
 //!
