@@ -153,7 +153,7 @@ async fn run(session: &mut Session, texts: &[String], record: &Record, archive: 
     let known =
         if op.foreign_keys == ForeignKeys::Off { keys::broken(session).await? } else { keys::Broken::new() };
     let keys = keys::before(session, &op).await?;
-    let opening = transaction::opening(dialect, &session.store.target);
+    let opening = transaction::opening(dialect, &session.store.target, transaction::Access::Writes);
     let sent = send::send_all(session, &opening, &statements).await;
     let purged = match sent {
         Ok(_) => match keys::check(session, &op, &known).await {

@@ -125,8 +125,9 @@ impl Conn {
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).unwrap_or(Cell::Null))
     }
 
-    /// Runs a query of the user and describes its first `limit` rows as `column=value` texts.
-    pub(crate) async fn sample(&mut self, sql: &str, limit: usize) -> sqlx::Result<Vec<String>> {
+    /// Runs a query of the user and describes its first `limit` rows as `column=value` texts. Says how many more there
+    /// are.
+    pub(crate) async fn sample(&mut self, sql: &str, limit: usize) -> sqlx::Result<(Vec<String>, u64)> {
         let query = sqlx::raw_sql(AssertSqlSafe(sql));
         match self {
             Self::Postgres(conn) => describe(query.fetch(conn), limit).await,

@@ -118,7 +118,7 @@ impl CoreSession for Session {
     }
 
     async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
-        verify::run(&mut self.conn, check, &self.store.target.url).await
+        verify::run(&mut self.conn, check, &self.store.target).await
     }
 
     async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {

@@ -297,7 +297,7 @@ impl CoreStore for Store {
             let error = Error::new(ErrorKind::Connect, "there is no database yet");
             return Err(error.help("`dunlin up` creates it"));
         };
-        let checked = verify::run(&mut conn, check, &self.target.url).await?;
+        let checked = verify::run(&mut conn, check, &self.target).await?;
         self.keep(conn).await;
         Ok(checked)
     }

@@ -70,7 +70,7 @@ async fn postgres(session: &mut Session, pace: &Pace) -> Result<Option<String>> 
 async fn mysql(session: &mut Session, pace: &Pace) -> Result<Option<String>> {
     if let Some(most) = pace.max_running {
         let status = session.conn.sample("show global status like 'Threads_running'", 1).await;
-        let status = status.map_err(|failure| session.fail(&failure, "cannot read the status"))?;
+        let (status, _) = status.map_err(|failure| session.fail(&failure, "cannot read the status"))?;
         let running =
             status.first().and_then(|row| row.rsplit('=').next()?.parse::<i64>().ok()).unwrap_or_default();
         if running > i64::from(most.get()) {
@@ -114,7 +114,7 @@ async fn mysql(session: &mut Session, pace: &Pace) -> Result<Option<String>> {
 /// How many seconds a replica is behind; none where it is none, or was stopped.
 async fn behind(conn: &mut Conn) -> sqlx::Result<Option<i64>> {
     // The word for it changed, in MySQL and MariaDB at different times.
-    let rows = match conn.sample("show replica status", 8).await {
+    let (rows, _) = match conn.sample("show replica status", 8).await {
         Err(sqlx::Error::Database(failure)) if failure.code().as_deref() == Some("42000") => {
             conn.sample("show slave status", 8).await?
         }

@@ -12,24 +12,36 @@ use crate::{error, keys, send};
 
 /// Opens a transaction that may write.
 pub(crate) async fn begin(session: &mut Session) -> Result<()> {
-    send::send_all(session, &opening(session.tables.dialect, &session.store.target), &[])
+    send::send_all(session, &opening(session.tables.dialect, &session.store.target, Access::Writes), &[])
         .await
         .map(drop)
         .map_err(|failed| failed.error)
 }
 
-/// The texts that open a transaction that may write.
-pub(crate) fn opening(dialect: Dialect, target: &Target) -> Vec<String> {
+/// What a transaction may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Writes,
+    /// Nothing but read, by the server's word.
+    Reads,
+}
+
+/// The texts that open a transaction.
+pub(crate) fn opening(dialect: Dialect, target: &Target, access: Access) -> Vec<String> {
+    let of_kind = |begin: &str| match access {
+        Access::Writes => begin.to_owned(),
+        Access::Reads => format!("{begin} read only"),
+    };
     match dialect {
         // Taken at once, so that a second writer waits here and not halfway through.
         Dialect::Sqlite => vec!["begin immediate".to_owned()],
-        Dialect::MySql => vec!["start transaction".to_owned()],
+        Dialect::MySql => vec![of_kind("start transaction")],
         Dialect::Postgres if is_pooled(target) => {
             let timeout = format!("set local lock_timeout = {}", target.lock_timeout.as_millis());
             let path = search_path(target).map(|path| format!("set local search_path = {path}"));
-            ["begin".to_owned(), timeout].into_iter().chain(path).collect()
+            [of_kind("begin"), timeout].into_iter().chain(path).collect()
         }
-        Dialect::Postgres => vec!["begin".to_owned()],
+        Dialect::Postgres => vec![of_kind("begin")],
     }
 }
 
@@ -118,7 +130,7 @@ async fn attempt(
     if op.foreign_keys == ForeignKeys::On && send::is_one_request(session, &kept.statements).await? {
         return at_once(session, op, (unit, first), work, &kept).await;
     }
-    let opening = opening(session.tables.dialect, &session.store.target);
+    let opening = opening(session.tables.dialect, &session.store.target, Access::Writes);
     let sent =
         send::send_all(session, &opening, &kept.statements).await.map_err(|failed| kept.placed(failed));
     let index = sent.as_ref().err().and_then(|failed| failed.index);
@@ -158,7 +170,7 @@ async fn at_once(
     work: &Work<'_>,
     kept: &Kept<'_>,
 ) -> Result<Advance, Failed> {
-    let opening = opening(session.tables.dialect, &session.store.target);
+    let opening = opening(session.tables.dialect, &session.store.target, Access::Writes);
     let end = End::of(op, (unit, first), work, 0);
     let closing = session.closing(end.entry(work));
     let sent = send::send_whole(session, &opening, &kept.statements, &closing).await;

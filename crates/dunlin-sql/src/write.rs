@@ -39,7 +39,7 @@ impl Session {
         if dialect == Dialect::Postgres {
             return self.write_at_once(entry).await;
         }
-        let opening = transaction::opening(dialect, &self.store.target);
+        let opening = transaction::opening(dialect, &self.store.target, transaction::Access::Writes);
         let written = self.write_by_variables(entry, &opening).await;
         transaction::settle(self, written).await
     }

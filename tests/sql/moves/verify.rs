@@ -15,6 +15,7 @@ over!([postgres, mysql, sqlite]
     a_sample_sees_what_is_wrong_everywhere,
     a_verify_that_is_killed_goes_on_and_finds_the_same,
     steps_that_look_are_for_verify_alone,
+    nothing_that_a_verify_step_is_made_of_can_write,
 );
 
 async fn users(bench: &Bench, count: u32) {
@@ -189,4 +190,50 @@ async fn steps_that_look_are_for_verify_alone(kind: Kind) {
     // The query that finds nothing, as a text.
     bench.write("1_a.toml", "[[verify]]\nstore = \"app\"\nnone = \"select id from users where id > 1\"\n");
     bench.up();
+}
+
+async fn nothing_that_a_verify_step_is_made_of_can_write(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    users(&bench, 30).await;
+    let function = match kind {
+        Kind::Postgres => {
+            "create function bad(x integer) returns boolean language sql as $$ delete from users where id = x; select true $$"
+        }
+        Kind::Mysql => {
+            "create function bad(x integer) returns integer modifies sql data begin insert into log values (x); return 1; end"
+        }
+        _ => "select 1",
+    };
+    bench.db.sql("create table log (id integer)").await;
+    bench.db.sql(function).await;
+    let of_function: &[&str] =
+        &["none = { table = \"users\", where = \"bad(id)\" }", "sql = \"select bad(id) from users\""];
+    let steps = match kind {
+        Kind::Postgres => &[
+            "none = \"with x as (delete from users where id < 10 returning id) select id from x where false\"",
+            "sql = \"explain analyze delete from users\"",
+            "none = \"select id into spare from users\"",
+            of_function[0],
+        ],
+        Kind::Mysql => of_function,
+        _ => &[
+            "none = \"with x as (select 1) delete from users where id < 10\"",
+            "sql = \"pragma user_version = 7\"",
+        ],
+    };
+    for step in steps {
+        bench.write("1_check.toml", &format!("[[verify]]\nstore = \"app\"\n{step}\n"));
+        let refused = bench.run("up").expect_code(1);
+        says(&refused, &["a verify step would write, where it may only look", "1_check.toml:"]);
+    }
+    assert_eq!(bench.db.number("select count(*) from users").await, 30);
+    assert_eq!(bench.db.number("select count(*) from log").await, 0);
+    // What comes after it in the same run writes as ever; of what was found, some is shown and all is counted.
+    bench
+        .write("1_check.toml", "[[verify]]\nstore = \"app\"\nnone = \"select id from users where id < 0\"\n");
+    bench.write("2_fill.toml", FILL);
+    bench.up();
+    assert_eq!(bench.db.number("select count(*) from users where full_name is null").await, 0);
+    bench.write("3_check.toml", "[[verify]]\nstore = \"app\"\nnone = \"select id from users\"\n");
+    says(&bench.run("up").expect_code(14), &["10 more"]);
 }

@@ -231,7 +231,8 @@ impl Crew<'_> {
 
     /// Opens a transaction that waits for locks no longer than others can wait for it.
     fn opening(&self) -> String {
-        let text = transaction::opening(self.tables.dialect, &self.store.target).join("; ");
+        let text = transaction::opening(self.tables.dialect, &self.store.target, transaction::Access::Writes)
+            .join("; ");
         let patience = PATIENCE.min(self.store.target.lock_timeout).as_millis();
         match self.tables.dialect {
             // Rows and position are one transaction, so that a server that crashes loses both or none: nobody need wait

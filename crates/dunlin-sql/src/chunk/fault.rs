@@ -69,9 +69,16 @@ async fn culprit(crew: &Crew<'_>, conn: &mut Conn, lane: &Lane, size: u32) -> Op
     let (mut good, mut bad) = (0, size);
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
-        conn.execute(&crate::transaction::opening(crew.key.dialect, &crew.store.target).join("; "))
-            .await
-            .ok()?;
+        conn.execute(
+            &crate::transaction::opening(
+                crew.key.dialect,
+                &crew.store.target,
+                crate::transaction::Access::Writes,
+            )
+            .join("; "),
+        )
+        .await
+        .ok()?;
         let tried = crew.change_rows(conn, lane, middle).await;
         conn.execute("rollback").await.ok()?;
         match tried {

@@ -5,21 +5,23 @@ use std::fmt::Write as _;
 use futures_util::{Stream, TryStreamExt};
 use sqlx::{Column, Database, Decode, Row, TypeInfo, ValueRef};
 
-/// The first rows as `column=value` texts. The others are read to their end and forgotten.
-pub(super) async fn describe<R, S>(mut rows: S, limit: usize) -> sqlx::Result<Vec<String>>
+/// The first rows as `column=value` texts, and how many more there are.
+pub(super) async fn describe<R, S>(mut rows: S, limit: usize) -> sqlx::Result<(Vec<String>, u64)>
 where
     R: Row,
     usize: sqlx::ColumnIndex<R>,
     for<'r> String: Decode<'r, R::Database>,
     S: Stream<Item = sqlx::Result<R>> + Unpin,
 {
-    let mut found = Vec::new();
+    let (mut found, mut more) = (Vec::new(), 0);
     while let Some(row) = rows.try_next().await? {
         if found.len() < limit {
             found.push(describe_row(&row)?);
+        } else {
+            more += 1;
         }
     }
-    Ok(found)
+    Ok((found, more))
 }
 
 fn describe_row<R>(row: &R) -> sqlx::Result<String>
