@@ -89,6 +89,11 @@ pub enum Holdup {
         /// The thing.
         path: String,
     },
+    /// Another migration that comes before it, and that is still to run.
+    Turn {
+        /// The other one.
+        id: MigrationId,
+    },
 }
 
 impl Plan {
@@ -126,20 +131,34 @@ type Histories = BTreeMap<StoreName, History>;
 
 /// The steps that lead to `goal`. Stores without an entry in `histories` are left out; no other store overtakes them.
 pub fn up(migrations: &Migrations, histories: &Histories, goal: &Goal) -> Result<Plan, Vec<Diagnostic>> {
+    if let Some(ahead) = ahead_of(migrations, histories, goal)? {
+        return Ok(Plan { items: Vec::new(), held_back: ahead });
+    }
     let order = in_order(migrations)?;
     let is_within = |to: &Version| order.iter().rposition(|migration| migration.id().version <= *to);
     let end = goal.to.as_ref().map_or(order.len(), |to| is_within(to).map_or(0, |last| last + 1));
     let mut plan = Plan::default();
-    let mut faults = Vec::new();
-    let mut open = overlap::Open::default();
+    let (mut faults, mut is_held) = (Vec::new(), false);
+    let (mut open, mut later) = (overlap::Open::default(), overlap::Open::default());
+    for migration in order.iter().filter(|migration| has_begun(&****migration, histories)) {
+        later.add(migration, histories, false);
+    }
     for migration in &order[..end] {
         if goal.only.as_ref().is_some_and(|only| migration.id().version != *only) {
             continue;
         }
-        if let Some((id, path)) = open.in_the_way(&***migration, histories) {
+        if has_begun(&***migration, histories) {
+            later.forget(migration.id());
+        } else if is_held {
+            // It may build on what waits.
+            continue;
+        } else if let Some((id, path)) =
+            open.in_the_way(&***migration).or_else(|| later.in_the_way(&***migration))
+        {
             let by = Holdup::Contract { id, path };
             plan.held_back.push(HeldBack { id: migration.id().clone(), by });
-            break;
+            is_held = true;
+            continue;
         }
         match plan_lanes_up(migration, histories, goal.contract, &mut plan) {
             // What comes later may build on what waits here.
@@ -151,6 +170,33 @@ pub fn up(migrations: &Migrations, histories: &Histories, goal: &Goal) -> Result
     // It lives as long as the run, which is long where there is much in it.
     plan.items.shrink_to_fit();
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
+}
+
+/// What holds back a migration that is wanted alone and has not begun: the same that holds it back when all are wanted,
+/// or one before it that is still to run.
+fn ahead_of(
+    migrations: &Migrations,
+    histories: &Histories,
+    goal: &Goal,
+) -> Result<Option<Vec<HeldBack>>, Vec<Diagnostic>> {
+    let Some(migration) = goal.only.as_ref().and_then(|only| migrations.get(only)) else { return Ok(None) };
+    if has_begun(&**migration, histories) {
+        return Ok(None);
+    }
+    let version = &migration.id().version;
+    let ahead = up(migrations, histories, &Goal { to: Some(version.clone()), ..Goal::default() })?;
+    if !ahead.held_back.is_empty() {
+        return Ok(Some(ahead.held_back));
+    }
+    let first = ahead.items.iter().map(|item| item.migration.id()).find(|id| id.version != *version);
+    let turn =
+        |id: &MigrationId| HeldBack { id: migration.id().clone(), by: Holdup::Turn { id: id.clone() } };
+    Ok(first.map(|id| vec![turn(id)]))
+}
+
+/// Whether a store remembers anything of a migration that was not taken back.
+fn has_begun(migration: &dyn Migration, histories: &Histories) -> bool {
+    histories.values().any(|history| history.live(&migration.id().version).is_some())
 }
 
 /// How far the plan of one migration leads.

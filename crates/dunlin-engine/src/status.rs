@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dunlin_core::{History, Migration, MigrationId, Phase, Record, State, Step, StoreName, Version};
 
 use crate::lane;
+use crate::plan::{self, Goal};
 
 /// One migration.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Standing<'a> {
     pub steps: usize,
     /// How many of them `up` has still to run.
     pub open: usize,
+    /// Whether nothing may be done here yet, though `up` itself has no step to run.
+    pub waits: bool,
 }
 
 impl Standing<'_> {
@@ -36,7 +39,7 @@ impl Standing<'_> {
     pub fn word(&self) -> &'static str {
         match self.record {
             Some(record) if record.state != State::Undone => record.state.word(),
-            _ if self.open == 0 && self.steps > 0 => State::Expanded.word(),
+            _ if self.open == 0 && self.steps > 0 && !self.waits => State::Expanded.word(),
             _ => "pending",
         }
     }
@@ -44,7 +47,7 @@ impl Standing<'_> {
     /// Whether anything of `up` is left to do here.
     pub fn is_pending(&self) -> bool {
         let is_under_way = self.record.is_some_and(|record| !record.state.is_settled());
-        self.open > 0 || is_under_way
+        self.open > 0 || self.waits || is_under_way
     }
 }
 
@@ -57,6 +60,14 @@ impl<'a> Row<'a> {
     /// Whether anything of `up` is left to do.
     pub fn is_pending(&self) -> bool {
         self.is_known && self.stores.iter().any(|(_, standing)| standing.is_pending())
+    }
+
+    /// Whether it never began, and has no steps before its contract.
+    fn removes_alone(&self) -> bool {
+        let is_new = |standing: &Standing<'_>| {
+            standing.record.is_none_or(|record| record.state == State::Undone) && standing.open == 0
+        };
+        self.is_known && self.stores.iter().all(|(_, standing)| standing.steps > 0 && is_new(standing))
     }
 }
 
@@ -72,7 +83,24 @@ pub fn rows<'a>(
     let known = migrations.iter().map(|(version, migration)| (version, migration.id()));
     // A name that a file says comes last, and stays.
     let ids: BTreeMap<&Version, &MigrationId> = lost.chain(known).collect();
-    ids.into_iter().map(|(version, id)| row(id, migrations.get(version), histories)).collect()
+    let row = |(version, id)| {
+        let mut row = row(id, migrations.get(version), histories);
+        if row.removes_alone() && is_held_back(version, migrations, histories) {
+            row.stores.iter_mut().for_each(|(_, standing)| standing.waits = true);
+        }
+        row
+    };
+    ids.into_iter().map(row).collect()
+}
+
+/// Whether even a contract of this migration would be held back.
+fn is_held_back(
+    version: &Version,
+    migrations: &BTreeMap<Version, Arc<dyn Migration>>,
+    histories: &BTreeMap<StoreName, History>,
+) -> bool {
+    let goal = Goal { only: Some(version.clone()), contract: true, to: None };
+    plan::up(migrations, histories, &goal).is_ok_and(|plan| !plan.held_back.is_empty())
 }
 
 fn row<'a>(
@@ -86,7 +114,7 @@ fn row<'a>(
         let steps = migration.map(|migration| lane::steps(&**migration, store)).unwrap_or_default();
         if !steps.is_empty() || record.is_some() {
             let open = open(&steps, record.filter(|record| record.state != State::Undone));
-            stores.push((store, Standing { record, steps: steps.len(), open }));
+            stores.push((store, Standing { record, steps: steps.len(), open, waits: false }));
         }
     }
     let summary = migration.map(|migration| migration.summary()).unwrap_or_default();

@@ -3,7 +3,11 @@
 use super::super::{Bench, says};
 use dunlin_testkit::Kind;
 
-over!([postgres, mysql, sqlite] what_an_expression_reads_is_not_changed_under_it, neighbours_live_side_by_side);
+over!([postgres, mysql, sqlite]
+    what_an_expression_reads_is_not_changed_under_it,
+    neighbours_live_side_by_side,
+    what_only_removes_waits_like_everything_else,
+);
 
 fn change(text: &str) -> String {
     format!("[[change]]\nstore = 'app'\n{text}\n")
@@ -63,4 +67,48 @@ async fn neighbours_live_side_by_side(kind: Kind) {
     );
     bench.run("down --to 0 --allow-data-loss").expect_code(0);
     bench.db.sql("insert into users (id, age, size) values (2, 1, 1)").await;
+}
+
+async fn what_only_removes_waits_like_everything_else(kind: Kind) {
+    let bench = users(kind).await;
+    bench.write(
+        "1_renames.toml",
+        &change("rename_column = { table = 'users', from = 'first', to = 'given' }"),
+    );
+    bench.write("2_drops.toml", &change("drop_table = { table = 'users' }"));
+    bench.write("0_first.sql", "select 1;");
+    bench.remove("1_renames.toml");
+    says(
+        &bench.run("contract 2 --yes").expect_code(10),
+        &["2_drops waits for 0_first, which comes before it"],
+    );
+    bench.write(
+        "1_renames.toml",
+        &change("rename_column = { table = 'users', from = 'first', to = 'given' }"),
+    );
+    bench.run("up").expect_code(10);
+    let waits = "2_drops waits for the contract of 1_renames, which has users";
+    says(
+        &bench.run("status --exit-code").expect_code(10),
+        &[waits, "1 pending; `dunlin up` cannot apply it yet"],
+    );
+    says(&bench.run("contract 2 --yes").expect_code(10), &[waits, "nothing could be done"]);
+    says(&bench.run("contract 2 --dry-run"), &[waits]);
+    assert_eq!(bench.db.number("select count(*) from users").await, 1);
+    bench.run("contract 1 --yes").expect_code(0);
+    says(&bench.run("status --exit-code").expect_code(0), &["nothing is pending"]);
+    // The other way round: what comes late and before what is in hand.
+    let bench = users(kind).await;
+    bench.write(
+        "1_renames.toml",
+        &change("rename_column = { table = 'users', from = 'first', to = 'given' }"),
+    );
+    bench.up();
+    bench.write("0_drops.toml", &change("drop_table = { table = 'users' }"));
+    for line in ["contract 0 --yes --out-of-order warn", "up --contract --out-of-order warn"] {
+        says(&bench.run(line).expect_code(10), &["0_drops waits for the contract of 1_renames"]);
+        assert_eq!(bench.db.number("select count(*) from users").await, 1);
+    }
+    assert_eq!(bench.states().await, ["1 done"]);
+    bench.run("contract 0 --yes --out-of-order warn").expect_code(0);
 }

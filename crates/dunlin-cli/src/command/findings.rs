@@ -29,7 +29,7 @@ pub(crate) fn fault(finding: &Finding) -> Fault {
 }
 
 /// What a run left alone, and for what it waits.
-pub(crate) fn held_back(summary: &Summary) -> Vec<String> {
+pub(crate) fn held_back(held: &[HeldBack]) -> Vec<String> {
     let note = |HeldBack { id, by }: &HeldBack| match by {
         Holdup::Store => format!(
             "{id} waits for the stores that `--store` leaves out: no store starts a phase before all have finished the one before"
@@ -40,13 +40,16 @@ pub(crate) fn held_back(summary: &Summary) -> Vec<String> {
                 "{id} waits for the contract of {other}, which has {path} in hand: `dunlin contract {version}`"
             )
         }
+        Holdup::Turn { id: other } => {
+            format!("{id} waits for {other}, which comes before it and is still to run: `dunlin up`")
+        }
     };
-    summary.held_back.iter().map(note).collect()
+    held.iter().map(note).collect()
 }
 
-/// Whether a migration waits for the contract of another one.
+/// Whether a migration waits for another one.
 pub(crate) fn waits(summary: &Summary) -> bool {
-    summary.held_back.iter().any(|held| matches!(held.by, Holdup::Contract { .. }))
+    summary.held_back.iter().any(|held| matches!(held.by, Holdup::Contract { .. } | Holdup::Turn { .. }))
 }
 
 /// Why a run stopped, as a failure with its exit code.

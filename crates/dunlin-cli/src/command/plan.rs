@@ -66,7 +66,7 @@ pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Planned, Summ
 pub(crate) fn shown(stage: &Stage, planned: &Planned, summary: &Summary, printer: &Printer) -> Answer {
     let mut answer = planned::answer(planned, "nothing to do", stage, printer.out);
     answer.faults = summary.warnings.iter().map(findings::fault).collect();
-    answer.notes = findings::held_back(summary);
+    answer.notes = findings::held_back(&summary.held_back);
     answer
 }
 

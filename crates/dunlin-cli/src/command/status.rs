@@ -8,7 +8,7 @@ use dunlin_core::words::counted;
 use dunlin_core::{Cursor, Followed, Origin, Seen, State, StoreName};
 use dunlin_engine::follow::{Followers, followers};
 use dunlin_engine::status::{Row, Standing, pending, rows};
-use dunlin_engine::{Finding, Reaction, audit};
+use dunlin_engine::{Finding, Goal, Plan, Reaction, audit, plan};
 use serde_json::{Value, json};
 
 use super::stage::{Stage, block_on};
@@ -41,7 +41,13 @@ pub(crate) fn run(
         let (data, text) = if stage.is_json {
             (data(&rows, &followers), String::new())
         } else {
-            (Value::Null, text(&rows, (&stores, &followers), is_refused(&found), printer))
+            // Migrations that cannot be ordered were reported with the files.
+            let ahead = plan::up(&stage.loaded.migrations, &histories, &Goal::default()).unwrap_or_default();
+            let mut text = listed(&rows, (&stores, &followers), printer);
+            if !rows.is_empty() {
+                text += &outlook(&pending(&rows), &ahead, is_refused(&found));
+            }
+            (Value::Null, text)
         };
         let mut answer = Answer::done(data, text);
         answer.faults = found.iter().map(findings::fault).collect();
@@ -60,10 +66,9 @@ fn is_refused(found: &[Finding]) -> bool {
     found.iter().any(|finding| finding.reaction == Reaction::Refuse)
 }
 
-fn text(
+fn listed(
     rows: &[Row<'_>],
     (stores, followers): (&BTreeSet<&StoreName>, &Followers),
-    is_refused: bool,
     printer: &Printer,
 ) -> String {
     if rows.is_empty() {
@@ -93,28 +98,31 @@ fn text(
             }
         }
     }
-    let pending = pending(rows);
+    out
+}
+
+/// What `up` would do about what is pending.
+fn outlook(pending: &[&Row<'_>], ahead: &Plan, is_refused: bool) -> String {
     let open = pending.len();
     let is_back =
         |row: &&&Row<'_>| row.stores.iter().any(|(_, standing)| standing.word() == State::Undoing.word());
     let back = pending.iter().filter(is_back).count();
-    let _ = writeln!(
-        out,
-        "{}",
-        if back > 0 {
+    let mut lines = findings::held_back(&ahead.held_back);
+    let all = if open == 1 { "it" } else { "them" };
+    lines.push(match ahead.versions().len() {
+        _ if back > 0 => {
             let verb = if back == 1 { "is" } else { "are" };
             format!(
                 "{back} of {open} pending {verb} half undone: `dunlin down` goes on back, `dunlin up` forth again"
             )
-        } else if open == 0 {
-            "nothing is pending".to_owned()
-        } else if is_refused {
-            format!("{open} pending; `dunlin up` refuses, for the reasons given")
-        } else {
-            format!("{open} pending; `dunlin up` applies {}", if open == 1 { "it" } else { "them" })
         }
-    );
-    out
+        _ if open == 0 => "nothing is pending".to_owned(),
+        _ if is_refused => format!("{open} pending; `dunlin up` refuses, for the reasons given"),
+        _ if ahead.held_back.is_empty() => format!("{open} pending; `dunlin up` applies {all}"),
+        0 => format!("{open} pending; `dunlin up` cannot apply {all} yet"),
+        some => format!("{open} pending; `dunlin up` applies {some} of them"),
+    });
+    lines.join("\n") + "\n"
 }
 
 fn cell(standing: &Standing<'_>) -> Cell<'static> {

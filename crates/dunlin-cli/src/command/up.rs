@@ -174,7 +174,7 @@ pub(crate) fn ended(context: &Context, run: Ended, stage: &Stage) -> Result<Answ
         }
     };
     let faults = summary.warnings.iter().map(findings::fault).collect::<Vec<Fault>>();
-    let notes = findings::held_back(&summary);
+    let notes = findings::held_back(&summary.held_back);
     let data = if stage.is_json { data(context, &summary, word) } else { Value::Null };
     Ok(Answer { exit, notes, faults, ..Answer::done(data, String::new()) })
 }

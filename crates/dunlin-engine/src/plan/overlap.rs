@@ -44,15 +44,14 @@ impl Open {
         self.0.extend(migration.steps().iter().flat_map(touched));
     }
 
-    /// The first open migration that a new one would touch, and where.
-    pub(super) fn in_the_way(
-        &self,
-        migration: &dyn Migration,
-        histories: &Histories,
-    ) -> Option<(MigrationId, String)> {
-        let version = &migration.id().version;
-        let has_begun = histories.values().any(|history| history.live(version).is_some());
-        if self.0.is_empty() || has_begun {
+    /// Takes a migration out again.
+    pub(super) fn forget(&mut self, id: &MigrationId) {
+        self.0.retain(|touched| touched.id != *id);
+    }
+
+    /// The first open migration that one which has not begun would touch, and where.
+    pub(super) fn in_the_way(&self, migration: &dyn Migration) -> Option<(MigrationId, String)> {
+        if self.0.is_empty() {
             return None;
         }
         for store in lane::stores(migration) {
