@@ -19,6 +19,12 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// returns for an op must never change, or every history would report its migrations as edited.
     fn canonical(&self) -> String;
 
+    /// The part of that text that must stay as it is for the op to go on where it was left half done: what it goes through,
+    /// by what, and to which end. The rest holds for what is still to come, and may be edited.
+    fn course(&self) -> String {
+        self.canonical()
+    }
+
     /// What running it takes away for good, in words: `table users`, `column users.email`. Said before it runs.
     fn removes(&self) -> Vec<String> {
         Vec::new()

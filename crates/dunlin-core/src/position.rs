@@ -5,10 +5,11 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::{Checkpoint, Record};
+use crate::history::{Checkpoint, Cursor, Record};
 use crate::id::Checksum;
 use crate::op::Op;
 use crate::store::Work;
+use crate::words::counted;
 
 /// How far an op got through its records. `P` is where it goes on, in its backend's own words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,8 +20,14 @@ pub struct Position<P> {
     /// How many there are, as far as the store could say without counting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// The sum of the op: a step that was edited half-way is another one.
+    /// The sum of the op, as it was when this was written.
     pub sum: String,
+    /// The sum of its [course](Op::course): as long as that is the same, the op may be edited half-way.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub course: String,
+    /// Whether nothing was written on the way here, for certain: it only looked, or has only begun.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_clean: bool,
     /// Whether this is the way back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_undo: bool,
@@ -32,6 +39,35 @@ pub struct Position<P> {
 }
 
 impl<P> Position<P> {
+    /// The beginning of an op.
+    pub fn new(op: &dyn Op, place: P) -> Self {
+        let (sum, course) = (sum_of(op), course_of(op));
+        let course = if course == sum { String::new() } else { course };
+        Self {
+            scanned: 0,
+            total: None,
+            sum,
+            course,
+            is_clean: false,
+            is_undo: false,
+            near: String::new(),
+            place,
+        }
+    }
+
+    /// Takes over the op as it is now. What is to be said of that, where it was edited since.
+    pub fn adopt(&mut self, op: &dyn Op) -> Option<String> {
+        let sum = sum_of(op);
+        if self.sum == sum {
+            return None;
+        }
+        self.sum = sum;
+        Some(format!(
+            "the step was edited half-way: {} were come past with its former text, the others are with the new one",
+            counted(self.scanned, "record")
+        ))
+    }
+
     /// How far along it is, for people: what arrived meanwhile is not counted, and the end is never said to be passed.
     pub fn seen(&self) -> Seen {
         let total = self.total.map(|total| total.max(self.scanned));
@@ -53,31 +89,79 @@ pub enum Start<P> {
 }
 
 impl<P: for<'a> Deserialize<'a>> Start<P> {
-    /// Where the op of `work` starts.
+    /// Where the op of `work` starts. One that was edited starts at the beginning if nothing was written yet, and goes on
+    /// where it was if it goes the same course.
     pub fn of(work: &Work<'_>) -> Result<Self> {
         let Some(checkpoint) = &work.running.checkpoint else { return Ok(Self::Fresh) };
-        if !work.is_undo() {
-            return Position::resume(checkpoint, work.op).map(Self::On);
-        }
-        let is_turning = checkpoint.read::<Position<IgnoredAny>>().is_ok_and(|position| !position.is_undo);
-        if is_turning {
+        let known = Known::of(checkpoint);
+        if work.is_undo() && known.as_ref().is_some_and(|position| !position.is_undo) {
             // The way back may be another op than the way there, with other words for a place.
             return Ok(checkpoint.read().map_or(Self::Fresh, Self::Back));
         }
-        Position::resume(checkpoint, work.op).map(Self::On)
+        let is_same = known.as_ref().is_some_and(|position| position.sum == sum_of(work.op));
+        if !is_same && is_untouched(checkpoint) {
+            return Ok(Self::Fresh);
+        }
+        let goes_on = |position: &Known| is_same || position.course == course_of(work.op);
+        match &known {
+            Some(position) if goes_on(position) => checkpoint.read().map(Self::On),
+            None if checkpoint.read::<Cursor>().is_err() => checkpoint.read().map(Self::On),
+            _ => Err(edited()),
+        }
     }
 }
 
 impl<P: for<'a> Deserialize<'a>> Position<P> {
-    /// The position a checkpoint holds, which must be one of `op`.
-    pub fn resume(checkpoint: &Checkpoint, op: &dyn Op) -> Result<Self> {
-        let position: Self = checkpoint.read()?;
-        if position.sum == sum_of(op) {
-            return Ok(position);
-        }
-        let error = Error::new(ErrorKind::Integrity, "the step was edited when it was half done");
-        Err(error.help("put it back as it was, or take the migration back with `dunlin down` first"))
+    /// The position of a verify op; none where the checkpoint is not one of this op, which then looks from the beginning.
+    pub fn looked(checkpoint: &Checkpoint, op: &dyn Op) -> Option<Self> {
+        checkpoint.read().ok().filter(|position: &Self| position.sum == sum_of(op))
     }
+}
+
+/// A position of whatever backend.
+type Known = Position<IgnoredAny>;
+
+impl Known {
+    fn of(checkpoint: &Checkpoint) -> Option<Self> {
+        checkpoint.read().ok()
+    }
+}
+
+/// Whether nothing was written yet of the step that a checkpoint stands in, for certain.
+pub fn is_untouched(checkpoint: &Checkpoint) -> bool {
+    if let Some(position) = Known::of(checkpoint) {
+        return position.is_clean;
+    }
+    let cursor = checkpoint.read::<Cursor>();
+    cursor.is_ok_and(|cursor| cursor.at == 0 && !cursor.open && cursor.before.is_none())
+}
+
+/// Where a list of statements starts, that may have been another kind of op when it was begun.
+pub fn cursor(record: &Record) -> Result<Cursor> {
+    match &record.checkpoint {
+        Some(checkpoint) if Known::of(checkpoint).is_some() => {
+            if is_untouched(checkpoint) {
+                Ok(Cursor::default())
+            } else {
+                Err(edited())
+            }
+        }
+        _ => Cursor::of(record),
+    }
+}
+
+fn edited() -> Error {
+    Error::new(ErrorKind::Integrity, "the step was edited half-way, and goes another course now")
+        .with("code", "edited-halfway")
+        .help(
+            "put back what it does and what it goes through, and by what: the table, the collection, the key, the patterns; \
+             conditions, new values and what becomes of conflicts may be edited. Or put all of it back, and take it back with `dunlin down`",
+        )
+}
+
+/// The sum of what must stay as it is while an op is half done.
+fn course_of(op: &dyn Op) -> String {
+    Checksum::of([op.course()]).to_string()
 }
 
 /// The sum under which a position knows its op.
@@ -132,6 +216,8 @@ mod tests {
             scanned: 120,
             total: Some(100),
             sum: String::new(),
+            course: String::new(),
+            is_clean: false,
             is_undo: false,
             near: String::new(),
             place: 7,

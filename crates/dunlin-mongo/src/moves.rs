@@ -300,6 +300,23 @@ impl CoreOp for Move {
         format!("move {}\n", extended::canonical(&document))
     }
 
+    fn course(&self) -> String {
+        let task = match self.task.clone() {
+            Task::Update(_) => {
+                let database = self.database.as_deref().unwrap_or_default();
+                let order = if self.has_collation() { "\nby collation" } else { "" };
+                return format!("update {database}.{}{order}\n", self.collection);
+            }
+            Task::Reshape(_) => return self.canonical(),
+            Task::Convert(convert) => Task::Convert(Convert { on_error: OnError::Fail, ..convert }),
+            Task::Merge(merge) => {
+                Task::Merge(Merge { existing: Existing::Fail, pipeline: Vec::new().into(), ..merge })
+            }
+            Task::Delete => Task::Delete,
+        };
+        Self { task, filter: Document::new(), ..self.clone() }.canonical()
+    }
+
     fn removes(&self) -> Vec<String> {
         match &self.task {
             Task::Update(command) => Op { commands: vec![Command::new(command.clone())] }.removes(),

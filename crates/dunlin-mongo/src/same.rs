@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use bson::{Bson, Document, doc};
 use dunlin_core::pace::Sizer;
-use dunlin_core::position::sum_of;
 use dunlin_core::{Check, Checked, Error, ErrorKind, Position, Result, Violation, async_trait};
 use futures_util::future::try_join;
 use mongodb::error::Error as DriverError;
@@ -55,8 +54,8 @@ pub(crate) async fn run(
     let db = store.database(&look.command());
     let fail = |failure: DriverError| error::of_command(&failure, &look.command(), &store.target.url);
     let place = Collection { db: &db, name: &look.collection };
-    let mut position = match check.from {
-        Some(checkpoint) => Position::resume(checkpoint, look)?,
+    let mut position = match check.from.and_then(|checkpoint| Position::looked(checkpoint, look)) {
+        Some(position) => position,
         None => match clean(&place, (look, check)).await.map_err(fail)? {
             Some(scanned) => return Ok(Checked::Wholly { violations: Vec::new(), unlisted: 0, scanned }),
             None => fresh(store, &place, look).await?,
@@ -131,14 +130,7 @@ async fn fresh(store: &Store, place: &Collection<'_>, look: &Look) -> Result<Pos
     }
     let total = place.about().await.map_err(fail)?;
     let found = Found { route, size: SIZES.0, violations: Vec::new(), unlisted: 0 };
-    Ok(Position {
-        scanned: 0,
-        total: Some(total),
-        sum: sum_of(look),
-        is_undo: false,
-        near: String::new(),
-        place: found,
-    })
+    Ok(Position { total: Some(total), ..Position::new(look, found) })
 }
 
 /// Looks at one chunk.

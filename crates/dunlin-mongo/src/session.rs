@@ -271,10 +271,11 @@ impl CoreSession for Session {
             return Ok(advance);
         }
         let op = staged::commands(work.op)?;
-        let at = Cursor::of(work.running)?;
+        let at = dunlin_core::position::cursor(work.running)?;
         // A person who settles a command moves the position on without a sum.
         if !at.sum.is_empty() && cursor(op, at.at, None, None, false).sum != at.sum {
-            let error = Error::new(ErrorKind::Integrity, "the commands that already ran were edited");
+            let error = Error::new(ErrorKind::Integrity, "the commands that already ran were edited")
+                .with("code", "edited-halfway");
             return Err(error.help("put them back as they were; those after them may be edited freely"));
         }
         let advance = self.run(op, &at, work).await?;

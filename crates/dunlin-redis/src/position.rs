@@ -11,7 +11,7 @@ use crate::session::Session;
 
 /// The position of a record, if the commands before it are still what they were.
 pub(crate) fn of(op: &Op, record: &Record, is_known: bool) -> Result<Cursor> {
-    let mut at = Cursor::of(record)?;
+    let mut at = dunlin_core::position::cursor(record)?;
     if at.sum.is_empty() && at.at <= op.commands.len() {
         // A person said how far it got; only here can be told what that is.
         at.sum = start(op, at.at).sum;
@@ -19,7 +19,8 @@ pub(crate) fn of(op: &Op, record: &Record, is_known: bool) -> Result<Cursor> {
     if is_known || (at.at <= op.commands.len() && start(op, at.at).sum == at.sum) {
         return Ok(at);
     }
-    let error = Error::new(ErrorKind::Integrity, "the commands that already ran were edited");
+    let error = Error::new(ErrorKind::Integrity, "the commands that already ran were edited")
+        .with("code", "edited-halfway");
     Err(error.help("put them back as they were; those after them may be edited freely"))
 }
 

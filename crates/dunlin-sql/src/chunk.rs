@@ -144,8 +144,12 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Adva
     start::check_engine(session, op).await?;
     let kept = start::kept(&mut session.conn, op).await;
     let kept = kept.map_err(|failure| session.fail(&failure, "cannot read the catalogue"))?;
+    let mut notes = Vec::new();
     let position = match start {
-        Start::On(position) => position,
+        Start::On(mut position) => {
+            notes.extend(position.adopt(op));
+            position
+        }
         Start::Fresh => start::fresh(session, op, work, &key).await?,
         Start::Back(there) => match start::back(op, work, &key, there) {
             Some(position) => position,
@@ -170,7 +174,7 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Adva
         others,
         courtesy,
     });
-    Ok(Advance::partly(record, 0))
+    Ok(Advance { notes, ..Advance::partly(record, 0) })
 }
 
 async fn write(
@@ -209,14 +213,8 @@ async fn open_others(session: &Session, pace: &Pace, lanes: usize) -> Result<Vec
     Ok(others)
 }
 
-/// A position of this op.
+/// A position of this op, before anything of it was done.
 fn position(op: &Move, work: &Work<'_>, key: &Key, lanes: Vec<Lane>) -> Position<Place> {
-    Position {
-        scanned: 0,
-        total: None,
-        sum: sum_of(op),
-        is_undo: work.is_undo(),
-        near: String::new(),
-        place: Place { table: op.rows.table.quoted(op.dialect), key: key.names(), lanes },
-    }
+    let place = Place { table: op.rows.table.quoted(op.dialect), key: key.names(), lanes };
+    Position { is_undo: work.is_undo(), is_clean: true, ..Position::new(op, place) }
 }

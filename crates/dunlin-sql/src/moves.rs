@@ -166,6 +166,18 @@ impl CoreOp for Move {
         }
     }
 
+    fn course(&self) -> String {
+        let verb = match &self.verb {
+            Verb::Update { .. } => Verb::Update { set: Vec::new() },
+            Verb::Insert { into, .. } => {
+                Verb::Insert { into: into.clone(), values: Vec::new(), skips: false }
+            }
+            Verb::Delete => Verb::Delete,
+        };
+        let rows = Rows { filter: None, ..self.rows.clone() };
+        Self { verb, rows, ..self.clone() }.canonical()
+    }
+
     fn removes(&self) -> Vec<String> {
         let table = &self.rows.table.name;
         match (&self.verb, &self.rows.filter) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dunlin_core::{
     Advance, Archive, Check, Checked, Checkpoint, Checksum, Cursor, Error, ErrorKind, EventKind, History,
-    Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait,
+    Pace, Record, Result, Session as CoreSession, StoredFile, Work, async_trait, position,
 };
 
 use crate::chunk::{self, Walk};
@@ -202,9 +202,10 @@ impl Session {
             return evolve::run(self, op, work).await;
         }
         let op: &Op = work.op.own()?;
-        let at = Cursor::of(work.running)?;
+        let at = position::cursor(work.running)?;
         if !at.sum.is_empty() && cursor(op, at.at).sum != at.sum {
-            let error = Error::new(ErrorKind::Integrity, "the statements that already ran were edited");
+            let error = Error::new(ErrorKind::Integrity, "the statements that already ran were edited")
+                .with("code", "edited-halfway");
             return Err(error.help("put them back as they were; those after them may be edited freely"));
         }
         self.run_script(op, &at, work).await

@@ -6,7 +6,7 @@ mod part;
 
 use std::time::Instant;
 
-use dunlin_core::position::{Position, sum_of};
+use dunlin_core::position::Position;
 use dunlin_core::{Check, Checked, Error, ErrorKind, Line, Op as CoreOp, Result, Sizer, StoreUrl, Violation};
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +89,7 @@ impl<'a> Survey<'a> {
     /// Goes on for one bout.
     pub(crate) async fn run(self, conn: &mut Conn, check: &Check<'_>, url: &StoreUrl) -> Result<Checked> {
         let from: Option<Position<Place>> =
-            check.from.map(|checkpoint| Position::resume(checkpoint, check.op)).transpose()?;
+            check.from.and_then(|checkpoint| Position::looked(checkpoint, check.op));
         let rows = self.rows();
         let wanted = from.as_ref().map(|position| position.place.key.as_slice()).or(rows.key.as_deref());
         let mut key = keyset::find(conn, &rows.table, wanted, url).await?;
@@ -230,7 +230,7 @@ impl View<'_> {
         let to = conn.planned(&clause.text, &[]).await?.first().and_then(|row| self.key.values(row));
         let place =
             Place { key: self.key.names(), at: None, to, size: SIZES.0, found: Vec::new(), unlisted: 0 };
-        Ok(Position { scanned: 0, total, sum: sum_of(check.op), is_undo: false, near: String::new(), place })
+        Ok(Position { total, ..Position::new(check.op, place) })
     }
 
     /// How many rows to go on by, where a sample is enough.

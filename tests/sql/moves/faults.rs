@@ -11,6 +11,7 @@ use super::{COUNT, SMALL, command, counters, run, series};
 over!([postgres, mysql, sqlite]
     a_row_that_fails_is_named_and_what_came_before_it_stays,
     an_unknown_column_is_pointed_at_and_nothing_changes,
+    what_is_there_already_may_be_passed_by_after_all,
     a_runner_that_slept_past_its_lease_moves_nothing_more,
 );
 over!([postgres, mysql] a_locked_row_is_waited_for_and_its_holder_named);
@@ -42,9 +43,12 @@ async fn a_row_that_fails_is_named_and_what_came_before_it_stays(kind: Kind) {
     let done = bench.db.number("select count(*) from t where v is not null").await;
     let last = bench.db.number("select max(id) from t where v is not null").await;
     assert!(done >= 1000 && done == last && last < 2345, "{done} rows, up to {last}");
-    bench.db.sql("update t set s = '1' where s = 'n/a'").await;
+    bench.db.sql("update t set s = '1' where id = 2345").await;
+    says(&bench.run("up").expect_code(1), &["id = 2400", "leave it out with `where`"]);
+    let text = std::fs::read_to_string(bench.case.path().join("migrations/1_v.toml")).unwrap();
+    bench.write("1_v.toml", &text.replace("\" } }", "\" }, where = \"s <> 'n/a'\" }"));
     bench.up();
-    assert_eq!(bench.db.number("select count(*) from t where v is null").await, 0);
+    assert_eq!(bench.db.number("select count(*) from t where v is null").await, 1);
 }
 
 async fn an_unknown_column_is_pointed_at_and_nothing_changes(kind: Kind) {
@@ -55,8 +59,27 @@ async fn an_unknown_column_is_pointed_at_and_nothing_changes(kind: Kind) {
         "[[backfill]]\nstore = \"app\"\nupdate = { table = \"t\", set = { n = \"n + missing\" } }\n",
     );
     let failed = bench.run("up").expect_code(1);
-    says(&failed, &["missing", "1_count.toml:3:", "nothing of it"]);
+    says(&failed, &["missing", "1_count.toml:3:", "nothing of it", "correct the step"]);
     assert_eq!(bench.db.number("select sum(n) from t").await, 0);
+    // Nothing was written: it may become any other step, and there is nothing to take back.
+    says(&bench.run("down --dry-run"), &["nothing to undo"]);
+    bench.write("1_count.toml", "[[backfill]]\nstore = \"app\"\nsql = \"update t set n = n + missing\"\n");
+    bench.run("up").expect_code(1);
+    bench.write("1_count.toml", COUNT);
+    bench.up();
+    assert_eq!(bench.db.number("select sum(n) from t").await, 10);
+}
+
+async fn what_is_there_already_may_be_passed_by_after_all(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    counters(&bench, 3000).await;
+    bench.db.sql("create table u (id bigint primary key); insert into u values (2345)").await;
+    let copy = "[[backfill]]\nstore = \"app\"\ninsert_select = { from = \"t\", into = \"u\", values = { id = \"id\" } }\n";
+    bench.write("1_count.toml", copy);
+    says(&bench.run("up").expect_code(1), &["existing = \"skip\"", "are done and recorded"]);
+    bench.write("1_count.toml", &copy.replace("\" } }", "\" }, existing = \"skip\" }"));
+    bench.up();
+    assert_eq!(bench.db.number("select count(*) from u").await, 3000);
 }
 
 async fn a_runner_that_slept_past_its_lease_moves_nothing_more(kind: Kind) {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use dunlin_core::{
-    Cursor, Error, ErrorKind, Migration, MigrationId, Origin, Record, Result, State, Step, StoreName, Undo,
+    Error, ErrorKind, Migration, MigrationId, Origin, Record, Result, Seen, State, Step, StoreName, Undo,
+    position,
 };
 
 use super::{Direction, Histories, Item, Plan, item};
@@ -60,7 +61,7 @@ fn item_down(
     record: &Record,
     (index, steps): (usize, &[&Step]),
 ) -> Result<Item, String> {
-    if index == record.steps.len() && is_untouched(record) {
+    if index == record.steps.len() && is_untouched(record, steps[index]) {
         let leads_to = undone_to(steps, index);
         let nothing = item(migration, store, index, steps[index]);
         return Ok(Item { op: None, direction: Direction::Down, leads_to, ..nothing });
@@ -70,9 +71,12 @@ fn item_down(
 }
 
 /// Whether the step that is under way is certain not to have had any effect: its first statement failed, or was not sent,
-/// and the backend noted nothing about it.
-fn is_untouched(record: &Record) -> bool {
-    Cursor::of(record).is_ok_and(|cursor| cursor.at == 0 && !cursor.open && cursor.before.is_none())
+/// or the backend noted that it has written nothing. While a step of a change is under way, others may write for it.
+fn is_untouched(record: &Record, step: &Step) -> bool {
+    let checkpoint = record.checkpoint.as_ref();
+    checkpoint.is_none_or(|checkpoint| {
+        (Seen::at(checkpoint).is_none() || step.op.touches().is_empty()) && position::is_untouched(checkpoint)
+    })
 }
 
 /// Where a lane stands when the step at `index`, and all after it, are undone.

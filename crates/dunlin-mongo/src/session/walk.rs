@@ -119,6 +119,7 @@ impl Bout<'_> {
         if self.op.has_passes() {
             next.position.place.found += changed;
         }
+        next.position.is_clean &= next.position.place.is_survey;
         let record = if next.is_end {
             work.complete(changed)
         } else {
@@ -247,6 +248,12 @@ async fn surveyed(session: &mut Session, bout: &mut Bout<'_>, position: &mut Pos
     position.place.route.rewind();
     if found.is_ok() {
         position.place.is_survey = false;
+        position.is_clean &= position.place.is_exact;
+        if !position.is_clean {
+            // Without transactions the first chunk is there before the position after it is.
+            let record = bout.now().partly(position.checkpoint(), 0);
+            bout.running = session.ledger.put(&session.store, ledger::light(&record, &[]), false).await?;
+        }
         return Ok(());
     }
     position.place.odd = Odd::default();

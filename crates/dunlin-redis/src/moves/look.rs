@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_core::position::sum_of;
 use dunlin_core::{Check, Checked, Position, Result};
 use serde::{Deserialize, Serialize};
 
@@ -58,22 +57,16 @@ async fn go_on(look: &Look, check: &Check<'_>, crew: &mut Crew, mends: bool) -> 
     let survey = Survey::take(store).await?;
     let mut task = Task::new(Job::Look(look), None, &survey.map, &store.keys)?;
     (task.has_scripts, task.mends) = (mends || may_script(store).await, mends);
-    let mut position = match check.from {
-        Some(checkpoint) => Position::<Place>::resume(checkpoint, look)?,
+    let mut position = match check.from.and_then(|checkpoint| Position::looked(checkpoint, look)) {
+        Some(position) => position,
         None => {
             let (estimate, _) = room::survey(&task, false, &survey, crew).await?;
             if mends {
                 let keys = usage::sample(&task, &survey, crew).await?;
                 *store.met.lock().await = Met::begin(&task, keys);
             }
-            Position {
-                scanned: 0,
-                total: (estimate.keys > 0).then_some(estimate.keys),
-                sum: sum_of(look),
-                is_undo: false,
-                near: String::new(),
-                place: Place { walk: Walk::new(&survey), tally: Tally::default(), draft: None },
-            }
+            let place = Place { walk: Walk::new(&survey), tally: Tally::default(), draft: None };
+            Position { total: (estimate.keys > 0).then_some(estimate.keys), ..Position::new(look, place) }
         }
     };
     if let Look::Same { sample: Some(sample), .. } = look {

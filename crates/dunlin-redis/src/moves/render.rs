@@ -84,6 +84,19 @@ impl CoreOp for Move {
         canonical(name, &settings)
     }
 
+    fn course(&self) -> String {
+        let what = match self.what.clone() {
+            What::Rename { pair, .. } => What::Rename { pair, existing: Existing::Fail },
+            What::Copy { pair, .. } => What::Copy { pair, existing: Existing::Fail, is_at_once: false },
+            What::Convert { pair, into, is_back, .. } => {
+                What::Convert { pair, into, is_lenient: false, is_back }
+            }
+            what => what,
+        };
+        let (name, settings) = settings(&what);
+        canonical(name, &settings)
+    }
+
     fn removes(&self) -> Vec<String> {
         let replaced = |pair: &Pair| vec![format!("what keys {} hold where they exist", pair.to.text())];
         match &self.what {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_core::position::{Start, sum_of};
+use dunlin_core::position::Start;
 use dunlin_core::words::{agree, counted};
 use dunlin_core::{Advance, Error, ErrorKind, Phase, Position, Result, Version, Work};
 use serde::{Deserialize, Serialize};
@@ -73,10 +73,11 @@ fn look_first(what: &What) -> Option<Job<'_>> {
 pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Advance> {
     session.crew.tidy().await?;
     let survey = Survey::take(&session.store).await?;
-    let mut position = match Start::of(work)? {
-        Start::On(position) => {
+    let (mut position, edited) = match Start::of(work)? {
+        Start::On(mut position) => {
             close(session, work).await?;
-            position
+            let edited = position.adopt(op);
+            (position, edited)
         }
         Start::Fresh | Start::Back(_) => return begin(session, op, work, &survey).await,
     };
@@ -103,6 +104,7 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     if is_over && place.is_looking {
         let found = std::mem::take(&mut place.tally);
         (place.walk, place.is_looking) = (Walk::new(&survey), found.troubles() > 0);
+        position.is_clean = position.place.is_looking;
         save(session, work, &position, 0).await?;
         if found.troubles() > 0 {
             return Err(refusal(&op.what, &found).at(op.span));
@@ -120,14 +122,15 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     }
     if !is_done {
         let record = save(session, work, &position, changed).await?;
-        return Ok(Advance::partly(record, changed));
+        return Ok(Advance { notes: edited.into_iter().collect(), ..Advance::partly(record, changed) });
     }
     let done = work.complete(changed);
     let rows = done.rows;
     let detail = aside::words(&op.what, position.place.tally.aside, &session.store.keys);
     let entry = Entry { record: Some(done), kind: Some(work.ends_as()), detail };
     let record = session.record(work, entry, rows).await?;
-    Ok(Advance { notes: notes(&op.what, &position.place.tally), ..Advance::complete(record, changed) })
+    let notes = edited.into_iter().chain(notes(&op.what, &position.place.tally)).collect();
+    Ok(Advance { notes, ..Advance::complete(record, changed) })
 }
 
 /// Shuts out whoever follows, once the record says that a shape begins to go: none can begin to follow after that.
@@ -159,20 +162,19 @@ async fn begin(session: &mut Session, op: &Move, work: &Work<'_>, survey: &Surve
     let is_copy = matches!(op.what, What::Copy { .. } | What::Convert { is_back: false, .. });
     let task = Task::new(Job::Move(&op.what), op.span, &survey.map, &session.store.keys)?;
     let (estimate, notes) = room::survey(&task, is_copy, survey, &mut session.crew).await?;
+    let place = Place {
+        is_looking: look_first(&op.what).is_some(),
+        walk: Walk::new(survey),
+        tally: Tally::default(),
+        passes: 0,
+        before: 0,
+        draft: None,
+    };
     let position = Position {
-        scanned: 0,
         total: (estimate.keys > 0).then_some(estimate.keys),
-        sum: sum_of(op),
         is_undo: work.is_undo(),
-        near: String::new(),
-        place: Place {
-            is_looking: look_first(&op.what).is_some(),
-            walk: Walk::new(survey),
-            tally: Tally::default(),
-            passes: 0,
-            before: 0,
-            draft: None,
-        },
+        is_clean: place.is_looking,
+        ..Position::new(op, place)
     };
     let record = work.partly(position.checkpoint(), 0);
     let rows = record.rows;

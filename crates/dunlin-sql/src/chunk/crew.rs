@@ -290,7 +290,7 @@ impl Crew<'_> {
         position.scanned += chunk.scanned;
         let end = chunk.bound.clone().unwrap_or_else(|| lane.to.clone());
         position.near = self.key.describe(&end);
-        position.place.lanes[at].at = Some(end);
+        (position.place.lanes[at].at, position.is_clean) = (Some(end), false);
         let changed = book.changed + chunk.changed;
         let record = self.work.partly(position.checkpoint(), changed);
         let written = self.write(conn, &Light::after(&Param::Text(book.text.clone()), &record)).await;

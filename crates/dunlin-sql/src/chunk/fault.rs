@@ -41,9 +41,8 @@ pub(super) async fn explain(
     if error.temporary || !matches!(error.kind, ErrorKind::Statement | ErrorKind::Unexpected) {
         return error;
     }
-    if failure.is_some_and(|failure| error::is_about_rows(&failure))
-        && let Some(row) = culprit(crew, conn, lane, size).await
-    {
+    let is_about_rows = failure.is_some_and(|failure| error::is_about_rows(&failure));
+    if is_about_rows && let Some(row) = culprit(crew, conn, lane, size).await {
         error = error.with("row", row);
     }
     let table = &crew.op.rows.table.name;
@@ -60,7 +59,14 @@ pub(super) async fn explain(
     if error.help.is_some() {
         return error;
     }
-    error.help("mend the row, or leave it out with `where`; `dunlin up` then goes on where this one stopped")
+    let way_out = match &crew.op.verb {
+        _ if !is_about_rows => "correct the step",
+        Verb::Insert { skips: false, .. } => {
+            "mend the row, or leave it out with `where`, or pass by rows that are there with `existing = \"skip\"`"
+        }
+        _ => "mend the row, or leave it out with `where`",
+    };
+    error.help(format!("{way_out}; `dunlin up` then goes on where this one stopped"))
 }
 
 /// The first row that fails, found by halves. Nothing of it stays.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use dunlin_core::position::{Start, sum_of};
+use dunlin_core::position::Start;
 use dunlin_core::{
     Advance, AnyOp, Check, Checked, Error, ErrorKind, Line, Op, Position, Result, Violation, Work,
 };
@@ -124,13 +124,9 @@ impl MemorySession {
 
     fn start(&self, op: &Sweep, work: &Work<'_>) -> Result<Position<Range>> {
         let all = self.fenced()?.records.get(&op.name).map(Vec::len).ok_or_else(|| missing(&op.name))?;
-        let whole = |to| Position {
-            scanned: 0,
-            total: Some(count(to)),
-            sum: sum_of(op),
-            is_undo: work.is_undo(),
-            near: String::new(),
-            place: Range { at: 0, to },
+        let whole = |to| {
+            let place = Range { at: 0, to };
+            Position { total: Some(count(to)), is_undo: work.is_undo(), ..Position::new(op, place) }
         };
         Ok(match Start::of(work)? {
             Start::Fresh => whole(all),
@@ -146,15 +142,11 @@ impl MemorySession {
     pub(super) fn level(&self, op: &Level, check: &Check<'_>) -> Result<Checked> {
         let data = self.fenced()?;
         let records = data.records.get(&op.name).ok_or_else(|| missing(&op.name))?;
-        let fresh = || Position {
-            scanned: 0,
-            total: Some(count(records.len())),
-            sum: sum_of(op),
-            is_undo: false,
-            near: String::new(),
-            place: Found { at: 0, violations: Vec::new() },
+        let fresh = || {
+            let place = Found { at: 0, violations: Vec::new() };
+            Position { total: Some(count(records.len())), ..Position::new(op, place) }
         };
-        let from = check.from.map(|checkpoint| Position::resume(checkpoint, op)).transpose()?;
+        let from = check.from.and_then(|checkpoint| Position::looked(checkpoint, op));
         let mut position: Position<Found> = from.unwrap_or_else(fresh);
         let found = &mut position.place;
         let end = (found.at + CHUNK).min(records.len());

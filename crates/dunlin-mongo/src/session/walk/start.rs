@@ -1,7 +1,7 @@
 //! Where a walk starts, and whether it can.
 
 use bson::{Bson, doc};
-use dunlin_core::position::{Start, sum_of};
+use dunlin_core::position::Start;
 use dunlin_core::{Error, ErrorKind, Phase, Position, Result};
 use mongodb::Database;
 use mongodb::error::Error as DriverError;
@@ -59,6 +59,10 @@ pub(super) async fn start(
     let mut position = match start {
         Start::On(mut position) => {
             position.place.is_exact &= is_exact;
+            notes.extend(position.adopt(op));
+            if position.place.seed.is_none() && op.has_placeholder() {
+                position.place.seed = Some(Seed::new(session.ledger.now().0));
+            }
             session.stride = Some(stride);
             close(session, bout, &mut position).await?;
             return Ok(Some(position));
@@ -80,6 +84,7 @@ pub(super) async fn start(
     rehearse(session, &db, filled.as_ref().unwrap_or(op)).await?;
     odd::refuse_collisions(session, filled.as_ref().unwrap_or(op)).await?;
     glance(&Collection { db: &db, name: &op.collection }, (bout, &mut position)).await.map_err(fail)?;
+    position.is_clean = is_exact || position.place.is_survey;
     session.stride = Some(stride);
     // The journal has a line where the walk begins, and one where it ends.
     let record = work.partly(position.checkpoint(), 0);
@@ -147,14 +152,7 @@ fn fresh(op: &Move, (of, route): (String, Route), count: u64) -> Position<Place>
     let passes = if is_survey { 2 } else { 1 };
     let place =
         Place { of, route, is_survey, is_exact: true, odd: Odd::default(), seed: None, passes: 0, found: 0 };
-    Position {
-        scanned: 0,
-        total: Some(count.saturating_mul(passes)),
-        sum: sum_of(op),
-        is_undo: false,
-        near: String::new(),
-        place,
-    }
+    Position { total: Some(count.saturating_mul(passes)), ..Position::new(op, place) }
 }
 
 async fn facts(db: &Database, name: &str) -> Result<Facts, DriverError> {
