@@ -34,15 +34,25 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 /// A project over the database of a URL, of steps that stand under these headings: `("backfill", "copy_keys = …")`. One
 /// page an advance, so that there are many places to be cut off at.
 fn project(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
-    paced(url, steps, Pace { bout: Duration::ZERO, ..Pace::default() })
+    paced(&next(), url, steps, Pace { bout: Duration::ZERO, ..Pace::default() })
+}
+
+/// The same in a file of this name.
+fn named(name: &str, url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
+    paced(name, url, steps, Pace { bout: Duration::ZERO, ..Pace::default() })
 }
 
 /// The same, with several pages under way.
 fn usual(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
-    paced(url, steps, Pace::default())
+    paced(&next(), url, steps, Pace::default())
 }
 
-fn paced(url: &StoreUrl, steps: &[(&str, &str)], pace: Pace) -> Project {
+/// A name after all others. That the earlier ones have no files any more is nobody's concern here.
+fn next() -> String {
+    format!("{:06}_keys.toml", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn paced(name: &str, url: &StoreUrl, steps: &[(&str, &str)], pace: Pace) -> Project {
     let target = Target {
         connect_timeout: Duration::from_secs(5),
         lease: Duration::from_secs(2),
@@ -51,10 +61,7 @@ fn paced(url: &StoreUrl, steps: &[(&str, &str)], pace: Pace) -> Project {
     };
     let text: Vec<String> =
         steps.iter().map(|(phase, step)| format!("[[{phase}]]\nstore = \"{STORE}\"\n{step}\n")).collect();
-    // That the earlier ones have no files any more is nobody's concern here.
-    let name = format!("{:06}_keys.toml", NEXT.fetch_add(1, Ordering::Relaxed));
-    let file =
-        File { name: name.clone().into(), shown: name.into(), content: text.join("\n").into_bytes().into() };
+    let file = File { name: name.into(), shown: name.into(), content: text.join("\n").into_bytes().into() };
     let mut project = Project::default().target(target).unwrap().files(&[file]);
     project.policy.missing = Reaction::Accept;
     project.policy.out_of_order = Reaction::Accept;

@@ -2,7 +2,7 @@
 
 use dunlin_testkit::scratch;
 
-use super::{COPY, SAME, ask, count, down, fill, must_up, project, step};
+use super::{COPY, SAME, ask, count, down, fill, must_up, named, project, step};
 
 #[tokio::test]
 async fn copies_have_type_value_and_ttl_of_their_keys_and_go_again() {
@@ -150,6 +150,22 @@ async fn what_is_no_object_is_listed_and_nothing_is_written_or_it_is_passed_by()
     let notes = step(&scratch.url, "backfill", &lenient).await;
     assert_eq!(count(&scratch, "user:*").await, 1);
     assert!(notes.iter().any(|note| note.contains("2 keys were passed by")), "{notes:?}");
+}
+
+#[tokio::test]
+async fn what_forbade_a_step_may_be_passed_by_in_the_same_step_or_it_is_taken_back() {
+    let scratch = scratch::redis().await;
+    fill(&scratch, 1200).await;
+    ask::<()>(&scratch, &["SET", "user:7:profile", "taken"]).await;
+    let of = |copy: &str| named("1_copy.toml", &scratch.url, &[("backfill", copy)]);
+    let said = super::failure(&of(COPY.1)).await;
+    assert!(said.contains("existing = \\\"skip\\\""), "{said}");
+    // Nothing was written, so that nothing is looked for on the way back.
+    down(&of(COPY.1)).await;
+    super::failure(&of(COPY.1)).await;
+    must_up(&of(&COPY.1.replace(" }", ", existing = \"skip\" }"))).await;
+    assert_eq!(count(&scratch, "user:*:profile").await, 1200);
+    assert_eq!(ask::<String>(&scratch, &["GET", "user:7:profile"]).await, "taken");
 }
 
 #[tokio::test]

@@ -60,6 +60,8 @@ async fn what_cannot_be_converted_is_kept_or_made_null_where_that_is_said() {
         let scratch = scratch::mongo().await;
         let db = database(&scratch.url).await;
         begin(&db).await;
+        // It may be said once the documents are known: nothing was written until then.
+        error(&slowly(step(&scratch.url, "backfill", &to_int("")), 30)).await;
         let text = to_int(&format!(", on_error = '{policy}'"));
         let notes = must_up(&slowly(step(&scratch.url, "backfill", &text), 30)).await;
         let strange =

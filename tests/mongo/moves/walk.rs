@@ -223,3 +223,21 @@ async fn delete_many_deletes_what_the_filter_finds() {
     assert_eq!(count(&db, "a", doc! { "old": true }).await, 0);
     assert_eq!(count(&db, "a", doc! {}).await, 333);
 }
+
+#[tokio::test]
+async fn a_document_that_cannot_be_changed_may_be_left_out_half_way() {
+    let scratch = scratch::mongo().await;
+    let db = database(&scratch.url).await;
+    fill(&db, "a", (0..300).map(|id| doc! { "_id": id, "n": if id == 200 { 9 } else { 0 } })).await;
+    db.run_command(doc! { "collMod": "a", "validator": { "n": { "$lt": 10 } } }).await.unwrap();
+    let (_, failure) = error(&slowly(step(&scratch.url, "backfill", MARK), 30)).await;
+    assert_eq!(failure.fact("document"), Some("200"));
+    let moved = count(&db, "a", doc! { "n": 1 }).await;
+    assert!((30..=200).contains(&moved), "{moved}");
+    let other = MARK.replace("'a'", "'b'");
+    assert!(error(&step(&scratch.url, "backfill", &other)).await.1.message.contains("another course"));
+    let narrower = MARK.replace("filter = {}", "filter = { n = { '$lt' = 9 } }");
+    let notes = must_up(&slowly(step(&scratch.url, "backfill", &narrower), 30)).await;
+    assert!(notes[0].contains("edited half-way"), "{notes:?}");
+    assert_eq!(count(&db, "a", doc! { "n": 1 }).await, 299);
+}
