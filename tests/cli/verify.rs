@@ -154,3 +154,35 @@ fn what_cannot_be_verified_says_why() {
     `dunlin explain cannot-verify` says more
     ");
 }
+
+#[test]
+fn a_verify_step_that_asks_the_wrong_question_may_be_corrected_at_any_time() {
+    let case = case();
+    case.done("up");
+    let case = case.file("migrations/3_late.sql", "update people set email = 'carol' where id = 2");
+    case.done("up");
+    assert!(case.run("verify").starts_with("exit 14\n"));
+    let case = case.file(
+        "migrations/2_rename.toml",
+        &RENAME.replace("email_address\"\n\n[[contract]]", "email_address and id < 2\"\n\n[[contract]]"),
+    );
+    case.done("verify");
+    case.done("contract 2 --yes");
+}
+
+#[test]
+fn an_edit_between_expand_and_contract_is_taken_back_before_it_is_applied() {
+    let case = case();
+    case.done("up");
+    let edited = RENAME.replace("email_address text", "email_address text default 'x'");
+    let case = case.file("migrations/2_rename.toml", &edited);
+    let refused = case.run("up");
+    assert!(refused.starts_with("exit 13\n"), "{refused}");
+    assert!(refused.contains("between its expand and its contract"), "{refused}");
+    assert!(refused.contains("or take it back with `dunlin down`"), "{refused}");
+    let refused = case.run("mark 2 done --reason x");
+    assert!(refused.starts_with("exit 2\n"), "{refused}");
+    assert!(refused.contains("its old shape is still there, beside the new one"), "{refused}");
+    let case = case.file("migrations/2_rename.toml", RENAME);
+    case.done("contract 2 --yes");
+}

@@ -125,13 +125,13 @@ fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy
         let is_other_length =
             record.state.is_settled() && lane::state_at(&steps, record.steps.len()) != record.state;
         // The same text says the same steps.
-        let ran_as_written = is_unchanged || lane::is_prefix(record, &lane::sums(&steps));
+        let ran_as_written = is_unchanged || is_as_written(record, &steps);
         if !ran_as_written || is_other_length {
             return edited(record, &lane::sums(&steps), policy, finding);
         }
         if !is_unchanged && record.state.is_settled() && record.text != lane::text_sum(migration, store) {
             let message = format!(
-                "{} was reformatted, or its way back or its contract steps changed, after it ran in `{store}`",
+                "{} was reformatted, or its way back, its verify or its contract steps changed, after it ran in `{store}`",
                 migration.id()
             );
             return finding(
@@ -154,6 +154,13 @@ fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy
     None
 }
 
+/// Whether the steps that ran are the first ones of the file. What only looks is asked anew before anything is removed,
+/// and may be corrected.
+fn is_as_written(record: &Record, steps: &[&Step]) -> bool {
+    let is_same = |(ran, step): (&Checksum, &&Step)| step.phase == Phase::Verify || *ran == step.checksum();
+    record.steps.len() <= steps.len() && record.steps.iter().zip(steps).all(is_same)
+}
+
 fn edited(
     record: &Record,
     sums: &[Checksum],
@@ -171,7 +178,12 @@ fn edited(
     } else {
         "steps were added to it".to_owned()
     };
-    if record.state.is_settled() {
+    if record.state == State::Expanded {
+        let message = format!("{id} was edited between its expand and its contract: {what}");
+        let help = "put the file back as it was (`dunlin history VERSION --text` shows it); \
+                    or take it back with `dunlin down`, which goes by the text that ran, and apply the file as it is now with `dunlin up`";
+        finding(FindingKind::Edited, policy.edited, message, &help.replace("VERSION", id.version.as_str()))
+    } else if record.state.is_settled() {
         let message = format!("{id} was edited after it ran: {what}");
         let help = "put the file back as it was (`dunlin history VERSION --text` shows it) and write the change as a new migration; \
                     or accept the file as it is now: `dunlin mark VERSION done --reason …`";

@@ -49,6 +49,9 @@ pub fn marked(
         (None, Some(migration)) => settled(&**migration, store, Origin::Mark, author),
         (None, None) => return Err(nothing().help("`dunlin status` lists what there is")),
     };
+    if mark == Mark::Done && record.state == State::Expanded {
+        return Err(two_shapes(&record, store));
+    }
     record.author = author.clone();
     record.note = Some(reason.to_owned());
     match mark {
@@ -72,6 +75,16 @@ pub fn marked(
         }),
         Mark::StatementDone | Mark::StatementUndone => settle_statement(record, mark == Mark::StatementDone),
     }
+}
+
+/// The history would say that the old shape is gone, and nothing would ever remove it, or what keeps both in step.
+fn two_shapes(record: &Record, store: &StoreName) -> Error {
+    let (id, version) = (&record.id, &record.id.version);
+    let message = format!("{id} is expanded in `{store}`: its old shape is still there, beside the new one");
+    Error::new(ErrorKind::Config, message).help(format!(
+        "nothing was changed. `dunlin contract {version}` removes the old shape, `dunlin down` takes the new one back. \
+         If somebody removed the old one by hand: `dunlin mark {version} undone --reason …`, then `dunlin mark {version} done --reason …`"
+    ))
 }
 
 fn settle_statement(record: Record, took_effect: bool) -> Result<Record> {
