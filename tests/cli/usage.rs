@@ -112,7 +112,8 @@ fn the_help_of_a_command_ends_with_examples() {
           --max-lag <DURATION>  Wait while a replica is further behind than this; `off` to look at none
           --jobs <NUMBER>       So many chunks at once (PostgreSQL, MySQL); from 2 on, larger pages
                                 (Redis)
-          --until <HH:MM>       Pause at this time of day; `up` goes on from there another time
+          --until <HH:MM>       Pause at this time of day; the same command goes on from there another
+                                time
 
     Global options:
       -c, --config <FILE>     The configuration, instead of the `dunlin.toml` found upward from here

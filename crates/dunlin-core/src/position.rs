@@ -68,9 +68,9 @@ impl<P> Position<P> {
         ))
     }
 
-    /// How far along it is, for people: what arrived meanwhile is not counted, and the end is never said to be passed.
+    /// How far along it is, for people. How many records there are was an estimate; once it is passed, nobody knows.
     pub fn seen(&self) -> Seen {
-        let total = self.total.map(|total| total.max(self.scanned));
+        let total = self.total.filter(|total| *total > self.scanned);
         Seen { scanned: self.scanned, total, near: self.near.clone() }
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_never_passes_the_end() {
+    fn progress_never_says_that_it_is_at_the_end_before_it_is() {
         let position = Position {
             scanned: 120,
             total: Some(100),
@@ -222,7 +222,7 @@ mod tests {
             near: String::new(),
             place: 7,
         };
-        assert_eq!(position.seen().percent(), Some(100));
+        assert_eq!(position.seen().percent(), None);
         let checkpoint = position.checkpoint();
         assert_eq!(&*checkpoint.0, r#"{"scanned":120,"total":100,"sum":"","place":7}"#);
         assert_eq!(checkpoint.read::<Position<i32>>().unwrap(), position);

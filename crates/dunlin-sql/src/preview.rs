@@ -10,8 +10,8 @@ use crate::evolve::{self, Evolve};
 use crate::inspect::{self, Server};
 use crate::keyset;
 use crate::model::{self, Model};
-use crate::moves::Move;
-use crate::op::Op;
+use crate::moves::{Move, Rows};
+use crate::op::{Name, Op};
 use crate::survey::Survey;
 use crate::tables::Tables;
 
@@ -47,6 +47,66 @@ pub(crate) async fn all(
         }
     }
     Ok(shown)
+}
+
+/// Refuses steps that go through a table which has no key to go by, where no step before them makes one.
+pub(crate) async fn keyless(
+    conn: &mut Conn,
+    steps: &[Ahead<'_>],
+    (tables, url): (&Tables, &StoreUrl),
+) -> Result<()> {
+    let mut seen = Vec::new();
+    for (at, step) in steps.iter().enumerate().filter(|(_, step)| !step.is_undo && !step.is_begun) {
+        for rows in gone_through(step.op) {
+            if seen.contains(&rows) {
+                continue;
+            }
+            seen.push(rows);
+            match keyset::find(conn, &rows.table, rows.key.as_deref(), url).await {
+                Err(error) if error.kind == ErrorKind::Unsupported => {
+                    if !may_make_key(conn, &steps[..at], &rows.table, (tables, url)).await? {
+                        let help = error.help.as_deref().unwrap_or_default();
+                        let help = help.replace(keyset::UNTOUCHED, "nothing was changed");
+                        return Err(error.help(help));
+                    }
+                }
+                // A table that is not there yet is made by an earlier step.
+                Err(error) if error.kind != ErrorKind::Statement => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The tables that an op goes through by a key.
+fn gone_through(op: &dyn CoreOp) -> impl Iterator<Item = &Rows> {
+    let survey = Survey::of(op);
+    let moved = op.kind::<Move>().map(|op| &op.rows);
+    moved.into_iter().chain(survey.map(Survey::rows)).chain(survey.and_then(Survey::others))
+}
+
+/// Whether a table may have another key once these steps have run.
+async fn may_make_key(
+    conn: &mut Conn,
+    steps: &[Ahead<'_>],
+    table: &Name,
+    (tables, url): (&Tables, &StoreUrl),
+) -> Result<bool> {
+    let name = table.name.to_lowercase();
+    let is_about = |op: &Op| op.statements().any(|statement| statement.text.to_lowercase().contains(&name));
+    if steps.iter().filter_map(|step| step.op.kind::<Op>()).any(is_about) {
+        return Ok(true);
+    }
+    let mut foresight =
+        Foresight { server: inspect::server(conn, url).await?, model: Model::new(conn.dialect()) };
+    foresight.model.fetch(conn, table, url).await?;
+    let indexes = |model: &Model| model.table(table).map(|table| table.indexes.clone());
+    let now = indexes(&foresight.model);
+    for (step, op) in steps.iter().filter_map(|step| Some((step, step.op.kind::<Evolve>()?))) {
+        foresight.evolve(conn, (step, op), (tables, url)).await?;
+    }
+    Ok(foresight.model.is_adrift(table) || indexes(&foresight.model) != now)
 }
 
 /// What the store will be like.

@@ -15,7 +15,9 @@ use crate::connect::{self, history_schema, is_lease, is_memory, is_pooled};
 use crate::dialect::Dialect;
 use crate::evolve::{self, Evolve};
 use crate::lock::{self, Heartbeat, Renewed};
+use crate::moves::Move;
 use crate::session::Session;
+use crate::survey::Survey;
 use crate::tables::Tables;
 use crate::{archive, error, history, preview, rollback, verify};
 
@@ -342,6 +344,16 @@ impl CoreStore for Store {
         let lines = preview::all(&mut conn, steps, (&self.tables(), &self.target.url)).await?;
         self.keep(conn).await;
         Ok(lines)
+    }
+
+    async fn foresee(&self, now: &[Ahead<'_>], _later: &[Ahead<'_>]) -> Result<Vec<String>> {
+        if now.iter().any(|step| step.op.kind::<Move>().is_some() || Survey::of(step.op).is_some())
+            && let Some(mut conn) = self.take().await?
+        {
+            preview::keyless(&mut conn, now, (&self.tables(), &self.target.url)).await?;
+            self.keep(conn).await;
+        }
+        Ok(Vec::new())
     }
 
     async fn examine(&self) -> Result<Vec<(String, String)>> {

@@ -62,14 +62,14 @@ impl<'a> Survey<'a> {
         op.kind::<Nothing>().map(Self::Nothing).or_else(|| op.kind::<Same>().map(Self::Same))
     }
 
-    fn rows(self) -> &'a Rows {
+    pub(crate) fn rows(self) -> &'a Rows {
         match self {
             Self::Nothing(op) => &op.rows,
             Self::Same(op) => &op.side.rows,
         }
     }
 
-    fn others(self) -> Option<&'a Rows> {
+    pub(crate) fn others(self) -> Option<&'a Rows> {
         match self {
             Self::Nothing(_) => None,
             Self::Same(op) => op.other(),

@@ -36,6 +36,11 @@ const RECORD: [&str; 14] = [
 /// The columns of a journal row that are bound, in order; `step`, `token` follow them as whole numbers.
 const EVENT: [&str; 9] = ["version", "slug", "kind", "phase", "detail", "run", "who", "host", "tool"];
 
+/// Whether a table is one of those in which dunlin keeps what it knows.
+pub(crate) fn is_ours(name: &str) -> bool {
+    ["dunlin_history", "dunlin_journal", "dunlin_lock"].iter().any(|ours| name.eq_ignore_ascii_case(ours))
+}
+
 impl Tables {
     /// In the connection's own schema, or in one that is named.
     pub(crate) fn new(dialect: Dialect, schema: Option<&str>) -> Self {

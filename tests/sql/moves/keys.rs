@@ -8,6 +8,7 @@ use super::{SMALL, TWO, run, series};
 over!([postgres, mysql, sqlite]
     every_kind_of_key_is_gone_through_exactly_once,
     what_is_no_key_is_refused_with_what_to_add,
+    a_table_without_a_key_is_refused_before_anything_is_written,
     a_plan_names_the_key_that_the_table_has,
 );
 over!([postgres, mysql] two_workers_share_every_kind_of_key);
@@ -233,7 +234,7 @@ async fn what_is_no_key_is_refused_with_what_to_add(kind: Kind) {
     }
     bench.db.sql("drop table t").await;
     let run = bench.run("up").expect_code(1);
-    says(&run, &["there is no table t", "nothing was changed"]);
+    says(&run, &["there is no table t", "no row was changed"]);
 }
 
 async fn a_plan_names_the_key_that_the_table_has(kind: Kind) {
@@ -264,4 +265,25 @@ async fn a_plan_names_the_key_that_the_table_has(kind: Kind) {
     bench.up();
     let back = bench.run("plan --down 1").expect_code(0);
     says(&back, &[&order(&["b", "a"])]);
+}
+
+async fn a_table_without_a_key_is_refused_before_anything_is_written(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.db.sql("create table bare (a integer, b integer not null); insert into bare values (1, 1)").await;
+    let change = |text: &str| format!("[[change]]\nstore = \"app\"\n{text}\n");
+    let rename = change("rename_column = { table = \"bare\", from = \"a\", to = \"c\" }");
+    bench.write("1_rename.toml", &rename);
+    says(&bench.run("plan"), &["would be refused", "neither a primary key nor a unique one"]);
+    let refused = bench.run("up").expect_code(1);
+    says(&refused, &["neither a primary key nor a unique one", "nothing was changed; add a primary key"]);
+    assert!(bench.states().await.is_empty(), "nothing began");
+    // A step before it may make one.
+    let unique = if kind == Kind::Mysql {
+        "alter table bare add unique (b)"
+    } else {
+        "create unique index u on bare (b)"
+    };
+    bench.write("0_key.sql", &format!("{unique};"));
+    bench.up();
+    assert_eq!(bench.db.number("select count(*) from bare where c = 1").await, 1);
 }

@@ -4,17 +4,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dunlin_testkit::fault::When;
 use dunlin_testkit::scratch::Connection;
 use dunlin_testkit::{Kind, process};
 
 use super::super::Bench;
-use super::{SMALL, command, counters, series};
+use super::{SMALL, command, counters, run, series};
 
 over!([postgres, mysql, sqlite]
     inserts_faster_than_the_move_do_not_keep_it_going,
     rows_deleted_under_the_cursor_are_no_matter,
     an_application_keeps_its_value_where_the_condition_guards_it,
 );
+
+over!([postgres] a_table_that_was_never_analyzed_is_counted_by_what_was_written);
+
+async fn a_table_that_was_never_analyzed_is_counted_by_what_was_written(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    counters(&bench, 20_000).await;
+    bench.db.sql("delete from t where id <= 2000").await;
+    let count = "pg_stat_get_live_tuples('t'::regclass)";
+    bench.until("the statistics know the rows", &format!("select ({count} = 18000)::int::bigint")).await;
+    run(&bench, "up", SMALL, Some((9, When::After)));
+    let total = "select (checkpoint::json ->> 'total')::bigint from dunlin_history";
+    assert_eq!(bench.db.number(total).await, 18_000);
+    // Twice as many came since: how far along it is nobody can say by then, and nobody says 100 %.
+    bench.db.sql("update dunlin_history set checkpoint = replace(checkpoint, '18000', '100')").await;
+    let status = bench.run("status");
+    assert!(!status.stdout.contains('%'), "{status}");
+    bench.up();
+}
 
 /// Does something again and again until the program comes to its end; how often it did.
 async fn beside<F>(bench: &Bench, pace: &str, mut work: F) -> u32

@@ -123,7 +123,8 @@ async fn every_fault_of_a_step_is_said_at_once_where_it_stands(kind: Kind) {
                 [[backfill]]\nstore = \"app\"\nupdate = { table = \"t\", set = \"n = 1; drop table t\" }\n\
                 [[backfill]]\nstore = \"app\"\nupdate = { table = \"t\", set = \"id = 1, n 2\", key = \"id\" }\n\
                 [[backfill]]\nstore = \"app\"\nupdate = { table = \"t\", set = { id = \"1\" }, key = \"id\" }\n\
-                [[backfill]]\nstore = \"app\"\ninsert_select = { from = \"t\", into = \"u\", values = {}, existing = \"overwrite\" }\n";
+                [[backfill]]\nstore = \"app\"\ninsert_select = { from = \"t\", into = \"u\", values = {}, existing = \"overwrite\" }\n\
+                [[backfill]]\nstore = \"app\"\ndelete = { table = \"dunlin_history\", where = \"true\" }\n";
     bench.write("1_faults.toml", text);
     let run = bench.run("check");
     assert_ne!(run.code, Some(0), "{run}");
@@ -138,6 +139,7 @@ async fn every_fault_of_a_step_is_said_at_once_where_it_stands(kind: Kind) {
         "bad-assignment",
         "key-changes",
         "empty-step",
+        "own-tables",
         "\"skip\"",
         "1_faults.toml:9:",
     ];

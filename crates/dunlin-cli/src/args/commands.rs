@@ -88,7 +88,7 @@ pub struct Pacing {
     /// So many chunks at once (PostgreSQL, MySQL); from 2 on, larger pages (Redis)
     #[arg(long, value_name = "NUMBER")]
     pub jobs: Option<NonZeroU32>,
-    /// Pause at this time of day; `up` goes on from there another time
+    /// Pause at this time of day; the same command goes on from there another time
     #[arg(long, value_name = "HH:MM", value_parser = clock::parse)]
     pub until: Option<SystemTime>,
 }

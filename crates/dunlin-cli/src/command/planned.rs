@@ -48,7 +48,9 @@ impl Planned {
         }
         let foreseen = match foresee::ask(stores, &plan).await {
             Ok(told) => told.into_iter().map(|(store, words)| format!("{store}: {words}")).collect(),
-            Err(error) if error.kind == ErrorKind::Statement => vec![format!("would be refused: {error}")],
+            Err(error) if matches!(error.kind, ErrorKind::Statement | ErrorKind::Unsupported) => {
+                vec![format!("would be refused: {error}")]
+            }
             Err(error) => return Err(error),
         };
         Ok(Self { plan, lines, foreseen })

@@ -125,10 +125,11 @@ pub(crate) async fn last(conn: &mut Conn, table: &Name, key: &Key) -> sqlx::Resu
 pub(crate) async fn estimate(conn: &mut Conn, table: &Name, key: &Key) -> sqlx::Result<Option<u64>> {
     let (sql, params): (String, Vec<Param>) = match key.dialect {
         Dialect::Postgres => (
-            // What was never analyzed says -1; then its size tells, at a density that is as good a guess as any.
+            // What was never analyzed says -1; then the server's count of what was written tells, and where it has none the
+            // size, at a density that is as good a guess as any.
             "with recursive part (oid) as (select to_regclass($1)::oid union all select inhrelid from pg_inherits join part on inhparent = oid) \
              select sum(case when reltuples > 0 and relpages > 0 then reltuples * pg_relation_size(c.oid) / current_setting('block_size')::numeric / relpages \
-             else pg_relation_size(c.oid) / 100 end)::bigint \
+             when pg_stat_get_live_tuples(c.oid) > 0 then pg_stat_get_live_tuples(c.oid) else pg_relation_size(c.oid) / 100 end)::bigint \
              from pg_class c join part on part.oid = c.oid where c.relkind in ('r', 'f')"
                 .to_owned(),
             vec![table.quoted(key.dialect).into()],

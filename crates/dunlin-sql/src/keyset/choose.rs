@@ -63,7 +63,7 @@ async fn list(conn: &mut Conn, table: &Name, url: &StoreUrl) -> Result<Listing> 
 fn choose(dialect: Dialect, table: &Name, listing: &Listing, wanted: Option<&[String]>) -> Result<Key> {
     if !listing.exists {
         let message = format!("there is no table {} that could be gone through", table.name);
-        return Err(Error::new(ErrorKind::Statement, message).help("nothing was changed; correct `table`"));
+        return Err(Error::new(ErrorKind::Statement, message).help("no row was changed; correct `table`"));
     }
     match wanted {
         Some(names) => named(dialect, table, listing, names),
@@ -71,9 +71,12 @@ fn choose(dialect: Dialect, table: &Name, listing: &Listing, wanted: Option<&[St
     }
 }
 
+/// What holds while a step has not begun to go through its rows.
+pub(crate) const UNTOUCHED: &str = "no row was changed";
+
 fn refused(table: &Name, why: &str, help: &str) -> Error {
     let message = format!("{} cannot be gone through in chunks: {why}", table.name);
-    Error::new(ErrorKind::Unsupported, message).help(format!("nothing was changed; {help}"))
+    Error::new(ErrorKind::Unsupported, message).help(format!("{UNTOUCHED}; {help}"))
 }
 
 /// The key the author names. It need not be unique: all records with the same values are in one chunk.
@@ -120,10 +123,10 @@ fn own(dialect: Dialect, table: &Name, listing: &Listing) -> Result<Key> {
     };
     let help = match dialect {
         Dialect::Sqlite => {
-            "add a primary key, or a unique index over columns that are NOT NULL; or write `key = \"rowid\"` if no VACUUM runs meanwhile"
+            "add a primary key, or a unique index over columns that are NOT NULL, in an earlier step; `update`, `delete` and the like may say `key = \"rowid\"` if no VACUUM runs meanwhile"
         }
         Dialect::Postgres | Dialect::MySql => {
-            "add a primary key, or a unique index over columns that are NOT NULL, in an earlier step, or name an indexed column with `key`"
+            "add a primary key, or a unique index over columns that are NOT NULL, in an earlier step; `update`, `delete` and the like may name an indexed column with `key`"
         }
     };
     Err(refused(table, &why, help))

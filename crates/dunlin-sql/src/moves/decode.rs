@@ -9,6 +9,7 @@ use super::expr::{self, Expr};
 use super::{Move, Rows, Verb};
 use crate::dialect::Dialect;
 use crate::op::Name;
+use crate::tables;
 
 /// The op of a step that moves data.
 pub(crate) fn decode(dialect: Dialect, phase: Phase, field: &Field<'_>) -> Result<AnyOp, Vec<Diagnostic>> {
@@ -26,9 +27,26 @@ pub(crate) fn decode(dialect: Dialect, phase: Phase, field: &Field<'_>) -> Resul
         "insert_select" => reader.insert(table),
         _ => reader.delete(table),
     };
+    if let Some(name) = op.as_ref().map(written).filter(|name| tables::is_ours(name)) {
+        reader.faults.push(
+            Diagnostic::error("own-tables", format!("{name} is dunlin's own"))
+                .at(field.value.span, "changes its rows")
+                .help(
+                    "`dunlin mark` and `dunlin baseline` write into the history what a person knows better",
+                ),
+        );
+    }
     match op {
         Some(op) if reader.faults.is_empty() => Ok(Arc::new(op)),
         _ => Err(reader.faults),
+    }
+}
+
+/// The table whose rows an op changes.
+fn written(op: &Move) -> &str {
+    match &op.verb {
+        Verb::Insert { into, .. } => &into.name,
+        Verb::Update { .. } | Verb::Delete => &op.rows.table.name,
     }
 }
 
