@@ -310,7 +310,7 @@ impl CoreOp for Move {
             Task::Reshape(_) => return self.canonical(),
             Task::Convert(convert) => Task::Convert(Convert { on_error: OnError::Fail, ..convert }),
             Task::Merge(merge) => {
-                Task::Merge(Merge { existing: Existing::Fail, pipeline: Vec::new().into(), ..merge })
+                Task::Merge(Merge { existing: Existing::Fail, pipeline: Vec::new(), ..merge })
             }
             Task::Delete => Task::Delete,
         };

@@ -63,15 +63,18 @@ pub(crate) async fn keyless(
             }
             seen.push(rows);
             match keyset::find(conn, &rows.table, rows.key.as_deref(), url).await {
-                Err(error) if error.kind == ErrorKind::Unsupported => {
-                    if !may_make_key(conn, &steps[..at], &rows.table, (tables, url)).await? {
-                        let help = error.help.as_deref().unwrap_or_default();
-                        let help = help.replace(keyset::UNTOUCHED, "nothing was changed");
-                        return Err(error.help(help));
-                    }
+                Err(error)
+                    if error.kind == ErrorKind::Unsupported
+                        && !may_make_key(conn, &steps[..at], &rows.table, (tables, url)).await? =>
+                {
+                    let help = error.help.as_deref().unwrap_or_default();
+                    let help = help.replace(keyset::UNTOUCHED, "nothing was changed");
+                    return Err(error.help(help));
                 }
-                // A table that is not there yet is made by an earlier step.
-                Err(error) if error.kind != ErrorKind::Statement => return Err(error),
+                // A table that is not there yet, or has no key yet, is made by an earlier step.
+                Err(error) if !matches!(error.kind, ErrorKind::Statement | ErrorKind::Unsupported) => {
+                    return Err(error);
+                }
                 _ => {}
             }
         }

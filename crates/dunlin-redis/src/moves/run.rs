@@ -73,14 +73,11 @@ fn look_first(what: &What) -> Option<Job<'_>> {
 pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -> Result<Advance> {
     session.crew.tidy().await?;
     let survey = Survey::take(&session.store).await?;
-    let (mut position, edited) = match Start::of(work)? {
-        Start::On(mut position) => {
-            close(session, work).await?;
-            let edited = position.adopt(op);
-            (position, edited)
-        }
-        Start::Fresh | Start::Back(_) => return begin(session, op, work, &survey).await,
+    let Start::On(mut position) = Start::of(work)? else {
+        return begin(session, op, work, &survey).await;
     };
+    let edited = position.adopt(op);
+    close(session, work).await?;
     let place: &mut Place = &mut position.place;
     if session.going.sum != position.sum {
         (session.going.sum, session.going.habits) = (position.sum.clone(), BTreeMap::new());

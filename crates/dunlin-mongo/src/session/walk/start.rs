@@ -60,9 +60,7 @@ pub(super) async fn start(
         Start::On(mut position) => {
             position.place.is_exact &= is_exact;
             notes.extend(position.adopt(op));
-            if position.place.seed.is_none() && op.has_placeholder() {
-                position.place.seed = Some(Seed::new(session.ledger.now().0));
-            }
+            position.place.seed = position.place.seed.or_else(|| seed(session, op));
             session.stride = Some(stride);
             close(session, bout, &mut position).await?;
             return Ok(Some(position));
@@ -79,7 +77,7 @@ pub(super) async fn start(
     };
     position.is_undo = work.is_undo();
     position.place.is_exact = is_exact;
-    position.place.seed = op.has_placeholder().then(|| Seed::new(session.ledger.now().0));
+    position.place.seed = seed(session, op);
     let filled = position.place.seed.as_ref().map(|seed| op.filled(seed));
     rehearse(session, &db, filled.as_ref().unwrap_or(op)).await?;
     odd::refuse_collisions(session, filled.as_ref().unwrap_or(op)).await?;
@@ -91,6 +89,11 @@ pub(super) async fn start(
     bout.running = session.ledger.put_step(&session.store, work, &record).await?;
     close(session, bout, &mut position).await?;
     Ok(Some(position))
+}
+
+/// What fills the placeholders of an op, if it has any.
+fn seed(session: &Session, op: &Move) -> Option<Seed> {
+    op.has_placeholder().then(|| Seed::new(session.ledger.now().0))
 }
 
 /// What is said where there is no collection; refused where what it held is needed.
