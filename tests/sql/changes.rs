@@ -3,12 +3,14 @@
 //! is what it was.
 
 mod alike;
+mod bonds;
 mod exchange;
 mod gate;
 mod indexes;
 mod kills;
 mod life;
 mod locks;
+mod obstacles;
 mod others;
 mod overlap;
 mod plan;

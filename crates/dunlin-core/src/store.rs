@@ -47,10 +47,10 @@ pub trait Store: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
-    /// What `op`, run as a way back, would bring back and that is not there any more, in words: it was purged, or
-    /// removed by other hands.
-    async fn gone(&self, op: &dyn Op) -> Result<Vec<String>> {
-        let _ = op;
+    /// What `op`, run as the way back from the step at `place`, would bring back and that is not there any more, in words:
+    /// it was purged, or removed by other hands. What else it would stumble over is an error.
+    async fn gone(&self, op: &dyn Op, place: (&Version, usize)) -> Result<Vec<String>> {
+        let _ = (op, place);
         Ok(Vec::new())
     }
 

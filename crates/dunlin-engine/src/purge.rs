@@ -171,7 +171,10 @@ pub async fn possible(stores: &Stores, histories: &Histories, plan: &Plan) -> Re
         let (Some(op), Some(store), true) = (&item.op, stores.get(&item.store), is_complete) else {
             continue;
         };
-        let gone = store.gone(&**op).await.map_err(|error| error.with("store", &item.store))?;
+        let gone = store
+            .gone(&**op, (version, item.index))
+            .await
+            .map_err(|error| error.with("store", &item.store))?;
         if let Some(what) = gone.first() {
             let lines = store.journal(Some(version), u32::MAX).await;
             let lines = lines.map_err(|error| error.with("store", &item.store))?;

@@ -135,7 +135,7 @@ impl CoreStore for Store {
         usage::usage(self, op).await.map_err(|failure| self.fail(&failure, "cannot see who uses it"))
     }
 
-    async fn gone(&self, op: &dyn Op) -> Result<Vec<String>> {
+    async fn gone(&self, op: &dyn Op, _place: (&Version, usize)) -> Result<Vec<String>> {
         archive::gone(self, op).await
     }
 

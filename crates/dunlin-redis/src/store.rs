@@ -163,7 +163,7 @@ impl CoreStore for Store {
         usage::usage(self, op).await
     }
 
-    async fn gone(&self, op: &dyn Op) -> Result<Vec<String>> {
+    async fn gone(&self, op: &dyn Op, _place: (&Version, usize)) -> Result<Vec<String>> {
         aside::gone(self, op).await
     }
 

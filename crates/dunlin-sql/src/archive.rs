@@ -6,7 +6,7 @@ use dunlin_core::{
 };
 
 use crate::change::ARCHIVE;
-use crate::change::reshape::alter::drop_column;
+use crate::change::reshape::alter::{drop_column, edit};
 use crate::conn::Conn;
 use crate::dialect::Dialect;
 use crate::evolve::{Look, Site};
@@ -22,6 +22,8 @@ pub(crate) struct Aside {
     table: Name,
     /// The column; none where the whole table was set aside.
     column: Option<String>,
+    /// What the change calls its own.
+    tag: String,
 }
 
 const POSTGRES: [&str; 2] = [
@@ -76,8 +78,8 @@ fn aside(table: Name, column: Option<String>) -> Option<Aside> {
         Some(_) => format!("column {}.{was}", table.name),
         None => format!("table {was}"),
     };
-    let archive = Archive { version: Version::parse(version)?, what, name, expires: None };
-    Some(Aside { archive, table, column })
+    let (version, tag) = (Version::parse(version)?, format!("{version}_{number}"));
+    Some(Aside { archive: Archive { version, what, name, expires: None }, table, column, tag })
 }
 
 /// Removes one, and writes it down.
@@ -99,7 +101,12 @@ pub(crate) async fn purge(session: &mut Session, archive: &Archive) -> Result<()
             let triggers = triggers(session, &aside.table).await?;
             texts.extend(rebuilt(&site, table, column, &triggers)?);
         }
-        (Some(column), _) => texts.extend(drop_column(&site, column)?),
+        (Some(column), table) => {
+            // What bound it is not to speak again.
+            let text = table.map(|table| declared::spoken(&table.text, &aside.tag, |_| String::new()));
+            texts.extend(edit(&site, text)?);
+            texts.extend(drop_column(&site, column)?);
+        }
         (None, _) => texts.push(format!("drop table {}", site.named())),
     }
     run(session, &texts, &record, archive).await

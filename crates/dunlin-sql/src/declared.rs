@@ -2,12 +2,16 @@
 //! `ALTER TABLE` cannot, and the rows stay where they are. SQLite's documentation, "Making Other Kinds Of Table Schema
 //! Changes", allows that for whatever does not touch the content on disk.
 
+mod silence;
+
 use std::ops::Range;
 
 use crate::cursor::Cursor;
 use crate::dialect::Dialect;
 use crate::lex::{Kind, Lexer, Token};
 use crate::rewrite;
+
+pub(crate) use silence::{renamed, silenced, spoken};
 
 /// The words that begin a constraint of the whole table.
 const OF_TABLE: [&str; 5] = ["constraint", "primary", "unique", "check", "foreign"];

@@ -15,6 +15,7 @@ use crate::dialect::Dialect;
 use crate::history;
 use crate::inspect::{self, Server, Table};
 use crate::model::Model;
+use crate::obstacle::Obstacle;
 use crate::op::{Name, Op};
 use crate::probe::Probe;
 use crate::session::Session;
@@ -68,6 +69,17 @@ pub(crate) trait Draw: Debug + Send + Sync {
     /// What this takes away that others may still use.
     fn takes(&self) -> Option<Taken> {
         None
+    }
+
+    /// Whether it brings rules back that the rows that are there by then may not meet.
+    fn is_bound(&self) -> bool {
+        false
+    }
+
+    /// What finds such rows, on the way back.
+    fn obstacles(&self, site: &Site<'_>) -> Result<Vec<Obstacle>> {
+        let _ = site;
+        Ok(Vec::new())
     }
 
     /// What this would bring back and that is not there any more.
@@ -303,10 +315,23 @@ pub(crate) async fn usage(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Resul
     usage::find(conn, (&op.table, table), &taken, url).await
 }
 
-/// What a way back would bring back and that is not there any more.
-pub(crate) async fn gone(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Vec<String>> {
+/// What a way back would bring back and that is not there any more. Rows that are in its way are an error.
+pub(crate) async fn gone(
+    conn: &mut Conn,
+    op: &Evolve,
+    (tables, place): (&Tables, (&Version, usize)),
+    url: &StoreUrl,
+) -> Result<Vec<String>> {
     let look = Look::at(conn, op, url).await?;
-    Ok(op.draw.gone(&look.site(&op.table, None)))
+    let gone = op.draw.gone(&look.site(&op.table, None));
+    if !gone.is_empty() || !op.draw.is_bound() {
+        return Ok(gone);
+    }
+    let was = recalled(conn, tables, place, url).await?;
+    for obstacle in op.draw.obstacles(&look.site(&op.table, was.as_ref()))? {
+        obstacle.ask(conn).await?;
+    }
+    Ok(gone)
 }
 
 impl CoreOp for Evolve {

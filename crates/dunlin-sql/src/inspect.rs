@@ -67,8 +67,11 @@ pub(crate) struct Column {
     pub(crate) is_relaxed: bool,
     /// Whether the server computes or counts it.
     pub(crate) is_generated: bool,
-    /// What else its declaration says: `on update current_timestamp()`; `stored` where it is computed and kept (MySQL).
+    /// What else its declaration says: `invisible`, `on update current_timestamp()`; `stored` where it is computed and kept
+    /// (MySQL).
     pub(crate) extra: String,
+    /// The check that is part of its declaration: what is in the parentheses (MariaDB).
+    pub(crate) check: String,
     /// Its comment (MySQL, PostgreSQL).
     pub(crate) comment: String,
     /// The constraint that keeps NULL out, where that has a name (PostgreSQL 18).
@@ -91,7 +94,7 @@ pub(crate) struct NotNull {
 pub(crate) struct Index {
     pub(crate) name: String,
     pub(crate) is_unique: bool,
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Role::is_plain")]
     pub(crate) role: Role,
     /// Whether its build did not come to its end (PostgreSQL).
     #[serde(skip)]
@@ -108,6 +111,9 @@ pub(crate) struct Index {
     /// What is said of it (PostgreSQL; MySQL has that in the body).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) comment: String,
+    /// When the constraint that it is of is looked at, if not at once: `deferrable` (PostgreSQL).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) timing: String,
 }
 
 impl Index {
@@ -119,7 +125,8 @@ impl Index {
 }
 
 /// What an index is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
     /// Itself.
     #[default]
@@ -130,8 +137,16 @@ pub(crate) enum Role {
     Primary,
 }
 
+impl Role {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
+}
+
 /// What a constraint is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Rule {
     #[default]
     Check,
@@ -140,8 +155,9 @@ pub(crate) enum Rule {
     PointedAt,
 }
 
-/// A constraint that is no index.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A constraint that is no index. The journal keeps those of columns that are set aside.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Constraint {
     pub(crate) name: String,
     pub(crate) rule: Rule,
@@ -151,6 +167,28 @@ pub(crate) struct Constraint {
     pub(crate) columns: Vec<String>,
     /// Whether the rows were not checked yet (PostgreSQL).
     pub(crate) is_unchecked: bool,
+}
+
+impl Constraint {
+    /// Whether it is a rule about this column of its own table.
+    pub(crate) fn is_about(&self, dialect: Dialect, column: &str) -> bool {
+        let has = |other: &String| rewrite::is_same(dialect, other, column);
+        self.rule != Rule::PointedAt && self.columns.iter().any(has)
+    }
+
+    /// What it says of this table's columns, and the rest: what a foreign key points at has columns of its own.
+    pub(crate) fn own_part(&self) -> (&str, &str) {
+        match self.body.to_lowercase().find(" references ") {
+            Some(at) if self.rule == Rule::Foreign => self.body.split_at(at),
+            _ => (&self.body, ""),
+        }
+    }
+
+    /// Its body for another column.
+    pub(crate) fn of(&self, dialect: Dialect, from: &str, to: &str) -> String {
+        let (own, target) = self.own_part();
+        format!("{}{target}", rewrite::renamed(dialect, own, from, to))
+    }
 }
 
 /// Which server it is.

@@ -204,8 +204,29 @@ impl Model {
         Some(())
     }
 
+    /// An index of SQLite under another name: that of a constraint, or not.
+    fn call(&mut self, mut cursor: Cursor<'_>) -> Option<()> {
+        cursor.eat_symbol("=").then_some(())?;
+        let to = cursor.literal()?;
+        while !cursor.eat("and") {
+            cursor.next()?;
+        }
+        cursor.eat_all(&["name"]);
+        cursor.eat_symbol("=").then_some(())?;
+        let from = cursor.literal()?;
+        let found = self.all().flat_map(|table| &mut table.indexes).find(|index| index.name == from)?;
+        let is_bound = to.starts_with("sqlite_autoindex_");
+        (found.name, found.role) = (to, if is_bound { Role::Constraint } else { Role::Plain });
+        Some(())
+    }
+
     /// Another text of a SQLite table.
     fn retype(&mut self, mut cursor: Cursor<'_>) -> Option<()> {
+        cursor.eat("sqlite_schema");
+        cursor.eat("set");
+        if cursor.eat("name") {
+            return self.call(cursor);
+        }
         while !cursor.eat("sql") {
             cursor.next()?;
         }

@@ -9,11 +9,19 @@ pub(crate) fn columns(dialect: Dialect, text: &str, change: impl Fn(&str) -> Opt
     let tokens: Vec<Token> = Lexer::new(dialect, text).collect();
     let part = |token: &Token| &text[token.start..token.end];
     let is_silent = |token: &&Token| matches!(token.kind, Kind::Blank | Kind::Comment);
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let mut out = String::with_capacity(text.len());
     for (at, token) in tokens.iter().enumerate() {
         let before = tokens[..at].iter().rev().find(|token| !is_silent(token)).map(part);
-        let after = tokens[at + 1..].iter().find(|token| !is_silent(token)).map(part);
-        let stands_alone = before != Some(".") && !matches!(after, Some("." | "("));
+        let mut after = tokens[at + 1..].iter().filter(|token| !is_silent(token)).map(part);
+        let next = after.next();
+        // So much of a text as MySQL takes into an index: `name`(10).
+        let is_part = dialect == Dialect::MySql
+            && token.kind == Kind::Name
+            && next == Some("(")
+            && after.next().is_some_and(is_number)
+            && after.next() == Some(")");
+        let stands_alone = before != Some(".") && (is_part || !matches!(next, Some("." | "(")));
         let replaced =
             name(dialect, token.kind, part(token)).filter(|_| stands_alone).and_then(|n| change(&n));
         out.push_str(replaced.as_deref().unwrap_or_else(|| part(token)));
@@ -93,6 +101,7 @@ mod tests {
             renamed(Dialect::Postgres, "(email) WHERE email IS NOT NULL", "email", "mail"),
             "(\"mail\") WHERE \"mail\" IS NOT NULL"
         );
+        assert!(reads(Dialect::MySql, "(`s`(5),`e`)", "s") && !reads(Dialect::MySql, "`s`(`e`) + s(5)", "s"));
         assert!(reads(Dialect::Sqlite, "a + b", "B") && !reads(Dialect::Sqlite, "a + 'b'", "b"));
     }
 }

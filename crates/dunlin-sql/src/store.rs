@@ -312,10 +312,10 @@ impl CoreStore for Store {
         Ok(found)
     }
 
-    async fn gone(&self, op: &dyn CoreOp) -> Result<Vec<String>> {
+    async fn gone(&self, op: &dyn CoreOp, place: (&Version, usize)) -> Result<Vec<String>> {
         let Some(op) = op.kind::<Evolve>() else { return Ok(Vec::new()) };
         let Some(mut conn) = self.take().await? else { return Ok(Vec::new()) };
-        let found = evolve::gone(&mut conn, op, &self.target.url).await?;
+        let found = evolve::gone(&mut conn, op, (&self.tables(), place), &self.target.url).await?;
         self.keep(conn).await;
         Ok(found)
     }

@@ -192,8 +192,8 @@ impl Store for Faulty {
         self.fuse.burn("followed", self.inner.followed()).await
     }
 
-    async fn gone(&self, op: &dyn Op) -> Result<Vec<String>> {
-        self.fuse.burn("gone", self.inner.gone(op)).await
+    async fn gone(&self, op: &dyn Op, place: (&Version, usize)) -> Result<Vec<String>> {
+        self.fuse.burn("gone", self.inner.gone(op, place)).await
     }
 
     async fn archives(&self) -> Result<Vec<Archive>> {

@@ -1,7 +1,7 @@
 //! `add_index`, `drop_index`, `add_unique`: built and dropped while everybody works.
 
 pub(crate) mod build;
-mod unique;
+pub(in crate::change) mod unique;
 
 use dunlin_core::node::Value;
 use dunlin_core::{Error, ErrorKind, Field, Part, Phase, Result};
@@ -14,6 +14,7 @@ use crate::evolve::{Draw, Site};
 use crate::inspect::{self, Role};
 use crate::moves::decode::Reader;
 use crate::moves::expr::{self, Expr};
+use crate::obstacle::{Obstacle, Place};
 use crate::op::Op;
 
 /// An index.
@@ -135,6 +136,7 @@ impl Index {
         Some(inspect::Index {
             name: self.name.clone(),
             is_unique: self.is_unique,
+            role: if self.is_constraint { Role::Constraint } else { Role::Plain },
             body,
             ..inspect::Index::default()
         })
@@ -156,13 +158,25 @@ impl Draw for Step {
                 .help("take the constraint away with `sql = { up, down }`; nothing was changed"));
         }
         Ok(match (self.what, found) {
-            (What::Make, found) => self.make(site, found),
+            (What::Make, _) => self.make(site),
             (What::Restore, _) => build::build(site, &self.before(site)?),
             (What::Drop, Some(found)) => vec![build::drop(site, found)],
             (What::Hide, Some(found)) if !found.is_hidden(site.dialect()) => self.visibility(site),
             (What::Show, Some(_)) if site.was("hidden") != true => self.visibility(site),
             _ => Vec::new(),
         })
+    }
+
+    fn is_bound(&self) -> bool {
+        self.what == What::Restore
+    }
+
+    fn obstacles(&self, site: &Site<'_>) -> Result<Vec<Obstacle>> {
+        let (index, dialect, rows) = (self.before(site)?, site.dialect(), site.named());
+        let help = "change or remove all of them but one, and run this again";
+        let place = Place { dialect, rows: &rows, table: &site.name.name, help };
+        let twice = place.twice(&index, |item| unique::whole(dialect, item));
+        Ok(twice.filter(|_| index.is_unique).into_iter().collect())
     }
 
     fn remember(&self, site: &Site<'_>) -> Result<Option<serde_json::Value>> {
@@ -186,16 +200,10 @@ impl Draw for Step {
 }
 
 impl Step {
-    fn make(&self, site: &Site<'_>, found: Option<&inspect::Index>) -> Vec<String> {
+    fn make(&self, site: &Site<'_>) -> Vec<String> {
         let Some(index) = self.index.said(site.dialect()) else { return Vec::new() };
         let mut made = build::build(site, &index);
-        let is_rule = self.index.is_constraint && site.dialect() == Dialect::Postgres;
-        // PostgreSQL makes no constraint of the index of a table of parts; the index says as much.
-        let is_whole = site.table().is_ok_and(|table| !table.is_partitioned);
-        if is_rule && is_whole && !found.is_some_and(|found| found.role != Role::Plain) {
-            let (table, name) = (site.named(), site.quote(&index.name));
-            made.push(format!("alter table {table} add constraint {name} unique using index {name}"));
-        }
+        made.extend(build::constraint(site, &index));
         made
     }
 

@@ -5,11 +5,13 @@
 //! rows written meanwhile are in it.
 
 pub(crate) mod alter;
+mod bonds;
 mod copy;
 mod exchange;
 mod harden;
 mod settle;
 mod stage;
+mod text;
 
 use std::sync::Arc;
 
@@ -140,6 +142,11 @@ impl Reshape {
             alike::follows(self.dialect(), &side)
         };
         format!("({}) or ({})", follows(&self.forth(when)), follows(&self.back(when)))
+    }
+
+    /// Whether columns come that follow others.
+    fn has_forth(&self) -> bool {
+        self.coming.iter().any(|new| new.up.is_some())
     }
 
     /// Whether it is one column under another name.
@@ -319,16 +326,19 @@ impl Reshape {
 
     /// The way back fills what was written while the old columns were aside.
     fn filled_back(&self) -> Option<Move> {
-        let backwards = self.back(When::After);
+        let filter = self.is_behind(When::After)?;
+        Some(self.fill(self.back(When::After), &filter))
+    }
+
+    /// Where the way back has to fill the old columns.
+    fn is_behind(&self, when: When) -> Option<String> {
+        let backwards = self.back(when);
         if backwards.is_empty() {
             return None;
         }
-        let filter = if self.forth(When::After).is_empty() {
-            self.is_unfilled(&backwards)
-        } else {
-            format!("not ({})", self.in_step(When::After))
-        };
-        Some(self.fill(backwards, &filter))
+        let is_alone = self.forth(when).is_empty();
+        let stray = || format!("not ({})", self.in_step(when));
+        Some(if is_alone { self.is_unfilled(&backwards) } else { stray() })
     }
 
     fn removed_by(&self, what: What) -> Vec<String> {

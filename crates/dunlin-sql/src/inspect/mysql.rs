@@ -1,7 +1,7 @@
 //! The catalogue of MySQL and MariaDB.
 
 use super::{Column, Constraint, Index, Role, Rule, Table, text};
-use crate::conn::{Conn, Param};
+use crate::conn::{Cell, Conn, Param};
 use crate::cursor::Cursor;
 use crate::dialect::Dialect;
 use crate::lex::Kind;
@@ -34,7 +34,7 @@ const CHECKS: &str = "select c.constraint_name, c.check_clause from information_
     and t.constraint_type = 'CHECK' where t.table_schema = coalesce(?, database()) and t.table_name = ? order by c.constraint_name";
 
 /// MySQL has no table whose checks have the names of another's; MariaDB has, and says whose they are.
-const CHECKS_OF_MARIADB: &str = "select constraint_name, check_clause from information_schema.check_constraints \
+const CHECKS_OF_MARIADB: &str = "select constraint_name, check_clause, level from information_schema.check_constraints \
     where constraint_schema = coalesce(?, database()) and table_name = ? order by constraint_name";
 
 const VIEWS: &str = "select table_name, view_definition from information_schema.views \
@@ -64,7 +64,7 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
             default: default(row[2].text(), is_mariadb, &text(&row[5]), &text(&row[1])),
             is_nullable: row[3].int() == Some(1),
             is_generated: row[4].int() == Some(1),
-            extra: on_update(&text(&row[5])),
+            extra: extra(&text(&row[5])),
             comment: text(&row[6]),
             ..Column::default()
         });
@@ -121,6 +121,11 @@ async fn rules(conn: &mut Conn, params: &[Param], is_mariadb: bool, table: &mut 
     for row in conn.rows(checks, params).await? {
         // MySQL says it as it stands within a text of its own.
         let clause = if is_mariadb { text(&row[1]) } else { text(&row[1]).replace("\\'", "'") };
+        let level = row.get(2).and_then(Cell::text);
+        if let (Some("Column"), Some(column)) = (level, named(table, &text(&row[0]))) {
+            declare(column, clause);
+            continue;
+        }
         let columns =
             table.names().into_iter().filter(|column| crate::rewrite::reads(Dialect::MySql, &clause, column));
         let columns = columns.collect();
@@ -135,6 +140,20 @@ async fn rules(conn: &mut Conn, params: &[Param], is_mariadb: bool, table: &mut 
     Ok(())
 }
 
+fn named<'t>(table: &'t mut Table, name: &str) -> Option<&'t mut Column> {
+    table.columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(name))
+}
+
+/// A check that is part of a column's declaration. One of them makes the type (`MariaDB`).
+fn declare(column: &mut Column, clause: String) {
+    let is_json = clause == format!("json_valid({})", Dialect::MySql.quote(&column.name));
+    if is_json && column.kind.ends_with("collate utf8mb4_bin") || is_json && column.kind == "longtext" {
+        "json".clone_into(&mut column.kind);
+    } else {
+        column.check = clause;
+    }
+}
+
 /// A default as SQL. MySQL says the value, MariaDB the expression.
 fn default(found: Option<&str>, is_mariadb: bool, extra: &str, kind: &str) -> Option<String> {
     let found = found.filter(|text| !is_mariadb || !text.eq_ignore_ascii_case("null"))?;
@@ -143,13 +162,15 @@ fn default(found: Option<&str>, is_mariadb: bool, extra: &str, kind: &str) -> Op
     Some(if is_expression { found.to_owned() } else { format!("'{}'", found.replace('\'', "''")) })
 }
 
-/// What keeps a column's time, as it is declared.
-fn on_update(extra: &str) -> String {
-    let lower = extra.to_lowercase();
+/// What keeps a column's time, and whether only who names it sees it, as it is declared.
+fn extra(found: &str) -> String {
+    let lower = found.to_lowercase();
     if lower.contains("stored generated") {
         return "stored".to_owned();
     }
-    lower.find("on update").map(|at| lower[at..].to_owned()).unwrap_or_default()
+    let hidden = lower.contains("invisible").then_some("invisible");
+    let time = lower.find("on update").map(|at| lower[at..].split(',').next().unwrap_or_default());
+    hidden.into_iter().chain(time.map(str::trim)).collect::<Vec<_>>().join(" ")
 }
 
 /// What a table declares, one by one.

@@ -26,8 +26,9 @@ const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypm
 
 const INDEXES: &str = "select c.relname::text, i.indisunique::int::bigint, i.indisprimary::int::bigint, \
     exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))::int::bigint, \
-    pg_get_indexdef(i.indexrelid), (not i.indisvalid)::int::bigint, obj_description(i.indexrelid, 'pg_class'), s.spcname::text \
-    from pg_index i join pg_class c on c.oid = i.indexrelid left join pg_tablespace s on s.oid = c.reltablespace \
+    pg_get_indexdef(i.indexrelid), (not i.indisvalid)::int::bigint, obj_description(i.indexrelid, 'pg_class'), s.spcname::text, \
+    (select case when k.condeferrable then ' deferrable' || case when k.condeferred then ' initially deferred' else '' end end \
+    from pg_constraint k where k.conindid = i.indexrelid and k.contype = 'u') from pg_index i join pg_class c on c.oid = i.indexrelid left join pg_tablespace s on s.oid = c.reltablespace \
     where i.indrelid = to_regclass($1) order by c.relname";
 
 const CONSTRAINTS: &str = "select k.conname::text, case when k.confrelid = to_regclass($1) and k.conrelid <> k.confrelid then 'r' else k.contype::text end, \
@@ -90,6 +91,7 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
             body: after_using(&made),
             comment: text(&row[6]),
             place: text(&row[7]),
+            timing: text(&row[8]),
             ..Index::default()
         });
     }

@@ -10,7 +10,7 @@ const COLUMNS: &str =
     "select name, type, dflt_value, \"notnull\", hidden from pragma_table_xinfo(?1, ?2) where hidden <> 1";
 
 const INDEXES: &str = "select l.name, l.\"unique\", l.origin, m.sql, \
-    (select group_concat('\"' || replace(x.name, '\"', '\"\"') || '\"' || iif(x.\"desc\", ' desc', ''), ', ') from pragma_index_xinfo(l.name, ?2) x where x.key) \
+    (select group_concat('\"' || replace(x.name, '\"', '\"\"') || '\"' || iif(x.coll = 'BINARY', '', ' collate ' || x.coll) || iif(x.\"desc\", ' desc', ''), ', ') from pragma_index_xinfo(l.name, ?2) x where x.key) \
     from pragma_index_list(?1, ?2) l left join sqlite_master m on m.type = 'index' and m.name = l.name order by l.name";
 
 const FOREIGN: &str = "select id, group_concat(\"from\", char(10)), group_concat(coalesce(\"to\", ''), char(10)), \"table\", on_delete, on_update \

@@ -88,7 +88,7 @@ fn add(dialect: Dialect, table: &mut Table, (action, mut cursor): (&str, Cursor<
 fn define(dialect: Dialect, table: &mut Table, name: &str, definition: &str) -> Option<()> {
     let column = column(dialect, table, name)?;
     let mut cursor = Cursor::new(dialect, definition);
-    let (mut end, mut default, mut is_needed) = (definition.len(), None, false);
+    let (mut end, mut default, mut is_needed, mut check) = (definition.len(), None, false, String::new());
     while let Some(at) = cursor.at() {
         if cursor.eat("default") {
             end = end.min(at);
@@ -98,6 +98,12 @@ fn define(dialect: Dialect, table: &mut Table, name: &str, definition: &str) -> 
                 cursor.eat_parentheses();
             }
             default = Some(definition[start..cursor.at().unwrap_or(definition.len())].trim().to_owned());
+        } else if cursor.eat("check") {
+            end = end.min(at);
+            let start = cursor.at()?;
+            cursor.eat_parentheses();
+            let said = definition[start..cursor.at().unwrap_or(definition.len())].trim();
+            check = said.strip_prefix('(')?.strip_suffix(')')?.to_owned();
         } else if cursor.eat_all(&["not", "null"]) {
             (end, is_needed) = (end.min(at), true);
         } else if cursor.eat_any(&["null", "comment", "on"]) {
@@ -109,6 +115,9 @@ fn define(dialect: Dialect, table: &mut Table, name: &str, definition: &str) -> 
     definition[..end].trim().clone_into(&mut column.kind);
     column.default = default;
     column.is_nullable = !is_needed;
+    if dialect == Dialect::MySql {
+        column.check = check;
+    }
     Some(())
 }
 
@@ -148,6 +157,9 @@ fn remove(dialect: Dialect, table: &mut Table, mut cursor: Cursor<'_>) -> Option
 fn rename(dialect: Dialect, table: &mut Table, from: &str, to: &str) -> Option<()> {
     to.clone_into(&mut column(dialect, table, from)?.name);
     let renamed = |text: &str| rewrite::renamed(dialect, text, from, to);
+    for column in &mut table.columns {
+        column.check = renamed(&column.check);
+    }
     for index in &mut table.indexes {
         index.body = renamed(&index.body);
     }

@@ -43,6 +43,17 @@ pub(crate) fn build(site: &Site<'_>, index: &Index) -> Vec<String> {
     made
 }
 
+/// Makes a constraint of the index that was built for one (PostgreSQL).
+pub(crate) fn constraint(site: &Site<'_>, index: &Index) -> Option<String> {
+    let table = site.table().ok()?;
+    let is_rule = index.role == Role::Constraint && index.is_unique && site.dialect() == Dialect::Postgres;
+    let is_made = table.index(&index.name).is_some_and(|found| found.role != Role::Plain);
+    // PostgreSQL makes no constraint of the index of a table of parts; the index says as much.
+    let (table, name) =
+        (is_rule && !table.is_partitioned && !is_made).then(|| (site.named(), site.quote(&index.name)))?;
+    Some(format!("alter table {table} add constraint {name} unique using index {name}{}", index.timing))
+}
+
 /// The statement that drops an index; a constraint of the same name goes with it.
 pub(crate) fn drop(site: &Site<'_>, index: &Index) -> String {
     let (table, name) = (site.named(), site.quote(&index.name));

@@ -19,7 +19,7 @@ pub(super) fn twice(dialect: Dialect, table: &Name, (columns, filter): (&str, Op
 }
 
 /// What an item of an index compares: as much of a text as it takes in.
-fn whole(dialect: Dialect, item: &str) -> String {
+pub(in crate::change) fn whole(dialect: Dialect, item: &str) -> String {
     match key(dialect, item) {
         (key, Some(length)) => format!("left({key}, {length})"),
         (key, None) => key.to_owned(),

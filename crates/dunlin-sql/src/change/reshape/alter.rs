@@ -3,11 +3,12 @@
 use dunlin_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value};
 
+use super::bonds::Bonds;
 use super::{Coming, Kind, Leaving, Reshape, When, copy};
 use crate::change::own_name;
 use crate::dialect::Dialect;
 use crate::evolve::Site;
-use crate::inspect::{Column, Index, Role, Rule};
+use crate::inspect::{Column, Constraint, Index, Role, Rule};
 use crate::{declared, rewrite};
 
 /// MySQL is told what it may cost: it refuses where it cannot.
@@ -18,18 +19,33 @@ pub(super) const COMMIT: &str = "commit";
 
 /// Another text of a SQLite table.
 pub(crate) fn edit(site: &Site<'_>, text: Option<String>) -> Result<Vec<String>> {
+    edit_all(site, text, Vec::new())
+}
+
+/// Another text of a SQLite table, and what else becomes of the schema together with it.
+pub(super) fn edit_all(site: &Site<'_>, text: Option<String>, more: Vec<String>) -> Result<Vec<String>> {
     let table = site.table()?;
-    let Some(text) = text.filter(|text| *text != table.text) else { return Ok(Vec::new()) };
-    let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    Ok(vec![
-        "pragma writable_schema = on".to_owned(),
+    let text = text.filter(|text| *text != table.text);
+    if text.is_none() && more.is_empty() {
+        return Ok(Vec::new());
+    }
+    let edited = text.map(|text| {
         format!(
             "update sqlite_schema set sql = {} where type = 'table' and lower(name) = lower({})",
             literal(&text),
             literal(&site.name.name)
-        ),
-        "pragma writable_schema = reset".to_owned(),
-    ])
+        )
+    });
+    let mut made = vec!["pragma writable_schema = on".to_owned()];
+    made.extend(edited);
+    made.extend(more);
+    made.push("pragma writable_schema = reset".to_owned());
+    Ok(made)
+}
+
+/// A text of SQL.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A column as MySQL wants it said whole.
@@ -37,7 +53,10 @@ pub(crate) fn definition(column: &Column, is_needed: bool) -> String {
     let mut words = vec![column.kind.clone(), if is_needed { "not null" } else { "null" }.to_owned()];
     words.extend(column.default.as_ref().map(|default| format!("default {default}")));
     words.extend(Some(column.extra.clone()).filter(|extra| !extra.is_empty()));
-    words.join(" ") + &comment(&column.comment)
+    let check = Some(&column.check).filter(|check| !check.is_empty());
+    words.join(" ")
+        + &comment(&column.comment)
+        + &check.map(|check| format!(" check ({check})")).unwrap_or_default()
 }
 
 /// Whether a client that leaves a column out cannot write a row.
@@ -260,19 +279,15 @@ fn comment(text: &str) -> String {
 
 /// Drops a column, and first what would keep it.
 pub(crate) fn drop_column(site: &Site<'_>, column: &str) -> Result<Vec<String>> {
-    let table = site.table()?;
-    let reads = |body: &str| rewrite::reads(site.dialect(), body, column);
+    let (table, dialect) = (site.table()?, site.dialect());
+    let reads = |body: &str| rewrite::reads(dialect, body, column);
     let named = site.named();
     let mut made = Vec::new();
     match site.dialect() {
         Dialect::Postgres => {}
         Dialect::MySql => {
-            let rules =
-                table.constraints.iter().filter(|rule| rule.rule != Rule::PointedAt && reads(&rule.body));
-            for rule in rules {
-                let kind = if rule.rule == Rule::Foreign { "foreign key" } else { "constraint" };
-                made.push(format!("alter table {named} drop {kind} {}", site.quote(&rule.name)));
-            }
+            let rules = table.constraints.iter().filter(|rule| rule.is_about(dialect, column));
+            made.extend(rules.map(|rule| drop_rule(site, rule)));
             // An index over several columns would stay, over the others alone.
             let indexes =
                 table.indexes.iter().filter(|index| index.role != Role::Primary && reads(&index.body));
@@ -285,6 +300,13 @@ pub(crate) fn drop_column(site: &Site<'_>, column: &str) -> Result<Vec<String>> 
     }
     made.push(format!("alter table {named} drop column {}", site.quote(column)));
     Ok(made)
+}
+
+/// Drops a constraint.
+pub(super) fn drop_rule(site: &Site<'_>, rule: &Constraint) -> String {
+    let is_key = rule.rule == Rule::Foreign && site.dialect() == Dialect::MySql;
+    let kind = if is_key { "foreign key" } else { "constraint" };
+    format!("alter table {} drop {kind} {}", site.named(), site.quote(&rule.name))
 }
 
 /// Whether the columns have these names. One statement, or one transaction, renames all of them or none.
@@ -322,12 +344,17 @@ pub(super) fn rename(change: &Reshape, site: &Site<'_>, to: When) -> Result<Vec<
         pairs.reverse();
     }
     let table = site.named();
+    let bonds = if to == When::Before { Bonds::kept(site)? } else { Bonds::default() };
     let (mut made, mut clauses) = (Vec::new(), Vec::new());
     for (old, new, is_needed) in &pairs {
         let column = site.column(old)?;
         let (from, to) = (site.quote(old), site.quote(new));
         match site.dialect() {
-            Dialect::MySql => clauses.push(format!("change {from} {to} {}", definition(column, *is_needed))),
+            Dialect::MySql => {
+                let check = rewrite::renamed(Dialect::MySql, &column.check, old, new);
+                let column = bonds.column(&Column { check, ..column.clone() }, new);
+                clauses.push(format!("change {from} {to} {}", definition(&column, *is_needed)));
+            }
             Dialect::Postgres => {
                 if !column.is_nullable && !is_needed {
                     made.push(format!("alter table {table} alter column {from} drop not null"));
@@ -345,9 +372,9 @@ pub(super) fn rename(change: &Reshape, site: &Site<'_>, to: When) -> Result<Vec<
 
 /// The old columns take no NULL again (SQLite is told when the triggers are gone).
 pub(super) fn needed_again(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    let mut made = Vec::new();
+    let (bonds, mut made) = (Bonds::kept(site)?, Vec::new());
     for Leaving { column, .. } in &change.leaving {
-        let found = change.old_column(site, column)?;
+        let found = &bonds.column(change.old_column(site, column)?, column);
         if !found.is_nullable || site.was(column) != true {
             continue;
         }

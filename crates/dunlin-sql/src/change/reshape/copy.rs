@@ -4,11 +4,11 @@ use dunlin_core::Result;
 
 use super::alter::{COMMIT, ONLINE, checked, needed, proven_needed};
 use super::{Reshape, When};
-use crate::change::index::build::build;
+use crate::change::index::build::{build, constraint};
 use crate::change::own_name;
 use crate::dialect::Dialect;
 use crate::evolve::Site;
-use crate::inspect::{Constraint, Index, Role, Rule};
+use crate::inspect::{Column, Constraint, Index, Role, Rule};
 use crate::rewrite;
 
 /// Makes for the new column what the old one has: indexes, checks, foreign keys, NOT NULL.
@@ -21,10 +21,11 @@ pub(super) fn finish(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
         for index in table.indexes.iter().filter(|index| index.role != Role::Primary && reads(&index.body)) {
             made.extend(copy_index(site, index, (from, to)));
         }
-        let rules = table.constraints.iter().filter(|rule| rule.rule != Rule::PointedAt && reads(&rule.body));
+        let rules = table.constraints.iter().filter(|rule| rule.is_about(dialect, from));
         for rule in rules.filter(|_| dialect != Dialect::Sqlite) {
             made.extend(copy_rule(site, rule, (from, to)));
         }
+        made.extend(copy_checks(change, site, (from, to))?);
     }
     made.extend(said(change, site)?);
     if !change.is_plain() {
@@ -38,7 +39,10 @@ pub(super) fn finish(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
                 made.push(COMMIT.to_owned());
                 made.extend(proven_needed(site, &change.frame.tag, (&name, column)));
             }
-            Dialect::MySql => made.push(needed(site, column, &name, true)),
+            Dialect::MySql => {
+                let check = own_check(change, site)?;
+                made.push(needed(site, &Column { check, ..column.clone() }, &name, true));
+            }
             Dialect::Sqlite => {}
         }
     }
@@ -104,37 +108,63 @@ fn copy_index(site: &Site<'_>, index: &Index, (from, to): (&str, &str)) -> Vec<S
         Some(found) => found.name.clone(),
         None => renamed(site, &index.name.replace("sqlite_autoindex_", ""), (from, to)),
     };
-    let mut made = build(site, &Index { name: name.clone(), body, ..index.clone() });
-    let is_rule = index.role != Role::Plain && index.is_unique && dialect == Dialect::Postgres;
-    let is_whole = site.table().is_ok_and(|table| !table.is_partitioned);
-    if is_rule && is_whole && !found.is_some_and(|found| found.role != Role::Plain) {
-        let (table, quoted) = (site.named(), site.quote(&name));
-        made.push(format!("alter table {table} add constraint {quoted} unique using index {quoted}"));
-    }
+    let index = Index { name, body, ..index.clone() };
+    let mut made = build(site, &index);
+    made.extend(constraint(site, &index));
     made
 }
 
-/// What a constraint says of this table's columns, and the rest: what a foreign key points at has columns of its own.
-pub(super) fn own_part(rule: &Constraint) -> (&str, &str) {
-    match rule.body.to_lowercase().find(" references ") {
-        Some(at) if rule.rule == Rule::Foreign => rule.body.split_at(at),
-        _ => (&rule.body, ""),
+/// The check that the old column's declaration has, for the new one (MariaDB).
+fn own_check(change: &Reshape, site: &Site<'_>) -> Result<String> {
+    let Some((old, new)) = change.twin() else { return Ok(String::new()) };
+    let check = &site.column(&old.column)?.check;
+    Ok(rewrite::renamed(site.dialect(), check, &old.column, &new.column))
+}
+
+/// The checks of columns' declarations (MariaDB): that of the old one is the new one's as well, and what others say of it
+/// becomes a rule of the table.
+fn copy_checks(change: &Reshape, site: &Site<'_>, (from, to): (&str, &str)) -> Result<Vec<String>> {
+    let (dialect, mut made) = (site.dialect(), Vec::new());
+    let (new, check) = (site.column(to)?, own_check(change, site)?);
+    // Where it is to take no NULL, its declaration is said once more, and whole.
+    let is_said = change.is_plain() && !needed_names(change, site, When::Before)?.is_empty();
+    if new.check != check && !is_said {
+        made.push(needed(site, &Column { check, ..new.clone() }, to, !new.is_nullable));
     }
+    let is_about = |column: &&Column| {
+        !rewrite::is_same(dialect, &column.name, from) && rewrite::reads(dialect, &column.check, from)
+    };
+    for column in site.table()?.columns.iter().filter(is_about) {
+        let (name, columns) = (format!("{}_check", column.name), vec![from.to_owned()]);
+        let body = format!("check ({})", column.check);
+        let rule = Constraint { name, rule: Rule::Check, body, columns, ..Constraint::default() };
+        made.extend(copy_rule(site, &rule, (from, to)));
+    }
+    Ok(made)
 }
 
 fn copy_rule(site: &Site<'_>, rule: &Constraint, (from, to): (&str, &str)) -> Vec<String> {
-    let (dialect, table) = (site.dialect(), site.named());
-    let (own, target) = own_part(rule);
-    let body = format!("{}{target}", rewrite::renamed(dialect, own, from, to));
+    let body = rule.of(site.dialect(), from, to);
     let plain = |text: &str| text.replace(['"', '`'], "");
     let is_copy = |other: &&Constraint| plain(&other.body) == plain(&body);
     let found = site.table().ok().and_then(|table| table.constraints.iter().find(is_copy));
     let name = found.map_or_else(|| renamed(site, &rule.name, (from, to)), |found| found.name.clone());
-    let quoted = site.quote(&name);
-    match dialect {
-        Dialect::Postgres => [vec![COMMIT.to_owned()], checked(site, &name, &body)].concat(),
-        _ if found.is_some() => Vec::new(),
-        // What the copy points at is what the original points at, and was checked there.
+    make_rule(site, &Constraint { name, body, is_unchecked: false, ..rule.clone() })
+}
+
+/// Makes a constraint that is not there yet, for rows that meet it.
+pub(super) fn make_rule(site: &Site<'_>, rule: &Constraint) -> Vec<String> {
+    let (table, body, quoted) = (site.named(), &rule.body, site.quote(&rule.name));
+    let is_there =
+        site.table().is_ok_and(|table| table.constraints.iter().any(|other| other.name == rule.name));
+    match site.dialect() {
+        Dialect::Postgres if rule.is_unchecked && is_there => Vec::new(),
+        Dialect::Postgres => {
+            let mut made = checked(site, &rule.name, body);
+            made.truncate(if rule.is_unchecked { 1 } else { made.len() });
+            [vec![COMMIT.to_owned()], made].concat()
+        }
+        _ if is_there => Vec::new(),
         _ if rule.rule == Rule::Foreign => vec![
             "set foreign_key_checks = 0".to_owned(),
             format!("alter table {table} add constraint {quoted} {body}{ONLINE}"),

@@ -3,24 +3,26 @@
 use dunlin_core::Result;
 
 use super::alter::edit;
-use super::copy::{needed_names, own_part};
-use super::{Kind, Reshape, When};
+use super::bonds::{Bonds, hush};
+use super::copy::needed_names;
+use super::{Kind, Reshape, When, text};
 use crate::change::own_name;
 use crate::dialect::Dialect;
 use crate::evolve::Site;
-use crate::inspect::Rule;
 use crate::{declared, rewrite};
 
 /// Gives the new columns what waited.
 pub(super) fn settle(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let (dialect, table) = (site.dialect(), site.named());
     let when = if change.leaving.is_empty() { When::Before } else { When::After };
-    let default = late_default(change, site)?;
+    let default = late_default(change, site, &Bonds::default())?;
     if dialect != Dialect::Sqlite {
         let set = |(name, default): (String, String)| {
             format!("alter table {table} alter column {} set default {default}", site.quote(&name))
         };
-        return Ok(default.map(set).into_iter().collect());
+        let mut made: Vec<String> = default.map(set).into_iter().collect();
+        made.extend(hush(change, site)?);
+        return Ok(made);
     }
     let mut text = site.table()?.text.clone();
     for name in needed_names(change, site, when)? {
@@ -32,23 +34,19 @@ pub(super) fn settle(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     if let Some((old, new)) = change.twin() {
         let (from, to) = (change.old_name(&old.column, when), change.new_name(&new.column, when));
         let rules = &site.table()?.constraints;
-        for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.rule != Rule::PointedAt) {
-            let (own, target) = own_part(rule);
-            if rewrite::reads(dialect, own, &from) {
-                let name = site.quote(&rule_name(change, at));
-                let body = format!("{}{target}", rewrite::renamed(dialect, own, &from, &to));
-                text = declared::with_constraint(&text, &format!("constraint {name} {body}"));
-            }
+        for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.is_about(dialect, &from)) {
+            let (name, body) = (site.quote(&rule_name(change, at)), rule.of(dialect, &from, &to));
+            text = declared::with_constraint(&text, &format!("constraint {name} {body}"));
         }
     }
-    edit(site, Some(text))
+    text::loosen(change, site, text)
 }
 
 /// The reverse of [`settle`].
 pub(super) fn unsettle(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let (dialect, table) = (site.dialect(), site.named());
     let when = if change.leaving.is_empty() { When::Before } else { When::After };
-    let default = late_default(change, site)?;
+    let default = late_default(change, site, &Bonds::kept(site)?)?;
     if dialect != Dialect::Sqlite {
         let drop = |(name, _): (String, String)| {
             format!("alter table {table} alter column {} drop default", site.quote(&name))
@@ -73,10 +71,10 @@ fn rule_name(change: &Reshape, at: usize) -> String {
 }
 
 /// The default that the new column gets when the old one is aside: what the old one's leads to.
-fn late_default(change: &Reshape, site: &Site<'_>) -> Result<Option<(String, String)>> {
+fn late_default(change: &Reshape, site: &Site<'_>, bonds: &Bonds) -> Result<Option<(String, String)>> {
     let Some((old, new)) = change.twin() else { return Ok(None) };
     let dialect = site.dialect();
-    let aside = change.old_column(site, &old.column)?;
+    let aside = bonds.column(change.old_column(site, &old.column)?, &old.column);
     let is_like = matches!(new.kind, Kind::Like(_));
     let (Some(default), Some(up)) = (&aside.default, &new.up) else { return Ok(None) };
     if is_like && aside.constant().is_some() {

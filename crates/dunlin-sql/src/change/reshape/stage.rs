@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use dunlin_core::{Error, ErrorKind, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::bonds::{self, BONDS, Bonds};
 use super::exchange::{drop_sync, exchange, locked};
-use super::{Coming, Leaving, Reshape, When, alter, copy, harden, settle};
+use super::{Coming, Leaving, Reshape, When, alter, copy, harden, settle, text};
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Site};
 use crate::inspect::{Role, Rule};
 use crate::moves::Expr;
+use crate::obstacle::Obstacle;
 use crate::probe::{self, Probe};
 use crate::rewrite;
 use crate::usage::Taken;
@@ -80,6 +82,7 @@ impl Draw for Stage {
         match self.what {
             What::Widen => is_free(&self.change, site)?,
             What::Aside => {}
+            What::Unsync => return Ok(Some(json!({ BONDS: Bonds::of(&self.change, site)?.value()? }))),
             _ => return Ok(None),
         }
         let mut leaving = Vec::new();
@@ -87,7 +90,11 @@ impl Draw for Stage {
             let column = site.column(&old.column)?;
             leaving.push((old.column.as_str(), column.is_needed(), column));
         }
-        Ok(Some(alter::remembered(leaving.into_iter())))
+        let mut was = alter::remembered(leaving.into_iter());
+        if self.what == What::Aside {
+            was[BONDS] = Bonds::of(&self.change, site)?.value()?;
+        }
+        Ok(Some(was))
     }
 
     fn probes(&self, site: &Site<'_>) -> Result<Vec<Probe>> {
@@ -110,6 +117,17 @@ impl Draw for Stage {
             keeps_name: change.takes_name,
             keeps_table: false,
         })
+    }
+
+    fn is_bound(&self) -> bool {
+        // Where one column became one, the new one has all that the old one has.
+        matches!(self.what, What::Back | What::Narrow)
+            && !self.change.is_plain()
+            && !self.change.leaving.is_empty()
+    }
+
+    fn obstacles(&self, site: &Site<'_>) -> Result<Vec<Obstacle>> {
+        bonds::obstacles(&self.change, site)
     }
 
     fn gone(&self, site: &Site<'_>) -> Vec<String> {
@@ -220,7 +238,16 @@ fn aside(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let leaves = change.leaving.iter().map(|old| &*old.column);
     let mut made = harden::harden(change, site)?;
     made.extend(alter::unsaid(site, leaves)?);
+    // What others keep in step with still tells them what it may hold.
+    let is_alone = !change.has_forth();
+    if is_alone && site.dialect() == Dialect::Sqlite {
+        made.extend(text::loosen(change, site, site.table()?.text.clone())?);
+    }
     made.extend(exchange(change, site, When::After)?);
+    if is_alone && site.dialect() != Dialect::Sqlite {
+        made.extend(alone(change, site)?);
+        made.extend(bonds::hush(change, site)?);
+    }
     Ok(made)
 }
 
@@ -229,13 +256,29 @@ fn bring_back(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     if !alter::is_renamed(change, site, When::Before) {
         made.extend(harden::soften(change, site, When::After)?);
     }
+    if !alter::is_renamed(change, site, When::Before) {
+        let bound = if site.dialect() == Dialect::Sqlite { text::bind } else { bonds::bind };
+        made.extend(bound(change, site)?);
+    }
     made.extend(exchange(change, site, When::Before)?);
     made.extend(alter::needed_again(change, site)?);
     Ok(made)
 }
 
+/// Nothing binds any more what is aside, each in its own transaction.
+fn alone(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
+    let commit = |_: &()| site.dialect() == Dialect::Postgres;
+    let mut made: Vec<String> =
+        Some(()).filter(commit).map(|()| alter::COMMIT.to_owned()).into_iter().collect();
+    made.extend(bonds::loosen(change, site)?);
+    Ok(made)
+}
+
 fn unsync(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let mut made = if change.leaving.is_empty() { harden::harden(change, site)? } else { Vec::new() };
+    if site.dialect() != Dialect::Sqlite {
+        made.extend(alone(change, site)?);
+    }
     made.extend(drop_sync(change, site)?);
     made.extend(settle::settle(change, site)?);
     Ok(made)
