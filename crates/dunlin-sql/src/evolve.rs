@@ -104,7 +104,16 @@ pub(crate) struct Site<'a> {
 impl<'a> Site<'a> {
     /// The table, which must be there.
     pub(crate) fn table(&self) -> Result<&'a Table> {
-        self.table.ok_or_else(|| inspect::missing(self.name))
+        let table = self.table.ok_or_else(|| inspect::missing(self.name))?;
+        if table.is_versioned {
+            let message = format!(
+                "`{}` is system-versioned, and the server changes no column of it beside those who write",
+                self.name.name
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .help("write the steps by hand under `[[expand]]` to `[[contract]]`; nothing was changed"));
+        }
+        Ok(table)
     }
 
     /// What was remembered of a column.

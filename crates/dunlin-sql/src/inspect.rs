@@ -29,6 +29,8 @@ pub(crate) struct Table {
     pub(crate) text: String,
     /// Whether its rows have a number of their own (SQLite).
     pub(crate) has_rowid: bool,
+    /// Whether the server keeps what its rows were (MariaDB).
+    pub(crate) is_versioned: bool,
     /// Whether it is made of parts (PostgreSQL).
     pub(crate) is_partitioned: bool,
     /// Its parts, and theirs, each behind what it is a part of.
@@ -76,6 +78,10 @@ pub(crate) struct Column {
     pub(crate) comment: String,
     /// The constraint that keeps NULL out, where that has a name (PostgreSQL 18).
     pub(crate) rule: Option<NotNull>,
+    /// The sequences that go with it (PostgreSQL).
+    pub(crate) sequences: Vec<String>,
+    /// How the server is told to keep and to count it (PostgreSQL): `set statistics 500`.
+    pub(crate) tuning: Vec<String>,
     /// Who may do what with this column alone (PostgreSQL): `select`, `app with grant option`.
     pub(crate) grants: Vec<(String, String)>,
 }

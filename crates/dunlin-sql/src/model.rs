@@ -122,7 +122,7 @@ impl Model {
                 let table = self.tables.get_mut(&key)?.table.as_mut()?;
                 alter::apply(dialect, table, rest)
             }
-            "alter" if cursor.is("index") => Some(()),
+            "alter" if cursor.is("index") || cursor.is("sequence") => Some(()),
             _ => None,
         }
     }

@@ -176,3 +176,32 @@ async fn a_declaration_comes_back_as_it_was() {
     bench.run("purge --yes").expect_code(0);
     assert!(!declared().await.contains("dunlin"));
 }
+
+/// A sequence goes on with the column that counts by it, and so does what the server is told of the column.
+#[tokio::test]
+async fn a_sequence_goes_on_with_the_new_column() {
+    let bench = Bench::new(Kind::Postgres).await;
+    let setup = "create table t (id integer primary key, n serial, t text, constraint other_t_key unique (t)); \
+                 alter table t alter column t set storage external, alter column t set statistics 500; insert into t (id) values (1)";
+    bench.db.sql(setup).await;
+    let before = shape(&bench).await;
+    bench.write(
+        "1_change.toml",
+        "[[change]]\nstore = 'app'\nrename_column = { table = 't', from = 'n', to = 'm' }\n[[change]]\nstore = 'app'\nrename_column = { table = 't', from = 't', to = 'tt' }\n",
+    );
+    bench.run("up --contract").expect_code(0);
+    bench.db.sql("insert into t (id) values (2)").await;
+    bench.run("down --allow-data-loss").expect_code(0);
+    assert_eq!(shape(&bench).await, before);
+    assert_eq!(
+        bench.db.number("select count(*) from pg_class where pg_get_serial_sequence('t', 'n') is not null and relname = 't'").await,
+        1
+    );
+    bench.run("up --contract").expect_code(0);
+    bench.run("purge --yes").expect_code(0);
+    bench.db.sql("insert into t (id) values (3)").await;
+    assert_eq!(bench.db.number("select m from t where id = 3").await, 3);
+    let told = "select count(*) from pg_attribute where attrelid = 't'::regclass and attname = 'tt' and attstorage = 'e' and attstattarget = 500";
+    assert_eq!(bench.db.number(told).await, 1);
+    assert_eq!(bench.db.number("select count(*) from pg_constraint where conname = 'other_tt_key'").await, 1);
+}

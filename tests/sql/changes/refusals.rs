@@ -120,6 +120,9 @@ async fn mariadb_keeps_not_null_where_a_stored_column_is() {
     bench.db.sql("create table notes (id integer primary key, body text, fulltext key words (body))").await;
     let told = ["FULLTEXT index `words`", "nothing was changed"];
     refused(&bench, "rename_column = { table = 'notes', from = 'body', to = 'text' }", &told).await;
+    bench.db.sql("create table old (id integer primary key, a integer) with system versioning").await;
+    let told = ["`old` is system-versioned", "nothing was changed"];
+    refused(&bench, "rename_column = { table = 'old', from = 'a', to = 'b' }", &told).await;
 }
 
 /// No trigger of SQLite catches what fails in it.

@@ -158,7 +158,7 @@ mod tests {
              /* dunlin 1_1: CHECK (\"old\" > 0 /* a *\\/) */, b INT /* dunlin 1_1: CHECK (\"old\" < b) */ DEFAULT 2\
              /* dunlin 1_1: , UNIQUE (b, \"old\") */, FOREIGN KEY (b) REFERENCES q (a), CHECK (b > 0)) STRICT"
         );
-        assert_eq!(spoken(&silent, "2_1", |part| part.to_owned()), silent);
+        assert_eq!(spoken(&silent, "2_1", str::to_owned), silent);
         assert_eq!(spoken(&silent, "1_1", |part| renamed(part, "old", "a")).replace('"', ""), TEXT);
         let kept = silenced(TEXT, "a", ("1_1", false), str::to_owned);
         assert!(kept.contains("NOT NULL DEFAULT -1 /*"), "{kept}");

@@ -45,14 +45,14 @@ const TRIGGERS: &str = "select trigger_name from information_schema.triggers \
 
 pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<Table>> {
     let params: [Param; 2] = [name.schema.as_deref().into(), name.name.as_str().into()];
-    let kind = "select table_name from information_schema.tables where table_schema = coalesce(?, database()) and table_name = ? \
-                and table_type = 'BASE TABLE'";
-    if conn.cell(kind, &params).await?.text().is_none() {
-        return Ok(None);
-    }
+    let kind = "select table_type from information_schema.tables where table_schema = coalesce(?, database()) and table_name = ? \
+                and table_type in ('BASE TABLE', 'SYSTEM VERSIONED')";
+    let kind = conn.cell(kind, &params).await?;
+    let Some(kind) = kind.text() else { return Ok(None) };
+    let is_versioned = kind == "SYSTEM VERSIONED";
     let is_mariadb =
         conn.cell("select version()", &[]).await?.text().is_some_and(|text| text.contains("MariaDB"));
-    let mut table = Table { has_rowid: true, ..Table::default() };
+    let mut table = Table { has_rowid: true, is_versioned, ..Table::default() };
     let mut computing = Vec::new();
     for row in conn.rows(COLUMNS, &params).await? {
         computing.extend(
@@ -147,7 +147,7 @@ fn named<'t>(table: &'t mut Table, name: &str) -> Option<&'t mut Column> {
 /// A check that is part of a column's declaration. One of them makes the type (`MariaDB`).
 fn declare(column: &mut Column, clause: String) {
     let is_json = clause == format!("json_valid({})", Dialect::MySql.quote(&column.name));
-    if is_json && column.kind.ends_with("collate utf8mb4_bin") || is_json && column.kind == "longtext" {
+    if is_json && column.kind.starts_with("longtext") {
         "json".clone_into(&mut column.kind);
     } else {
         column.check = clause;

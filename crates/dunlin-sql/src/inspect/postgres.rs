@@ -19,7 +19,11 @@ const COLUMNS: &str = "select a.attname::text, format_type(a.atttypid, a.atttypm
     (not a.attnotnull or coalesce(not k.convalidated, false))::int::bigint, (a.attidentity <> '' or a.attgenerated <> '')::int::bigint, col_description(a.attrelid, a.attnum), \
     (select string_agg(lower(x.privilege_type) || chr(10) || coalesce(quote_ident(r.rolname), 'public') || case when x.is_grantable then ' with grant option' else '' end, \
     chr(10) order by x.privilege_type, r.rolname) from aclexplode(a.attacl) x left join pg_roles r on r.oid = x.grantee), \
-    k.conname::text, k.convalidated::int::bigint \
+    k.conname::text, k.convalidated::int::bigint, \
+    (select string_agg(s.objid::regclass::text, chr(10) order by s.objid) from pg_depend s join pg_class q on q.oid = s.objid and q.relkind = 'S' \
+    where s.classid = 'pg_class'::regclass and s.refclassid = 'pg_class'::regclass and s.refobjid = a.attrelid and s.refobjsubid = a.attnum and s.deptype = 'a'), \
+    concat_ws(chr(10), case when a.attstattarget >= 0 then 'set statistics ' || a.attstattarget end, case when a.attstorage <> t.typstorage then 'set storage ' || \
+    case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end end) \
     from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum \
     left join pg_constraint k on k.conrelid = a.attrelid and k.contype = 'n' and k.conkey = array[a.attnum] \
     where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped order by a.attnum";
@@ -131,6 +135,8 @@ fn column(row: &[Cell]) -> Column {
         rule: row[7]
             .text()
             .map(|name| NotNull { name: name.to_owned(), is_checked: row[8].int() == Some(1) }),
+        sequences: text(&row[9]).lines().map(str::to_owned).collect(),
+        tuning: text(&row[10]).lines().map(str::to_owned).collect(),
         ..Column::default()
     }
 }

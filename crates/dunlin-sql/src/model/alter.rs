@@ -103,7 +103,7 @@ fn define(dialect: Dialect, table: &mut Table, name: &str, definition: &str) -> 
             let start = cursor.at()?;
             cursor.eat_parentheses();
             let said = definition[start..cursor.at().unwrap_or(definition.len())].trim();
-            check = said.strip_prefix('(')?.strip_suffix(')')?.to_owned();
+            said.strip_prefix('(')?.strip_suffix(')')?.clone_into(&mut check);
         } else if cursor.eat_all(&["not", "null"]) {
             (end, is_needed) = (end.min(at), true);
         } else if cursor.eat_any(&["null", "comment", "on"]) {
@@ -190,6 +190,9 @@ fn alter(dialect: Dialect, table: &mut Table, (action, mut cursor): (&str, Curso
     }
     if cursor.eat_all(&["not", "null"]) {
         column.is_nullable = !sets;
+        return Some(());
+    }
+    if cursor.eat_any(&["statistics", "storage"]) {
         return Some(());
     }
     cursor.eat("default").then_some(())?;

@@ -242,11 +242,11 @@ pub(super) fn obstacles(change: &Reshape, site: &Site<'_>) -> Result<Vec<Obstacl
     let (dialect, bonds) = (site.dialect(), Bonds::kept(site)?);
     let rows = led_back(change, site)?;
     let held: Vec<String> = leaving(change, site).iter().map(|(_, name)| format!("`{name}`")).collect();
-    let help = format!(
+    let way_out = format!(
         "what they hold of it is in {} just now: mend these rows, and run this again",
         held.join(" and ")
     );
-    let place = Place { dialect, rows: &rows, table: &site.name.name, help: &help };
+    let place = Place { dialect, rows: &rows, table: &site.name.name, help: &way_out };
     let needed = change.leaving.iter().filter(|old| site.was(&old.column) == true);
     let mut found: Vec<Obstacle> = needed.map(|old| place.missing(&old.column)).collect();
     found.extend(bonds.indexes.iter().filter_map(|index| place.twice(index, |item| whole(dialect, item))));

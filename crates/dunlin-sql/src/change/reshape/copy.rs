@@ -60,6 +60,12 @@ fn said(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     if !old.comment.is_empty() && old.comment != new.comment {
         made.push(format!("comment on column {table}.{name} is '{}'", old.comment.replace('\'', "''")));
     }
+    // How a value is kept hangs on its type.
+    let is_told = |tuning: &&String| {
+        !new.tuning.contains(tuning) && (change.is_plain() || tuning.starts_with("set statistics"))
+    };
+    let tuning = old.tuning.iter().filter(is_told);
+    made.extend(tuning.map(|tuning| format!("alter table {table} alter column {name} {tuning}")));
     let missing = old.grants.iter().filter(|grant| !new.grants.contains(grant));
     made.extend(missing.map(|(right, whom)| format!("grant {right} ({name}) on {table} to {whom}")));
     Ok(made)
@@ -83,7 +89,17 @@ pub(super) fn needed_names(change: &Reshape, site: &Site<'_>, when: When) -> Res
 
 /// A name for the copy of what was named after a column.
 fn renamed(site: &Site<'_>, name: &str, (from, to): (&str, &str)) -> String {
-    let new = if name.contains(from) { name.replacen(from, to, 1) } else { format!("{name}_{to}") };
+    // The name of the table, which may begin like the column's, stays.
+    let start = Some(site.name.name.len() + 1).filter(|_| name.starts_with(&format!("{}_", site.name.name)));
+    let is_end = |letter: Option<char>| letter.is_none_or(|letter| !letter.is_alphanumeric());
+    let is_word = |at: &usize| {
+        is_end(name[..*at].chars().next_back()) && is_end(name[at + from.len()..].chars().next())
+    };
+    let mut places = name.match_indices(from).map(|(at, _)| at).filter(|at| *at >= start.unwrap_or_default());
+    let new = match places.find(is_word) {
+        Some(at) => format!("{}{to}{}", &name[..at], &name[at + from.len()..]),
+        None => format!("{name}_{to}"),
+    };
     let mut new = if new.len() > 63 { own_name("dunlin", &new) } else { new };
     let is_taken = |name: &str| {
         site.table().is_ok_and(|table| {

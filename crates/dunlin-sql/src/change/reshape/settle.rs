@@ -21,6 +21,7 @@ pub(super) fn settle(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
             format!("alter table {table} alter column {} set default {default}", site.quote(&name))
         };
         let mut made: Vec<String> = default.map(set).into_iter().collect();
+        made.extend(owned(change, site, When::After)?);
         made.extend(hush(change, site)?);
         return Ok(made);
     }
@@ -51,7 +52,9 @@ pub(super) fn unsettle(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>>
         let drop = |(name, _): (String, String)| {
             format!("alter table {table} alter column {} drop default", site.quote(&name))
         };
-        return Ok(default.map(drop).into_iter().collect());
+        let mut made = owned(change, site, When::Before)?;
+        made.extend(default.map(drop));
+        return Ok(made);
     }
     let mut text = site.table()?.text.clone();
     for new in &change.coming {
@@ -64,6 +67,17 @@ pub(super) fn unsettle(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>>
         text = declared::without_constraint(&text, &rule_name(change, at)).unwrap_or(text);
     }
     edit(site, Some(text))
+}
+
+/// The sequences of the old column go on with the new one, or come back to it (PostgreSQL).
+fn owned(change: &Reshape, site: &Site<'_>, to: When) -> Result<Vec<String>> {
+    let Some((old, new)) = change.twin() else { return Ok(Vec::new()) };
+    let (old, new) =
+        (change.old_column(site, &old.column)?, site.column(&change.new_name(&new.column, When::After))?);
+    let (from, to) = if to == When::After { (old, new) } else { (new, old) };
+    let (table, name) = (site.named(), site.quote(&to.name));
+    let own = |sequence: &String| format!("alter sequence {sequence} owned by {table}.{name}");
+    Ok(from.sequences.iter().map(own).collect())
 }
 
 fn rule_name(change: &Reshape, at: usize) -> String {

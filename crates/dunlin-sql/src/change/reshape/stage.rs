@@ -187,10 +187,16 @@ fn possible(change: &Reshape, site: &Site<'_>) -> Result<()> {
         let checked = table.constraints.iter().find(|rule| {
             rule.rule == Rule::Check && rewrite::reads(site.dialect(), &rule.body, &column.name)
         });
+        let is_excluded = table.indexes.iter().any(|index| {
+            index.role == Role::Constraint
+                && !index.is_unique
+                && rewrite::reads(site.dialect(), &index.body, &column.name)
+        });
         // MySQL, unlike MariaDB, renames no column that a check reads.
         let is_fixed = site.dialect() == Dialect::MySql && !site.server.is_mariadb;
         let why = match (pointed_at, computed, checked.filter(|_| is_fixed)) {
             _ if in_key => "is part of the primary key".to_owned(),
+            _ if is_excluded => "is in an exclusion constraint".to_owned(),
             _ if column.is_generated => "is computed or counted by the server".to_owned(),
             (Some(rule), ..) => format!("is what {} points at", rule.name),
             (_, Some((_, reader)), _) => format!("is read by the {reader}"),
@@ -267,9 +273,8 @@ fn bring_back(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
 
 /// Nothing binds any more what is aside, each in its own transaction.
 fn alone(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
-    let commit = |_: &()| site.dialect() == Dialect::Postgres;
-    let mut made: Vec<String> =
-        Some(()).filter(commit).map(|()| alter::COMMIT.to_owned()).into_iter().collect();
+    let is_postgres = site.dialect() == Dialect::Postgres;
+    let mut made: Vec<String> = is_postgres.then(|| alter::COMMIT.to_owned()).into_iter().collect();
     made.extend(bonds::loosen(change, site)?);
     Ok(made)
 }
