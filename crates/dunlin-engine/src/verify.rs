@@ -114,12 +114,12 @@ pub async fn verify(
 /// What would lose something if the steps of a plan ran. Reads only.
 pub async fn losses(context: &Context, plan: &Plan, report: Report<'_>) -> Result<Option<Vec<Proof>>> {
     let (mut proofs, mut asked) = (Vec::new(), BTreeSet::new());
-    // One that has begun may have brought the other shape back already.
-    for item in plan.items.iter().filter(|item| !item.is_begun) {
+    for item in &plan.items {
         // A second one in the same store is about a shape that is there only once the first has run.
         let Some(op) = item.op.as_ref().and_then(|op| op.loses()) else { continue };
         let Some(store) = context.stores.get(&item.store) else { continue };
-        if !asked.insert((item.migration.id(), &item.store, item.span)) {
+        // One that has begun may have brought the other shape back already.
+        if !asked.insert((item.migration.id(), &item.store, item.span)) || item.is_begun {
             continue;
         }
         let step = Step { span: item.span, ..Step::new(item.phase, item.store.clone(), op) };
