@@ -160,9 +160,7 @@ impl Move {
     pub(crate) async fn route(&self, db: &Database) -> Result<Route, DriverError> {
         let place = Collection { db, name: &self.collection };
         match &self.task {
-            Task::Update(command)
-                if statement(command).is_some_and(|statement| statement.contains_key("collation")) =>
-            {
+            Task::Update(command) if has_collation(command) => {
                 Ok(Route::through(&place).await?.with_whole_texts())
             }
             // What the application would meet with the same words.
@@ -302,9 +300,9 @@ impl CoreOp for Move {
 
     fn course(&self) -> String {
         let task = match self.task.clone() {
-            Task::Update(_) => {
+            Task::Update(command) => {
                 let database = self.database.as_deref().unwrap_or_default();
-                let order = if self.has_collation() { "\nby collation" } else { "" };
+                let order = if has_collation(&command) { "\nby collation" } else { "" };
                 return format!("update {database}.{}{order}\n", self.collection);
             }
             Task::Reshape(_) => return self.canonical(),
@@ -339,6 +337,11 @@ impl CoreOp for Move {
     fn moves(&self) -> bool {
         true
     }
+}
+
+/// Whether an update says itself how text is compared.
+fn has_collation(update: &Document) -> bool {
+    statement(update).is_some_and(|statement| statement.contains_key("collation"))
 }
 
 /// A command without what is the walk's own business.

@@ -16,6 +16,10 @@ use crate::rewrite;
 
 /// A table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what each server says of a table, independent of the rest"
+)]
 pub(crate) struct Table {
     /// In their order.
     pub(crate) columns: Vec<Column>,
