@@ -14,7 +14,7 @@ use crate::error;
 use crate::store::Store;
 
 /// So long it is looked whether the counters of indexes grow.
-const LOOK: Duration = Duration::from_millis(1500);
+const LOOK: Duration = Duration::from_millis(500);
 /// Where a stage has the name of a field as it is.
 const BARE: [&str; 6] = ["localField", "foreignField", "connectToField", "$unset", "$getField", "field"];
 
