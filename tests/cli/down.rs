@@ -92,7 +92,7 @@ fn without_a_way_back_the_ways_out_are_listed() {
     ---- stderr
     error[irreversible]: there is no way back:
       2_b in `app`: nothing to undo is written here
-      = help: nothing was changed. Three ways out: write the way back into the file's Down section (the file of an applied migration may gain one), go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark 2 undone --reason …`
+      = help: nothing was changed. Three ways out: write the way back into the file, as its Down section or the step's `undo` (the file of an applied migration may gain one), go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark 2 undone --reason …`
 
     `dunlin explain irreversible` says more
     "#);

@@ -90,7 +90,7 @@ fn what_stops_up_is_said() {
     1 pending; `dunlin up` refuses, for the reasons given
     ---- stderr
     error[out-of-order]: 2_b comes before 3_c, which already ran in `app`
-      = help: give it a new version (`dunlin new` prints one), or let it run late: `--out-of-order apply`
+      = help: give it a new version (`dunlin new NAME` finds the next one), or let it run late: `--out-of-order apply`
 
     `dunlin explain out-of-order` says more
     "#);

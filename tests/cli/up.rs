@@ -188,7 +188,7 @@ fn files_that_disagree_with_the_history_stop_it() {
       = help: put the file back as it was (`dunlin history 1 --text` shows it) and write the change as a new migration; or accept the file as it is now: `dunlin mark 1 done --reason …`
 
     error[out-of-order]: 2_late comes before 3_c, which already ran in `app`
-      = help: give it a new version (`dunlin new` prints one), or let it run late: `--out-of-order apply`
+      = help: give it a new version (`dunlin new NAME` finds the next one), or let it run late: `--out-of-order apply`
 
     error[missing]: 3_c ran, and there is no file of it (`app`)
       = help: bring the file back (`dunlin history 3 --text` prints it), undo it from the stored text with `dunlin down`, or set `missing = "warn"` under [policy]
@@ -318,7 +318,7 @@ fn all_or_nothing_takes_every_store_back() {
     ---- stderr
     error[irreversible]: there is no way back:
       3_audit in `app`: nothing to undo is written here
-      = help: nothing was changed. Three ways out: write the way back into the file's Down section (the file of an applied migration may gain one), go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark 3 undone --reason …`
+      = help: nothing was changed. Three ways out: write the way back into the file, as its Down section or the step's `undo` (the file of an applied migration may gain one), go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark 3 undone --reason …`
 
     `dunlin explain irreversible` says more
     ");

@@ -266,7 +266,7 @@ fn out_of_order(
         (message, "write these steps as a migration of their own")
     } else {
         let message = format!("{id} comes before {newest}, which already ran in `{store}`");
-        (message, "give it a new version (`dunlin new` prints one)")
+        (message, "give it a new version (`dunlin new NAME` finds the next one)")
     };
     Finding {
         kind: FindingKind::OutOfOrder,

@@ -237,7 +237,7 @@ pub struct Contract {
     #[arg(long, requires = "reason")]
     pub force: bool,
     /// Why, for the journal
-    #[arg(long, requires = "force", value_name = "TEXT")]
+    #[arg(long, requires = "force", value_name = "TEXT", value_parser = said)]
     pub reason: Option<String>,
     /// How data is moved.
     #[command(flatten)]
@@ -291,7 +291,7 @@ pub struct Baseline {
     #[arg(value_parser = version)]
     pub version: Version,
     /// Why; it is kept in the history
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = said)]
     pub reason: String,
 }
 
@@ -305,7 +305,7 @@ pub struct Marking {
     #[arg(value_parser = words(&MARKS))]
     pub state: Mark,
     /// Why; it is kept in the history
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = said)]
     pub reason: String,
 }
 
@@ -378,6 +378,16 @@ pub struct Man {
 
 fn version(text: &str) -> Result<Version, String> {
     Version::parse(text).ok_or_else(|| "a version is a number, as in a file's name".to_owned())
+}
+
+/// A reason that somebody can read later.
+fn said(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        Err("say why, for whoever reads the history".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// One of several words.

@@ -127,7 +127,7 @@ fn no_way_back(blocked: &[(MigrationId, StoreName, String)]) -> Error {
     }
     let version = blocked.first().map_or("VERSION", |(id, _, _)| id.version.as_str());
     let help = format!(
-        "nothing was changed. Three ways out: write the way back into the file's Down section (the file of an applied migration may gain one), \
+        "nothing was changed. Three ways out: write the way back into the file, as its Down section or the step's `undo` (the file of an applied migration may gain one), \
          go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark {version} undone --reason …`"
     );
     Error::new(ErrorKind::Unsupported, message).help(help).with("code", "irreversible")

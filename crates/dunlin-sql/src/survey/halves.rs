@@ -5,8 +5,13 @@ use dunlin_core::Violation;
 use super::{Part, Place, View};
 use crate::clause::Clause;
 use crate::conn::Conn;
+use crate::dialect::Dialect;
 use crate::error;
 use crate::verify::SHOWN;
+
+const KEEP: &str = "savepoint dunlin";
+const BACK: &str = "rollback to dunlin";
+const FREE: &str = "release dunlin";
 
 impl View<'_> {
     /// Looks at one chunk, and where what a change says fails over a row of it, at that row by itself: the row is wrong.
@@ -17,8 +22,15 @@ impl View<'_> {
         mut size: u32,
         is_sample: bool,
     ) -> sqlx::Result<(bool, u64)> {
+        // Within a transaction PostgreSQL answers nothing more after a failure, unless it can go back to before it.
+        let is_wary = self.survey.is_of_change() && conn.dialect() == Dialect::Postgres;
         loop {
-            match self.chunk(conn, place, size, is_sample).await {
+            let is_kept = is_wary && conn.execute(KEEP).await.is_ok();
+            let looked = self.chunk(conn, place, size, is_sample).await;
+            if is_kept {
+                conn.execute(if looked.is_ok() { FREE } else { BACK }).await?;
+            }
+            match looked {
                 Err(failure) if self.survey.is_of_change() && error::is_about_rows(&failure) => {
                     if size == 1 {
                         return self.failing(conn, place, &failure).await;
