@@ -5,6 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[test]
+fn every_step_and_change_is_in_the_docs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/steps.md");
+    let text = fs::read_to_string(path).expect("a table of steps");
+    for backend in dunlin::Registry::default().backends() {
+        for word in backend.ops().iter().chain(backend.changes()) {
+            assert!(text.contains(&format!("`{word}`")), "{word} of {} is missing", backend.name());
+        }
+    }
+}
+
 /// A command of the tour, with the lines that follow it.
 struct Shown {
     command: String,
