@@ -10,6 +10,12 @@ pub fn agree<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {
     if count == 1 { one } else { many }
 }
 
+/// What is wrong with a comment that [looks like the beginning of a way back](is_like_down), and what to say at its place.
+pub const LIKE_DOWN: (&str, &str) = (
+    "this looks like the beginning of the way back, and is not taken for it",
+    "what follows would run on the way there",
+);
+
 /// Whether a comment looks as if a way back began there, in words that are not taken for it: run as a part of the way
 /// there, what follows would be taken away again at once.
 pub fn is_like_down(comment: &str) -> bool {

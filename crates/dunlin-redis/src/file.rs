@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dunlin_core::words::is_like_down;
+use dunlin_core::words::{LIKE_DOWN, is_like_down};
 use dunlin_core::{Diagnostic, Native, Phase, Section, Source, Span, Undo};
 
 use crate::directive::{self, Directive, Word};
@@ -97,9 +97,8 @@ fn parts(source: &Source, whole: Marker, diagnostics: &mut Vec<Diagnostic>) -> V
             let span = place(0, text.trim_end().len());
             open_part(&mut parts, marker, span, diagnostics);
         } else if text.starts_with('#') && is_like_down(text) {
-            let message = "this looks like the beginning of the way back, and is not taken for it";
-            let fault = Diagnostic::error("unknown-marker", message)
-                .at(place(0, text.trim_end().len()), "what follows would run on the way there");
+            let fault = Diagnostic::error("unknown-marker", LIKE_DOWN.0)
+                .at(place(0, text.trim_end().len()), LIKE_DOWN.1);
             diagnostics
                 .push(fault.help("write `# Down`, alone on its line; or word the comment differently"));
         }

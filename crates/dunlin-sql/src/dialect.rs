@@ -38,3 +38,8 @@ impl Dialect {
         }
     }
 }
+
+/// A text as SQL writes it, where no backslash is in it or none means anything.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

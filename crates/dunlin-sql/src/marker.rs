@@ -1,6 +1,6 @@
 //! Comments that mean something: section markers, ours and those of other tools, and directives.
 
-use dunlin_core::words::is_like_down;
+use dunlin_core::words::{LIKE_DOWN, is_like_down};
 
 use crate::split::Fault;
 
@@ -142,9 +142,9 @@ fn dbmate(command: &str, options: &[&str]) -> Result<Marker, Fault> {
 fn misspelt() -> Fault {
     Fault {
         code: "unknown-marker",
-        message: "this looks like the beginning of the way back, and is not taken for it".to_owned(),
+        message: LIKE_DOWN.0.to_owned(),
         range: 0..0,
-        label: "what follows would run on the way there",
+        label: LIKE_DOWN.1,
         help: "write `-- Down`, alone on its line; or word the comment differently".to_owned(),
     }
 }

@@ -45,6 +45,11 @@ pub(crate) fn opening(dialect: Dialect, target: &Target, access: Access) -> Vec<
     }
 }
 
+/// The same as one text, for what may write.
+pub(crate) fn opening_text(dialect: Dialect, target: &Target) -> String {
+    opening(dialect, target, Access::Writes).join("; ")
+}
+
 /// Commits.
 pub(crate) async fn commit(session: &mut Session) -> Result<()> {
     let committed = session.conn.execute("commit").await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use dunlin_core::{Diagnostic, Severity};
 
 use crate::classify::{Class, classify};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, literal};
 use crate::op::{ForeignKeys, Op, Statement, Unit};
 use crate::rebuild;
 use crate::split::{Fault, Piece, PieceKind};
@@ -92,7 +92,7 @@ impl Classed<'_> {
 fn settle_labels(classed: &mut [Classed<'_>]) {
     for at in 0..classed.len() {
         let Class::EnumLabel(label) = &classed[at].class else { continue };
-        let literal = format!("'{}'", label.replace('\'', "''"));
+        let literal = literal(label);
         let is_used = |other: &Classed<'_>| {
             let is_label = matches!(&other.class, Class::EnumLabel(_));
             !is_label && other.statement.text.contains(&literal)

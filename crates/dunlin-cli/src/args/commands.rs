@@ -382,12 +382,8 @@ fn version(text: &str) -> Result<Version, String> {
 
 /// A reason that somebody can read later.
 fn said(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        Err("say why, for whoever reads the history".to_owned())
-    } else {
-        Ok(text.to_owned())
-    }
+    let said = Some(text.trim()).filter(|text| !text.is_empty());
+    said.map(str::to_owned).ok_or_else(|| "say why, for whoever reads the history".to_owned())
 }
 
 /// One of several words.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use dunlin_core::words::is_like_down;
+use dunlin_core::words::{LIKE_DOWN, is_like_down};
 use dunlin_core::{Diagnostic, Phase, Source, Span, Undo, suggest};
 
 use super::scan::Scan;
@@ -140,9 +140,8 @@ fn split(
 }
 
 fn misspelt(place: Span) -> Diagnostic {
-    let message = "this looks like the beginning of the way back, and is not taken for it";
-    Diagnostic::error("unknown-marker", message)
-        .at(place, "what follows would run on the way there")
+    Diagnostic::error("unknown-marker", LIKE_DOWN.0)
+        .at(place, LIKE_DOWN.1)
         .help("write `// Down`, alone on its line; or word the comment differently")
 }
 

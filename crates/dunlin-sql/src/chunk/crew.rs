@@ -173,11 +173,10 @@ impl Crew<'_> {
                 {
                     if size > 1 {
                         size /= 2;
-                    } else if self.is_told(hand.conn, lane).await {
-                        return self.attempt(hand, (at, lane, 1), &self.op.emptied()).await;
-                    } else {
-                        return self.attempt(hand, (at, lane, 1), self.op).await;
+                        continue;
                     }
+                    let emptied = self.is_told(hand.conn, lane).await.then(|| self.op.emptied());
+                    return self.attempt(hand, (at, lane, 1), emptied.as_ref().unwrap_or(self.op)).await;
                 }
                 tried => return tried,
             }
@@ -231,8 +230,7 @@ impl Crew<'_> {
 
     /// Opens a transaction that waits for locks no longer than others can wait for it.
     fn opening(&self) -> String {
-        let text = transaction::opening(self.tables.dialect, &self.store.target, transaction::Access::Writes)
-            .join("; ");
+        let text = transaction::opening_text(self.tables.dialect, &self.store.target);
         let patience = PATIENCE.min(self.store.target.lock_timeout).as_millis();
         match self.tables.dialect {
             // Rows and position are one transaction, so that a server that crashes loses both or none: nobody need wait

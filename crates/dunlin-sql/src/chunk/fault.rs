@@ -5,8 +5,8 @@ use dunlin_core::{Error, ErrorKind, StoreUrl};
 use super::Lane;
 use super::crew::Crew;
 use crate::conn::Conn;
-use crate::error;
 use crate::moves::{Expr, Move, Verb};
+use crate::{error, transaction};
 
 /// A failure, and what the server said if it was the chunk's own statement.
 pub(super) struct Failed {
@@ -75,16 +75,7 @@ async fn culprit(crew: &Crew<'_>, conn: &mut Conn, lane: &Lane, size: u32) -> Op
     let (mut good, mut bad) = (0, size);
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
-        conn.execute(
-            &crate::transaction::opening(
-                crew.key.dialect,
-                &crew.store.target,
-                crate::transaction::Access::Writes,
-            )
-            .join("; "),
-        )
-        .await
-        .ok()?;
+        conn.execute(&transaction::opening_text(crew.key.dialect, &crew.store.target)).await.ok()?;
         let tried = crew.change_rows(conn, lane, middle).await;
         conn.execute("rollback").await.ok()?;
         match tried {

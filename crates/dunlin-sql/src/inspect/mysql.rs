@@ -3,7 +3,7 @@
 use super::{Column, Constraint, Index, Role, Rule, Table, text};
 use crate::conn::{Cell, Conn, Param};
 use crate::cursor::Cursor;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, literal};
 use crate::lex::Kind;
 use crate::op::Name;
 
@@ -159,7 +159,7 @@ fn default(found: Option<&str>, is_mariadb: bool, extra: &str, kind: &str) -> Op
     let found = found.filter(|text| !is_mariadb || !text.eq_ignore_ascii_case("null"))?;
     let is_number = ["int", "decimal", "float", "double", "bit"].iter().any(|word| kind.contains(word));
     let is_expression = is_mariadb || extra.contains("DEFAULT_GENERATED") || is_number;
-    Some(if is_expression { found.to_owned() } else { format!("'{}'", found.replace('\'', "''")) })
+    Some(if is_expression { found.to_owned() } else { literal(found) })
 }
 
 /// What keeps a column's time, and whether only who names it sees it, as it is declared.

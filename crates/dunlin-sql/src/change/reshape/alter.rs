@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::bonds::Bonds;
 use super::{Coming, Kind, Leaving, Reshape, When, copy};
 use crate::change::own_name;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, literal};
 use crate::evolve::Site;
 use crate::inspect::{Column, Constraint, Index, Role, Rule};
 use crate::{declared, rewrite};
@@ -41,11 +41,6 @@ pub(super) fn edit_all(site: &Site<'_>, text: Option<String>, more: Vec<String>)
     made.extend(more);
     made.push("pragma writable_schema = reset".to_owned());
     Ok(made)
-}
-
-/// A text of SQL.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A column as MySQL wants it said whole.

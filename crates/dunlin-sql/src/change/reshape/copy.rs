@@ -6,7 +6,7 @@ use super::alter::{COMMIT, ONLINE, checked, needed, proven_needed};
 use super::{Reshape, When};
 use crate::change::index::build::{build, constraint};
 use crate::change::own_name;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, literal};
 use crate::evolve::Site;
 use crate::inspect::{Column, Constraint, Index, Role, Rule};
 use crate::rewrite;
@@ -58,7 +58,7 @@ fn said(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     let (table, name) = (site.named(), site.quote(&new.name));
     let mut made = Vec::new();
     if !old.comment.is_empty() && old.comment != new.comment {
-        made.push(format!("comment on column {table}.{name} is '{}'", old.comment.replace('\'', "''")));
+        made.push(format!("comment on column {table}.{name} is {}", literal(&old.comment)));
     }
     // How a value is kept hangs on its type.
     let is_told = |tuning: &&String| {

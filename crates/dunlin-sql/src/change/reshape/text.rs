@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 
 use dunlin_core::Result;
 
-use super::alter::{edit_all, literal};
+use super::alter::edit_all;
 use super::bonds::{Bonds, leaving};
 use super::{Leaving, Reshape, When};
 use crate::change::index::build::{build, drop};
 use crate::change::own_name;
 use crate::declared;
+use crate::dialect::literal;
 use crate::evolve::Site;
 use crate::inspect::{Index, Role};
 
