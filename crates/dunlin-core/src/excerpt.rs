@@ -4,6 +4,14 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+/// What a list holds, in one that has room for nothing more, for what is kept by the thousand. A list that is shrunk
+/// where it stands leaves a gap behind it that hardly anything fits into.
+pub fn exact<T>(list: &mut Vec<T>) -> Vec<T> {
+    let mut exact = Vec::with_capacity(list.len());
+    exact.append(list);
+    exact
+}
+
 /// A part of a text.
 #[derive(Clone)]
 pub struct Excerpt {

@@ -212,9 +212,8 @@ impl History {
 
 impl FromIterator<Record> for History {
     fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
-        let mut history = Self::default();
-        records.into_iter().for_each(|record| history.put(record));
-        history
+        let keyed = |record: Record| (record.id.version.clone(), Box::new(record));
+        Self { records: records.into_iter().map(keyed).collect() }
     }
 }
 

@@ -33,7 +33,7 @@ pub use async_trait::async_trait;
 pub use backend::{Backend, Field, LockMode, Native, Part, Section, Target};
 pub use diagnostic::{Diagnostic, Severity};
 pub use error::{Error, ErrorKind, Result};
-pub use excerpt::Excerpt;
+pub use excerpt::{Excerpt, exact};
 pub use follow::{Activity, Doing, Follow, Followed, Follower, Pulse, Stand, Window};
 pub use history::{
     Author, Checkpoint, Cursor, Event, EventKind, History, Origin, Record, State, StoredFile, Timestamp,

@@ -1,6 +1,7 @@
 //! Texts the user wrote, and places in them. Only byte offsets travel; line and column are worked out by who prints.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::excerpt::Excerpt;
@@ -26,9 +27,9 @@ impl Span {
     }
 }
 
-/// The number of a file in its [`SourceMap`].
+/// The number of a file in its [`SourceMap`]: its place, from 1, so that no span takes no more room than one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FileId(pub u32);
+pub struct FileId(NonZeroU32);
 
 /// One text, with the name under which errors mention it.
 #[derive(Clone)]
@@ -91,7 +92,8 @@ pub struct SourceMap {
 impl SourceMap {
     /// Adds a text. A leading byte order mark is dropped: it belongs to the file, not to what was written.
     pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Source {
-        let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        let place = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+        let id = FileId(NonZeroU32::MIN.saturating_add(place));
         let text = text.into();
         let text = text.strip_prefix('\u{feff}').map(Arc::from).unwrap_or(text);
         let source = Source { id, name: name.into(), text };
@@ -101,7 +103,7 @@ impl SourceMap {
 
     /// The text a span points into.
     pub fn get(&self, file: FileId) -> Option<&Source> {
-        self.files.get(file.0 as usize)
+        self.files.get(file.0.get() as usize - 1)
     }
 
     /// `file:line:column` of a span, as editors understand it.

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dunlin_core::{
-    Backend, Diagnostic, Migration, MigrationId, SourceMap, Step, StoreName, StoredFile, Version, suggest,
+    Backend, Diagnostic, Migration, MigrationId, SourceMap, Step, StoreName, StoredFile, Version, exact,
+    suggest,
 };
 
 pub use file::{Content, File, Name};
@@ -90,10 +91,14 @@ fn load_all(mut loaded: Loaded, files: &[File], scope: &Scope<'_>) -> Loaded {
     named.sort_by(|left, right| left.name.version.cmp(&right.name.version));
     let groups: Vec<&[Named<'_>]> =
         named.chunk_by(|left, right| left.name.version == right.name.version).collect();
-    for (migration, faults) in side::by_side(&groups, |group| Reader::new(scope, group).read(group)) {
-        loaded.diagnostics.extend(faults);
-        loaded.migrations.insert(migration.id().version.clone(), migration);
-    }
+    let Loaded { migrations, diagnostics, .. } = &mut loaded;
+    // A map made of all at once has full nodes.
+    *migrations = side::by_side(&groups, |group| Reader::new(scope, group).read(group))
+        .map(|(migration, faults)| {
+            diagnostics.extend(faults);
+            (migration.id().version.clone(), migration)
+        })
+        .collect();
     loaded
 }
 
@@ -169,8 +174,8 @@ impl<'a> Reader<'a> {
             }
         }
         // Thousands of these are kept, and most have one of each.
-        self.migration.steps.shrink_to_fit();
-        self.migration.files.shrink_to_fit();
+        self.migration.steps = exact(&mut self.migration.steps);
+        self.migration.files = exact(&mut self.migration.files);
         (Arc::new(self.migration), self.faults)
     }
 

@@ -137,7 +137,7 @@ fn took_effect(statement: &Statement, at: &Cursor, now: Option<Presence>) -> Res
             before == Some(if effect.appears { Presence::Present.word() } else { Presence::Absent.word() });
         return Ok(now.fulfils(&effect) && !held_before);
     }
-    if is_repeatable(statement.canonical()) {
+    if is_repeatable(&statement.canonical()) {
         return Ok(false);
     }
     let error = Error::new(

@@ -1,7 +1,7 @@
 //! SQL as a value: a script, split into statements and grouped into the units that a session runs as one.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use dunlin_core::{Excerpt, Line, Op as CoreOp, Span};
 
@@ -40,8 +40,6 @@ pub struct Statement {
     pub copy_data: Option<Box<Excerpt>>,
     /// The grammar it was split by.
     pub(crate) dialect: Dialect,
-    /// Worked out for the statements that run or that are compared with a history: of thousands that ran long ago, few.
-    pub(crate) canonical: OnceLock<Box<str>>,
 }
 
 /// What a statement makes appear or disappear.
@@ -149,9 +147,9 @@ impl Op {
 
 impl Statement {
     /// The text in which comments are gone, blanks are folded (none is kept beside parentheses and commas), and words
-    /// outside quotes are in lower case: what is hashed.
-    pub fn canonical(&self) -> &str {
-        self.canonical.get_or_init(|| canonical(self.dialect, &self.text).into())
+    /// outside quotes are in lower case: what is hashed. Worked out anew each time: thousands of statements are kept.
+    pub fn canonical(&self) -> String {
+        canonical(self.dialect, &self.text)
     }
 
     /// Its `copy_data`, empty where it has none.
@@ -172,7 +170,8 @@ impl Statement {
     /// Whether all it does is to change the connection: `SET`, `USE`, `PRAGMA`, `ATTACH`. A new connection needs it
     /// again.
     pub fn is_setting(&self) -> bool {
-        let words = self.canonical().split([' ', '=', '(']).filter(|word| !word.starts_with("/*"));
+        let canonical = self.canonical();
+        let words = canonical.split([' ', '=', '(']).filter(|word| !word.starts_with("/*"));
         let mut words = words.filter(|word| !word.is_empty());
         match (words.next(), words.next().unwrap_or_default()) {
             (Some("set"), word) => {
@@ -205,7 +204,8 @@ impl CoreOp for Op {
     fn summary(&self) -> String {
         let mut statements = self.statements();
         let Some(first) = statements.next() else { return "nothing to do".to_owned() };
-        let head = first.canonical().split('(').next().unwrap_or_default();
+        let canonical = first.canonical();
+        let head = canonical.split('(').next().unwrap_or_default();
         let words: Vec<&str> = head.split(' ').take(5).collect();
         let mut summary: String = words.join(" ").chars().take(60).collect();
         let rest = statements.count();
@@ -232,7 +232,7 @@ impl CoreOp for Op {
     fn canonical(&self) -> String {
         let mut text = String::new();
         for statement in self.statements() {
-            text.push_str(statement.canonical());
+            text.push_str(&statement.canonical());
             text.push_str(";\n");
             text.push_str(&statement.copied().replace("\r\n", "\n"));
         }

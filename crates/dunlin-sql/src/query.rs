@@ -17,7 +17,8 @@ pub(crate) fn check(op: &Op) -> impl Iterator<Item = Diagnostic> + '_ {
 }
 
 fn is_query(statement: &Statement) -> bool {
-    let mut words = statement.canonical().split([' ', '(']).filter(|word| !word.starts_with("/*"));
+    let canonical = statement.canonical();
+    let mut words = canonical.split([' ', '(']).filter(|word| !word.starts_with("/*"));
     let first = words.find(|word| !word.is_empty()).unwrap_or_default();
     statement.is_setting()
         || matches!(

@@ -1,9 +1,9 @@
 //! Grouping: which statements succeed or fail together.
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use dunlin_core::{Diagnostic, Severity};
+use dunlin_core::{Diagnostic, Severity, exact};
 
 use crate::classify::{Class, classify};
 use crate::dialect::{Dialect, literal};
@@ -49,8 +49,7 @@ pub(crate) fn group(
         grouping.add(next);
     }
     grouping.flush();
-    grouping.units.shrink_to_fit();
-    Op { dialect, units: grouping.units, foreign_keys }
+    Op { dialect, units: exact(&mut grouping.units), foreign_keys }
 }
 
 /// The statements among the pieces of a text.
@@ -68,7 +67,6 @@ pub(crate) fn statements<'a>(text: Text<'a>, pieces: &[Piece]) -> Vec<Classed<'a
                     span: text.span(&piece.range),
                     copy_data: None,
                     dialect: text.dialect,
-                    canonical: OnceLock::new(),
                 },
             }),
             PieceKind::Copy => {
@@ -181,8 +179,7 @@ impl Grouping<'_> {
 
     fn flush(&mut self) {
         if !self.open.is_empty() {
-            let mut statements = std::mem::take(&mut self.open);
-            statements.shrink_to_fit();
+            let statements = exact(&mut self.open);
             self.units.push(Unit { alone: None, statements });
         }
     }

@@ -132,7 +132,7 @@ fn table(entries: &[Entry<'_>]) -> Table<'static> {
             (Style::Plain, rows.map_or_else(String::new, |rows| rows.to_string())),
             (Style::Plain, ran.and_then(took).map_or_else(String::new, span)),
         ];
-        table.row(cells.into());
+        table.row(cells);
     }
     table
 }

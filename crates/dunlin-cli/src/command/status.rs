@@ -79,10 +79,9 @@ fn listed(
         table.column(store.as_str(), Side::Left);
     }
     for row in rows {
-        let mut cells: Vec<Cell<'_>> = Vec::with_capacity(2 + stores.len());
-        cells.extend([row.id.version.as_str(), &row.id.slug].map(|text| (Style::Plain, text.into())));
-        cells.extend(stores.iter().map(|store| row.in_store(store).map_or((Style::Dim, "·".into()), cell)));
-        table.row(cells);
+        let id = [row.id.version.as_str(), &row.id.slug].map(|text| (Style::Plain, text.into()));
+        let standings = stores.iter().map(|store| row.in_store(store).map_or((Style::Dim, "·".into()), cell));
+        table.row(id.into_iter().chain(standings));
     }
     let mut out = table.render(printer.width(), printer.out);
     for row in rows {

@@ -21,7 +21,8 @@ pub type Cell<'a> = (Style, Cow<'a, str>);
 #[derive(Debug, Clone, Default)]
 pub struct Table<'a> {
     head: Vec<(String, Side)>,
-    rows: Vec<Vec<Cell<'a>>>,
+    /// Row by row. One list for all: there may be thousands.
+    cells: Vec<Cell<'a>>,
 }
 
 const GAP: &str = "  ";
@@ -31,7 +32,10 @@ const NARROWEST: usize = 12;
 impl<'a> Table<'a> {
     /// A table with these columns.
     pub fn new(head: &[(&'static str, Side)]) -> Self {
-        Self { head: head.iter().map(|(name, side)| ((*name).to_owned(), *side)).collect(), rows: Vec::new() }
+        Self {
+            head: head.iter().map(|(name, side)| ((*name).to_owned(), *side)).collect(),
+            cells: Vec::new(),
+        }
     }
 
     /// Adds a column whose name is not known beforehand.
@@ -39,9 +43,15 @@ impl<'a> Table<'a> {
         self.head.push((name.to_owned(), side));
     }
 
-    /// Adds a row.
-    pub fn row<T: Into<Cow<'a, str>>>(&mut self, cells: Vec<(Style, T)>) {
-        self.rows.push(cells.into_iter().map(|(style, text)| (style, text.into())).collect());
+    /// Adds a row. Cells it does not have are empty.
+    pub fn row<T: Into<Cow<'a, str>>>(&mut self, cells: impl IntoIterator<Item = (Style, T)>) {
+        let end = self.cells.len() + self.head.len();
+        self.cells.extend(cells.into_iter().map(|(style, text)| (style, text.into())));
+        self.cells.resize(end, (Style::Plain, "".into()));
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[Cell<'a>]> {
+        self.cells.chunks(self.head.len().max(1))
     }
 
     /// The text. Where it is wider than `width`, the widest columns but the first give way, which says what
@@ -51,7 +61,7 @@ impl<'a> Table<'a> {
         let widths = self.widths(width);
         let head: Vec<Cell<'_>> = self.head.iter().map(|(name, _)| (Style::Bold, name.into())).collect();
         let mut out = String::new();
-        for row in std::iter::once(&head).chain(&self.rows) {
+        for row in std::iter::once(&*head).chain(self.rows()) {
             out.push_str(&self.line(row, &widths, paint));
             out.push('\n');
         }
@@ -60,7 +70,7 @@ impl<'a> Table<'a> {
 
     fn widths(&self, limit: Option<usize>) -> Vec<usize> {
         let widest = |at: usize, name: &str| {
-            let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|(_, text)| columns(text));
+            let cells = self.rows().map(|row| columns(&row[at].1));
             cells.chain([columns(name)]).max().unwrap_or(0)
         };
         let mut widths: Vec<usize> =

@@ -29,7 +29,7 @@ fn own(op: &AnyOp) -> &Op {
 /// A file in lines: each section with its statements, and the way back.
 fn shown(native: &Native) -> Vec<String> {
     let statements =
-        |op: &AnyOp| own(op).statements().map(|next| next.canonical().to_owned()).collect::<Vec<_>>();
+        |op: &AnyOp| own(op).statements().map(crate::op::Statement::canonical).collect::<Vec<_>>();
     let line = |section: &Section| {
         let undo = match &section.undo {
             Undo::Op(op) => statements(op).join("; "),
@@ -136,15 +136,16 @@ fn an_empty_way_back_is_unwritten_unless_the_file_says_why() {
 
 #[test]
 fn a_pair_is_one_migration() {
-    let pair = |up: &str, down: &str| {
+    let both = |up: &str, down: &str| {
         let mut map = SourceMap::default();
         let (up, down) = (map.add("a.up.sql", up), map.add("a.down.sql", down));
-        read(Sqlite, &up, Some(&down))
+        (read(Sqlite, &up, Some(&down)), down.id)
     };
-    let native = pair("CREATE TABLE a (b);", "DROP TABLE a;");
+    let pair = |up: &str, down: &str| both(up, down).0;
+    let (native, down) = both("CREATE TABLE a (b);", "DROP TABLE a;");
     assert_eq!(shown(&native), ["expand: create table a(b) <- drop table a"]);
     let Undo::Op(op) = &native.sections[0].undo else { panic!("no way back") };
-    assert_eq!(own(op).units[0].statements[0].span.map(|span| span.file.0), Some(1));
+    assert_eq!(own(op).units[0].statements[0].span.map(|span| span.file), Some(down));
 
     assert_eq!(shown(&pair("SELECT 1", "-- Down\nSELECT 2")), ["expand: select 1 <- select 2"]);
     assert_eq!(shown(&pair("SELECT 1", "")), ["expand: select 1 <- unwritten"]);

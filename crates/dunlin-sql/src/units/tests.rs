@@ -8,7 +8,7 @@ use Dialect::{MySql, Postgres, Sqlite};
 fn shown(dialect: Dialect, text: &str) -> Vec<String> {
     let op = Op::script(dialect, text).unwrap_or_else(|findings| panic!("{findings:#?}"));
     let line = |unit: &Unit| {
-        let statements: Vec<&str> = unit.statements.iter().map(Statement::canonical).collect();
+        let statements: Vec<String> = unit.statements.iter().map(Statement::canonical).collect();
         let alone = unit.alone.as_deref().map(|reason| format!(" [{reason}]")).unwrap_or_default();
         format!("{}{alone}", statements.join("; "))
     };
