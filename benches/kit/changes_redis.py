@@ -11,6 +11,8 @@ from moves_redis import Mixed, Redis
 CHANGE = 'rename_keys = { from = "user_{id}", to = "user:{id}:profile" }'
 WHOLE = "dunlin, whole change"
 FEW = 100_000
+# 100,000 keys a second where the server moves one in 1.8 µs.
+MOVES = 5.5
 
 
 class Whole(Redis):
@@ -50,8 +52,8 @@ class Whole(Redis):
             few, many = runs["rates"]
             return [Bar(f"{name}: speed of many keys, to few", many / few, 0.9, is_least=True),
                     Bar(f"{name}: memory", runs["peak"], 80, unit=" MiB")]
-        rate = self.count / moves_kit.wall(runs, WHOLE) / 1000
-        return [Bar(f"{name}: whole change", rate, 100, is_least=True, unit=" thousand keys/s"),
+        moves = moves_kit.ratio(runs, "keymove", WHOLE)
+        return [Bar(f"{name}: whole change, as many times `keymove`", moves, MOVES),
                 Bar(f"{name}: memory", max(run.peak for run in runs[WHOLE]), 80, unit=" MiB")]
 
 
