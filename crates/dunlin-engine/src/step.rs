@@ -309,7 +309,11 @@ fn records(item: &Item, history: &History, author: &Arc<Author>) -> Records {
     };
     let mut done = Record { state: item.leads_to, checkpoint: None, ..now.clone() };
     match item.direction {
-        Direction::Up => done.steps.push(item.sum),
+        Direction::Up => {
+            // Thousands of these are kept, and most have one.
+            done.steps.reserve_exact(1);
+            done.steps.push(item.sum);
+        }
         Direction::Down => {
             done.steps.pop();
         }
