@@ -34,6 +34,7 @@ mod places;
 mod purge;
 mod race;
 mod rebuild;
+mod records;
 mod rights;
 mod settings;
 

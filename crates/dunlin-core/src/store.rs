@@ -247,6 +247,9 @@ pub struct Work<'a> {
     pub pace: &'a Pace,
     /// How long to wait for locks of the database, where that is not what holds for the store.
     pub lock_timeout: Option<Duration>,
+    /// Whether this session gets the next step of this run, at once: whoever writes a completion by itself may write it
+    /// together with what comes next.
+    pub is_followed: bool,
 }
 
 impl Work<'_> {

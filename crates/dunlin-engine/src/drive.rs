@@ -116,9 +116,12 @@ async fn unused(
 fn next(items: &mut Peekable<impl Iterator<Item = Item>>) -> BTreeMap<StoreName, Vec<Item>> {
     let mut lanes = BTreeMap::<StoreName, Vec<Item>>::new();
     let group = |item: &Item| (item.migration.id().version.clone(), item.phase, item.direction);
-    let Some(first) = items.next() else { return lanes };
+    let Some(mut first) = items.next() else { return lanes };
     let (of_first, store) = (group(&first), first.store.clone());
     let is_wide = matches!(first.phase, Phase::Backfill | Phase::Verify) && first.direction == Direction::Up;
+    // Others come before what removes something: proofs, and whoever is asked.
+    let follows = |item: &Item| !is_wide && item.store == store && item.rank != Rank::REMOVAL;
+    first.is_followed = items.peek().is_some_and(follows);
     lanes.entry(store).or_default().push(first);
     while let Some(item) = items.next_if(|item| is_wide && group(item) == of_first) {
         lanes.entry(item.store.clone()).or_default().push(item);

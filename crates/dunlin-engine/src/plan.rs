@@ -57,6 +57,8 @@ pub struct Item {
     pub leads_to: State,
     /// Whether an earlier run began it.
     pub is_begun: bool,
+    /// Whether its store gets the next step of the run, at once.
+    pub is_followed: bool,
 }
 
 /// What is still to do.
@@ -300,5 +302,6 @@ fn item(migration: &Arc<dyn Migration>, store: &StoreName, index: usize, step: &
         span: step.span,
         leads_to: State::Applying,
         is_begun: false,
+        is_followed: false,
     }
 }

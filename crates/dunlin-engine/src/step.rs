@@ -181,6 +181,7 @@ impl Step<'_> {
             files: &self.files,
             pace: self.pace,
             lock_timeout: self.item.lock_timeout,
+            is_followed: self.item.is_followed,
         };
         session.advance(&work).await.map(ControlFlow::Continue)
     }

@@ -14,6 +14,7 @@ use crate::op::{Effect, Object, Op, Statement};
 use crate::send::send;
 use crate::session::{Session, cursor};
 use crate::transaction::{already_holds, set_up};
+use crate::write::Owed;
 
 /// Runs a unit, whose first statement is the one at `index`.
 pub(crate) async fn run(
@@ -25,13 +26,20 @@ pub(crate) async fn run(
 ) -> Result<Advance> {
     let statements = &op.units[unit].statements;
     let statement = statements.first().expect("no unit is empty");
+    if at.open {
+        session.settle().await?;
+    }
     set_up(session, op, index).await?;
     let announced_here = session
         .announced
         .take()
         .is_some_and(|announced| Some(&announced) == work.running.checkpoint.as_ref());
     let mut notes = Vec::new();
-    let presence = presence(session, statement.effect().as_ref()).await?;
+    let presence = match &at.before {
+        // Looked at a moment ago, to announce it.
+        Some(before) if announced_here => before.as_str().and_then(Presence::of),
+        _ => presence(session, statement.effect().as_ref()).await?,
+    };
     let is_resumed = at.open && !announced_here;
     if is_resumed && took_effect(statement, at, presence)? {
         notes.push(format!("found in effect from an interrupted run: {}", statement.text));
@@ -58,7 +66,12 @@ pub(crate) async fn run(
         None => work.complete(0),
     };
     let is_done = record.checkpoint.is_none();
-    write(session, &record, work, if is_done { work.ends_as() } else { EventKind::Begun }).await?;
+    // Should the run end before it is written, the catalogue says that the statement took effect.
+    if is_done && work.is_followed && presence.is_some() && session.tables.dialect == Dialect::MySql {
+        session.owed = Some(Owed::of(&record, work));
+    } else {
+        write(session, &record, work, if is_done { work.ends_as() } else { EventKind::Begun }).await?;
+    }
     Ok(Advance { notes, is_done, ..Advance::partly(record, 0) })
 }
 

@@ -22,6 +22,11 @@ impl Presence {
         }
     }
 
+    /// The reverse of [`Presence::word`].
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        [Self::Absent, Self::Present, Self::Invalid].into_iter().find(|presence| presence.word() == word)
+    }
+
     /// Whether this is what the effect leads to.
     pub(crate) fn fulfils(self, effect: &Effect) -> bool {
         if effect.appears { self == Self::Present } else { self == Self::Absent }

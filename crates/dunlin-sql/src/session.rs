@@ -18,6 +18,7 @@ use crate::moves::Move;
 use crate::op::{Op, Statement};
 use crate::store::Store;
 use crate::tables::Tables;
+use crate::write::Owed;
 use crate::{alone, archive, connect, error, patience, rollback, settings, strain, transaction, verify};
 
 /// A session.
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) renewed: Renewed,
     /// The statement whose intent this very session has just recorded: it was not sent by anybody yet.
     pub(crate) announced: Option<Checkpoint>,
+    /// The completion of a step that is written together with what comes next.
+    pub(crate) owed: Option<Owed>,
     /// The script of a change's step that this very session began, and how far it came.
     pub(crate) drawn: Option<(Checkpoint, Op)>,
     /// Whether the statements before the current one that set the connection up were sent on this connection.
@@ -64,6 +67,7 @@ impl Session {
             heartbeat,
             renewed,
             announced: None,
+            owed: None,
             drawn: None,
             is_set_up: false,
             changes: settings::Changes::default(),
@@ -99,6 +103,7 @@ pub(crate) fn cursor(op: &Op, at: usize) -> Cursor {
 #[async_trait]
 impl CoreSession for Session {
     async fn history(&mut self) -> Result<History> {
+        self.settle().await?;
         history::read(&mut self.conn, &self.tables)
             .await
             .map_err(|failure| self.fail(&failure, "cannot read the history"))?
@@ -118,10 +123,12 @@ impl CoreSession for Session {
     }
 
     async fn verify(&mut self, check: &Check<'_>) -> Result<Checked> {
+        self.settle().await?;
         verify::run(&mut self.conn, check, &self.store.target).await
     }
 
     async fn save(&mut self, record: &Record, files: &[StoredFile]) -> Result<()> {
+        self.settle().await?;
         match self.save_lightly(&Light::of(record)).await? {
             Kept::Yes => Ok(()),
             Kept::Lost => Err(Self::lost()),
@@ -141,6 +148,7 @@ impl CoreSession for Session {
     }
 
     async fn note(&mut self, record: &Record, kind: EventKind, detail: &str) -> Result<()> {
+        self.settle().await?;
         let entry = Entry { record, files: &[], kind, step: record.steps.len(), detail: Some(detail) };
         transaction::begin(self).await?;
         let noted = self.note_and_commit(entry).await;
@@ -148,6 +156,7 @@ impl CoreSession for Session {
     }
 
     async fn purge(&mut self, archive: &Archive) -> Result<()> {
+        self.settle().await?;
         chunk::leave(self).await?;
         let purged = archive::purge(self, archive).await;
         let left = self.leave_step().await;
@@ -158,6 +167,7 @@ impl CoreSession for Session {
         self.heartbeat = None;
         let doing = "cannot release the lock";
         settings::restore(&mut self).await?;
+        self.settle().await?;
         chunk::leave(&mut self).await?;
         patience::take(&mut self, None).await?;
         let left = lock::leave(&mut self.conn, &self.tables, self.token).await;
@@ -194,6 +204,9 @@ fn unit_at(op: &Op, at: usize) -> Option<(usize, usize)> {
 impl Session {
     async fn advance_by(&mut self, work: &Work<'_>) -> Result<Advance> {
         patience::take(self, work.lock_timeout).await?;
+        if work.op.kind::<Op>().is_none() {
+            self.settle().await?;
+        }
         if let Some(op) = work.op.kind::<Move>() {
             return chunk::run(self, op, work).await;
         }
@@ -224,7 +237,10 @@ impl Session {
     pub(crate) async fn run_script(&mut self, op: &Op, at: &Cursor, work: &Work<'_>) -> Result<Advance> {
         let Some((unit, first)) = unit_at(op, at.at) else { return self.finish_empty(work).await };
         let advance = match &op.units[unit].alone {
-            None => transaction::run(self, op, unit, first, work).await,
+            None => match self.settle().await {
+                Ok(()) => transaction::run(self, op, unit, first, work).await,
+                Err(error) => Err(error),
+            },
             Some(_) => alone::run(self, op, (unit, first), at, work).await,
         };
         match &advance {

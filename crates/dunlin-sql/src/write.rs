@@ -1,6 +1,6 @@
 //! How a session writes a record and its journal row: behind the fence, and together with what they are about.
 
-use dunlin_core::{Error, Result};
+use dunlin_core::{Error, EventKind, Record, Result, StoredFile, Work};
 
 use crate::conn::Param;
 use crate::dialect::Dialect;
@@ -12,7 +12,38 @@ use crate::{lock, settings, transaction};
 
 const DOING: &str = "cannot write the history";
 
+/// The completion of a step that goes along with whatever its session writes next (MySQL): there each statement is a
+/// transaction of its own, and half of what it costs to record them is to wait for the disk.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    record: Record,
+    files: Vec<StoredFile>,
+    kind: EventKind,
+    step: usize,
+}
+
+impl Owed {
+    pub(crate) fn of(record: &Record, work: &Work<'_>) -> Self {
+        Self { record: record.clone(), files: work.files.to_vec(), kind: work.ends_as(), step: work.step() }
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        let Self { record, files, kind, step } = self;
+        Entry { record, files, kind: *kind, step: *step, detail: None }
+    }
+}
+
 impl Session {
+    /// Writes what is owed.
+    pub(crate) async fn settle(&mut self) -> Result<()> {
+        let Some(owed) = self.owed.take() else { return Ok(()) };
+        let written = self.write_apart(owed.entry()).await;
+        if written.is_err() {
+            self.owed = Some(owed);
+        }
+        written
+    }
+
     /// Writes a record and its journal row inside the transaction that is open, and commits it.
     pub(crate) async fn write_and_commit(&mut self, entry: Entry<'_>) -> Result<()> {
         settings::suspend(self).await?;
@@ -21,7 +52,7 @@ impl Session {
                 self.write_at_once(entry).await?;
                 transaction::commit(self).await
             }
-            Dialect::MySql => self.write_by_variables(entry, &[]).await,
+            Dialect::MySql => self.write_by_variables(&[entry], &[]).await,
             Dialect::Sqlite => self.write_with_commit(entry).await,
         }
     }
@@ -39,9 +70,15 @@ impl Session {
         if dialect == Dialect::Postgres {
             return self.write_at_once(entry).await;
         }
+        let owed = self.owed.take();
+        let entries: Vec<Entry<'_>> = owed.iter().map(Owed::entry).chain([entry]).collect();
         let opening = transaction::opening(dialect, &self.store.target, transaction::Access::Writes);
-        let written = self.write_by_variables(entry, &opening).await;
-        transaction::settle(self, written).await
+        let written = self.write_by_variables(&entries, &opening).await;
+        let written = transaction::settle(self, written).await;
+        if written.is_err() {
+            self.owed = owed;
+        }
+        written
     }
 
     /// Writes a journal row alone inside the transaction that is open, and commits it.
@@ -56,15 +93,20 @@ impl Session {
         if written.map_err(|failure| self.fail(&failure, DOING))? == 0 { Err(Self::lost()) } else { Ok(()) }
     }
 
-    /// Two round trips: one to bind the values, one for the whole transaction.
-    async fn write_by_variables(&mut self, entry: Entry<'_>, opening: &[String]) -> Result<()> {
-        let params = self.params(entry);
-        let set = self.conn.run(&self.tables.set_values(params.len()), &params).await;
-        set.map_err(|failure| self.fail(&failure, DOING))?;
-        let closing = self.tables.write_and_commit();
-        let texts: Vec<&str> = opening.iter().chain(&closing).map(String::as_str).collect();
-        let written = self.conn.execute_all(&texts, &[]).await;
-        written.map_err(|broken| self.unwritten(&broken.failure))?;
+    /// Two round trips an entry: one to bind the values, one to write them, the last of which ends the transaction.
+    async fn write_by_variables(&mut self, entries: &[Entry<'_>], opening: &[String]) -> Result<()> {
+        let [journal, history, commit] = self.tables.write_and_commit();
+        for (index, entry) in entries.iter().enumerate() {
+            let params = self.params(*entry);
+            let set = self.conn.run(&self.tables.set_values(params.len()), &params).await;
+            set.map_err(|failure| self.fail(&failure, DOING))?;
+            let before = opening.iter().filter(|_| index == 0);
+            let after = [&commit].into_iter().filter(|_| index + 1 == entries.len());
+            let texts = before.chain([&journal, &history]).chain(after);
+            let texts: Vec<&str> = texts.map(String::as_str).collect();
+            let written = self.conn.execute_all(&texts, &[]).await;
+            written.map_err(|broken| self.unwritten(&broken.failure))?;
+        }
         settings::resume(self).await
     }
 

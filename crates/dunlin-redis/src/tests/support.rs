@@ -211,6 +211,7 @@ impl Step {
             files: &files,
             pace: &Pace::default(),
             lock_timeout: None,
+            is_followed: false,
         };
         let advance = session.advance(&work).await?;
         self.now = advance.record.clone();

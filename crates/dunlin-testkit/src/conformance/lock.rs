@@ -52,6 +52,7 @@ pub async fn a_session_that_lost_the_lock_writes_nothing(subject: Subject) {
         files: &[],
         pace: &dunlin::Pace::default(),
         lock_timeout: None,
+        is_followed: false,
     };
     asleep.advance(&work).await.expect_err("ran without the lock");
     assert!(store.history().await.expect("a history").records.is_empty());
