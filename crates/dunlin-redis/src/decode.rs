@@ -6,7 +6,7 @@ use dunlin_core::node::Value;
 use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase, Span, suggest};
 
 use crate::directive::{self, Word};
-use crate::lines::Lines;
+use crate::lines::{Home, Lines};
 use crate::moves;
 use crate::moves::decode::{LOOKS, MOVES};
 
@@ -39,6 +39,7 @@ pub(crate) fn decode(phase: Phase, field: &Field<'_>) -> Result<AnyOp, Vec<Diagn
 }
 
 fn text(node: &Node, lines: &mut Lines) {
+    lines.within(Home::Text);
     let text = match node.text() {
         Ok(text) => text,
         Err(fault) => return lines.fault(fault),
@@ -71,6 +72,7 @@ fn text(node: &Node, lines: &mut Lines) {
 
 /// Takes a command whose words are written one by one, as they are.
 fn command(node: &Node, words: &[Node], lines: &mut Lines) {
+    lines.within(Home::Words);
     let mut args = Vec::new();
     for word in words {
         match &word.value {

@@ -8,6 +8,18 @@ use crate::directive::{self, Place, Word};
 use crate::op::{Command, Op};
 use crate::{quote, refuse};
 
+/// What lines stand in, and so where a word to dunlin may stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// A file of commands.
+    #[default]
+    File,
+    /// A text in a `.toml` file, whose own comments do not reach us.
+    Text,
+    /// A list of words, which has no room for one.
+    Words,
+}
+
 /// Collects the commands of one op, line by line.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
@@ -17,12 +29,18 @@ pub(crate) struct Lines {
     open: Option<(u32, Span)>,
     blocks: u32,
     is_verify: bool,
+    home: Home,
 }
 
 impl Lines {
     /// Lines of an op that may write, or of one that only looks.
     pub(crate) fn new(is_verify: bool) -> Self {
         Self { is_verify, ..Self::default() }
+    }
+
+    /// What the next lines stand in.
+    pub(crate) fn within(&mut self, home: Home) {
+        self.home = home;
     }
 
     /// Lets the next command pass if it has this name.
@@ -140,8 +158,16 @@ impl Lines {
         let fault = Diagnostic::error("refused-command", format!("`{name}` is refused in migrations"));
         let fault = fault.at(span, refusal.why);
         self.diagnostics.push(if refusal.is_negotiable {
-            let name = name.to_lowercase();
-            fault.help(format!("if it is meant, write `# dunlin: allow({name}): reason` on the line before"))
+            let word = format!("# dunlin: allow({}): reason", name.to_lowercase());
+            fault.help(match self.home {
+                Home::File => format!("if it is meant, write `{word}` on the line before"),
+                Home::Text => format!(
+                    "if it is meant, say so inside the text, behind the command: `\"{name} … {word}\"`"
+                ),
+                Home::Words => {
+                    format!("if it is meant, write the command as a text that says so: `\"{name} … {word}\"`")
+                }
+            })
         } else {
             fault
         });
