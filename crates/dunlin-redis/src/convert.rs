@@ -15,6 +15,9 @@ use crate::tally::Tally;
 use crate::wire::Answer;
 use crate::{error, script};
 
+/// Why what is too big is not converted: it would be read and written in one go, for which everybody else waits.
+pub(crate) const TOO_BIG: &str = "takes more than 1 MiB, too much to be converted in one go";
+
 /// What a key holds, and what is made of it.
 struct Made {
     index: usize,
@@ -47,7 +50,11 @@ pub(crate) async fn page(
 ) -> Result<()> {
     let What::Convert { into, is_lenient, is_back, .. } = what else { return Ok(()) };
     for entry in page.entries.iter().filter(|entry| entry.is_big) {
-        tally.list(&entry.key, "too big to be converted in one go".to_owned());
+        if is_judge || !is_lenient && !is_back {
+            tally.list(&entry.key, TOO_BIG.to_owned());
+        } else {
+            tally.kept += 1;
+        }
     }
     let mut all = Vec::new();
     for (sent, answer) in page.sent.iter().zip(answers) {

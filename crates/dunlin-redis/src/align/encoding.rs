@@ -7,7 +7,7 @@ use dunlin_core::Result;
 
 use super::{ROUNDS, Rule, Way};
 use crate::chunk::{Entry, Page};
-use crate::convert::{fields, object};
+use crate::convert::{TOO_BIG, fields, object};
 use crate::hands::Hands;
 use crate::keys::Keys;
 use crate::moves::{Encoding, Shape};
@@ -50,8 +50,10 @@ pub(super) async fn encodings(
 ) -> Result<()> {
     let mut open = Vec::new();
     for entry in &page.entries {
-        if entry.is_big {
-            tally.list(&entry.key, "too big to be converted in one go".to_owned());
+        if entry.is_big && form.is_lenient {
+            tally.kept += 1;
+        } else if entry.is_big {
+            tally.list(&entry.key, TOO_BIG.to_owned());
         } else {
             open.push(entry);
         }
