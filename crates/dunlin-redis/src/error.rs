@@ -169,7 +169,9 @@ fn judge_code(code: &str, said: &str) -> Judgement {
         "WRONGTYPE" => (
             ErrorKind::Statement,
             false,
-            Some("the key holds another type of value than the command expects"),
+            Some(
+                "the key holds another type of value than the command expects: correct the command, or the key",
+            ),
         ),
         "CROSSSLOT" => (
             ErrorKind::Unsupported,

@@ -136,11 +136,21 @@ fn explained(error: Error, summary: &Summary) -> Error {
         ErrorKind::Statement if error.help.is_none() => {
             error.help("correct the file, then run `dunlin up` again: it continues where this run stopped")
         }
+        // The server's side of it; what to run is ours to say.
+        ErrorKind::Statement if !error.help.as_deref().is_some_and(says_what_to_run) => {
+            let help = error.help.clone().unwrap_or_default();
+            error.help(format!("{help}; then `{again}` goes on from there"))
+        }
         ErrorKind::Connect | ErrorKind::LeaseLost if error.help.is_none() => {
             error.help(format!("what was done until then is recorded; `{again}` goes on from there"))
         }
         _ => error,
     }
+}
+
+/// Whether a help ends with what to run.
+fn says_what_to_run(help: &str) -> bool {
+    help.contains("again") || help.contains("`dunlin ")
 }
 
 /// What a verify step found.
