@@ -28,6 +28,7 @@ mod examine;
 mod fields;
 mod file;
 mod follow;
+mod foresee;
 mod hands;
 mod history;
 mod keys;

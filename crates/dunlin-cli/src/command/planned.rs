@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dunlin_core::{Ahead, Cursor, Error, ErrorKind, Line, SourceMap};
+use dunlin_core::{Ahead, Cursor, Error, ErrorKind, Line, SourceMap, Span};
 use dunlin_engine::foresee;
 use dunlin_engine::plan::Direction;
 use dunlin_engine::run::Histories;
@@ -19,7 +19,7 @@ pub(crate) struct Planned {
     pub(crate) plan: Plan,
     lines: Vec<Vec<Line>>,
     /// What speaks against it, or is to be known besides.
-    foreseen: Vec<String>,
+    foreseen: Vec<(String, Option<Span>)>,
 }
 
 impl Planned {
@@ -47,9 +47,9 @@ impl Planned {
             lines.drain(..ran(item, lines, histories));
         }
         let foreseen = match foresee::ask(stores, &plan).await {
-            Ok(told) => told.into_iter().map(|(store, words)| format!("{store}: {words}")).collect(),
+            Ok(told) => told.into_iter().map(|(store, words)| (format!("{store}: {words}"), None)).collect(),
             Err(error) if matches!(error.kind, ErrorKind::Statement | ErrorKind::Unsupported) => {
-                vec![format!("would be refused: {error}")]
+                vec![(format!("would be refused: {error}"), error.span)]
             }
             Err(error) => return Err(error),
         };
@@ -78,7 +78,7 @@ fn ran(item: &Item, lines: &[Line], histories: &Histories) -> usize {
 }
 
 /// The steps under their migrations, with the exact statements.
-fn text(planned: &Planned, paint: Paint) -> String {
+fn text(planned: &Planned, sources: &SourceMap, paint: Paint) -> String {
     let mut out = String::new();
     let mut migration = None;
     for (item, lines) in planned.steps() {
@@ -93,8 +93,8 @@ fn text(planned: &Planned, paint: Paint) -> String {
         }
         step(&mut out, (item, lines), paint);
     }
-    for words in &planned.foreseen {
-        let _ = writeln!(out, "\n{}", paint.text(Style::Warning, words));
+    for words in foreseen(planned, sources) {
+        let _ = writeln!(out, "\n{}", paint.text(Style::Warning, &words));
     }
     out
 }
@@ -129,18 +129,30 @@ fn step(out: &mut String, (item, lines): (&Item, &[Line]), paint: Paint) {
     }
 }
 
+/// What speaks against it, with its place in the files.
+fn foreseen(planned: &Planned, sources: &SourceMap) -> Vec<String> {
+    let words = |(words, span): &(String, Option<Span>)| match span.and_then(|span| sources.locate(span)) {
+        Some(place) => format!("{}:{}:{}: {words}", place.file, place.line, place.column),
+        None => words.clone(),
+    };
+    planned.foreseen.iter().map(words).collect()
+}
+
 /// A plan as an answer; only the form that is asked for is made.
 pub(crate) fn answer(planned: &Planned, empty: &str, stage: &Stage, paint: Paint) -> Answer {
     if stage.is_json {
         return Answer::done(data(planned, &stage.loaded.sources), String::new());
     }
-    Answer::done(Value::Null, if planned.is_empty() { format!("{empty}\n") } else { text(planned, paint) })
+    Answer::done(
+        Value::Null,
+        if planned.is_empty() { format!("{empty}\n") } else { text(planned, &stage.loaded.sources, paint) },
+    )
 }
 
 /// The same for programs.
 fn data(planned: &Planned, sources: &SourceMap) -> Value {
     let items: Vec<Value> = planned.steps().map(|(item, lines)| of_item(item, lines, sources)).collect();
-    json!({ "fingerprint": planned.plan.fingerprint().to_string(), "steps": items, "foreseen": planned.foreseen })
+    json!({ "fingerprint": planned.plan.fingerprint().to_string(), "steps": items, "foreseen": foreseen(planned, sources) })
 }
 
 fn of_item(item: &Item, lines: &[Line], sources: &SourceMap) -> Value {
