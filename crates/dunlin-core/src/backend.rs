@@ -47,10 +47,8 @@ pub trait Backend: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// Unfolds a change into its steps, in order within each phase. `tag` begins the names of whatever the change makes
-    /// for itself: triggers, archives.
-    fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
-        let _ = tag;
+    /// Unfolds a change into its steps, in order within each phase.
+    fn unfold(&self, change: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
         let message = format!("{} has no change `{}`", self.name(), change.name);
         Err(vec![Diagnostic::error("no-op-given", message).at(change.value.span, "not known here")])
     }
@@ -104,6 +102,8 @@ pub struct Field<'a> {
     pub value: &'a Node,
     /// The file it stands in.
     pub source: &'a Source,
+    /// What begins the names of whatever it makes for itself: triggers, archives. No other step or change has the same.
+    pub tag: &'a str,
 }
 
 /// A store as configured.

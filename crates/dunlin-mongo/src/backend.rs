@@ -44,8 +44,8 @@ impl Backend for Mongo {
         &change::CHANGES
     }
 
-    fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
-        change::unfold(change, tag)
+    fn unfold(&self, change: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
+        change::unfold(change)
     }
 
     fn template(&self) -> &'static str {

@@ -102,8 +102,8 @@ pub(crate) const CHANGES: [&str; 12] = [
 ];
 
 /// Unfolds a change.
-pub(crate) fn unfold(change: &Field<'_>, tag: &str) -> Result<Vec<Part>> {
-    let node = change.value;
+pub(crate) fn unfold(change: &Field<'_>) -> Result<Vec<Part>> {
+    let (node, tag) = (change.value, change.tag);
     match change.name {
         "rename_field" => field::rename(node, tag),
         "move_fields" => field::moved(node, tag),

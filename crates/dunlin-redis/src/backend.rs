@@ -115,8 +115,8 @@ impl Backend for Redis {
         &change::CHANGES
     }
 
-    fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
-        change::unfold(change, tag)
+    fn unfold(&self, change: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
+        change::unfold(change)
     }
 
     fn template(&self) -> &'static str {

@@ -19,8 +19,8 @@ pub(crate) const CHANGES: [&str; 5] =
     ["rename_keys", "change_encoding", "rename_hash_field", "set_ttl", "delete_keys"];
 
 /// Unfolds a change.
-pub(crate) fn unfold(change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
-    let (node, span) = (change.value, change.value.span);
+pub(crate) fn unfold(change: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
+    let (node, span, tag) = (change.value, change.value.span, change.tag);
     match change.name {
         "rename_keys" => Reader::read(node, |reader| names::rename(reader, span)),
         "change_encoding" => Reader::read(node, |reader| encoding::change(reader, span, tag)),

@@ -93,8 +93,8 @@ impl Backend for Sql {
         &change::CHANGES
     }
 
-    fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
-        change::unfold(self.0, change, tag)
+    fn unfold(&self, change: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
+        change::unfold(self.0, change)
     }
 
     fn template(&self) -> &'static str {

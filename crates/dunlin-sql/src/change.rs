@@ -38,7 +38,8 @@ pub(crate) const CHANGES: [&str; 17] = [
 ];
 
 /// The steps of a change.
-pub(crate) fn unfold(dialect: Dialect, field: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
+pub(crate) fn unfold(dialect: Dialect, field: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
+    let tag = field.tag;
     let mut reader = Reader { dialect, faults: Vec::new() };
     let parts = match field.name {
         "sql" => return table::script(dialect, field),

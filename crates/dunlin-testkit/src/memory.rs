@@ -104,8 +104,8 @@ impl Backend for Memory {
     }
 
     /// `supersede = "old"`: a counter of another name, whose old one goes in the end; `reshape = "old"`: the same, guarded.
-    fn unfold(&self, change: &Field<'_>, tag: &str) -> Result<Vec<Part>, Vec<Diagnostic>> {
-        let old = change.value.text().map_err(|fault| vec![fault])?;
+    fn unfold(&self, change: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
+        let (old, tag) = (change.value.text().map_err(|fault| vec![fault])?, change.tag);
         if change.name == "reshape" {
             return Ok(reshape::unfold(old, tag));
         }

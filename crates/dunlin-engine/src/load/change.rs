@@ -20,9 +20,9 @@ pub(super) fn read(number: usize, item: &Node, reading: &Reading<'_>) -> Result<
     let lock_timeout = lock_timeout.map_err(|fault| faults.push(fault)).ok().flatten();
     let parts = match (first, second) {
         (Some((key, value)), None) => {
-            let field = Field { name: &key.name, value, source: reading.source };
             let tag = format!("{}_{number}", reading.version);
-            backend.unfold(&field, &tag).map_err(|more| faults.extend(more)).ok()
+            let field = Field { name: &key.name, value, source: reading.source, tag: &tag };
+            backend.unfold(&field).map_err(|more| faults.extend(more)).ok()
         }
         (Some((first, _)), Some((second, _))) => {
             let message = format!("this is two changes, `{}` and `{}`", first.name, second.name);

@@ -61,8 +61,8 @@ impl Text {
         }
         for phase in Phase::ALL {
             if let Some(node) = table.take(phase.word()) {
-                self.read_list(phase.word(), node, |_, item| {
-                    read_step(phase, item, reading).map(|step| step.into_iter().collect())
+                self.read_list(phase.word(), node, |number, item| {
+                    read_step((phase, number), item, reading).map(|step| step.into_iter().collect())
                 });
             }
         }
@@ -118,13 +118,18 @@ impl Text {
 }
 
 /// A step, or nothing where it is for a store that is not looked at.
-fn read_step(phase: Phase, item: &Node, reading: &Reading<'_>) -> Result<Option<Step>, Vec<Diagnostic>> {
+fn read_step(
+    (phase, number): (Phase, usize),
+    item: &Node,
+    reading: &Reading<'_>,
+) -> Result<Option<Step>, Vec<Diagnostic>> {
     let mut table = item.table().map_err(one)?;
     let Some((store, backend)) = take_store(&mut table, reading).map_err(one)? else { return Ok(None) };
     let mut faults = Vec::new();
-    let op =
-        take_op(&mut table, item, backend, phase, reading.source).map_err(|fault| faults.extend(fault)).ok();
-    let undo = take_undo(&mut table, op.as_ref().map(|(key, _)| *key), backend, phase, reading.source);
+    let tag = format!("{}_{phase}_{number}", reading.version);
+    let site = Site { backend, phase, source: reading.source, tag: &tag };
+    let op = take_op(&mut table, item, &site).map_err(|fault| faults.extend(fault)).ok();
+    let undo = take_undo(&mut table, op.as_ref().map(|(key, _)| *key), &site);
     let undo = undo.map_err(|fault| faults.extend(fault)).ok();
     let lock_timeout =
         take_lock_timeout(&mut table, backend).map_err(|fault| faults.push(fault)).ok().flatten();
@@ -205,19 +210,31 @@ pub(super) fn one(fault: Diagnostic) -> Vec<Diagnostic> {
     vec![fault]
 }
 
+/// Where a step stands, and who reads its ops.
+struct Site<'a> {
+    backend: &'a dyn Backend,
+    phase: Phase,
+    source: &'a Source,
+    tag: &'a str,
+}
+
+impl Site<'_> {
+    fn decode(&self, key: &Key, value: &Node) -> Result<AnyOp, Vec<Diagnostic>> {
+        let field = Field { name: &key.name, value, source: self.source, tag: self.tag };
+        self.backend.decode(self.phase, &field)
+    }
+}
+
 fn take_op<'a>(
     table: &mut Table<'a>,
     item: &Node,
-    backend: &dyn Backend,
-    phase: Phase,
-    source: &Source,
+    site: &Site<'_>,
 ) -> Result<(&'a Key, AnyOp), Vec<Diagnostic>> {
+    let (backend, phase) = (site.backend, site.phase);
     let mut found =
         backend.ops().iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
     match (found.next(), found.next()) {
-        (Some((key, value)), None) => {
-            Ok((key, backend.decode(phase, &Field { name: &key.name, value, source })?))
-        }
+        (Some((key, value)), None) => Ok((key, site.decode(key, value)?)),
         (Some((first, _)), Some((second, _))) => {
             let message =
                 format!("a step does one thing, this one says `{}` and `{}`", first.name, second.name);
@@ -242,13 +259,7 @@ fn take_op<'a>(
 }
 
 /// `undo = <value of the same op>`, `undo = { <op> = … }`, `no_op = "why"` or `irreversible = "why"`.
-fn take_undo(
-    table: &mut Table<'_>,
-    op: Option<&Key>,
-    backend: &dyn Backend,
-    phase: Phase,
-    source: &Source,
-) -> Result<Undo, Vec<Diagnostic>> {
+fn take_undo(table: &mut Table<'_>, op: Option<&Key>, site: &Site<'_>) -> Result<Undo, Vec<Diagnostic>> {
     let mut found =
         WAYS_BACK.iter().filter_map(|name| table.take_entry(name)).collect::<Vec<_>>().into_iter();
     let Some((key, node)) = found.next() else { return Ok(Undo::Unwritten) };
@@ -274,10 +285,10 @@ fn take_undo(
     }
     if let Value::Table(entries) = &node.value
         && let [(name, value)] = entries.as_slice()
-        && backend.ops().contains(&name.name.as_str())
+        && site.backend.ops().contains(&name.name.as_str())
     {
-        return Ok(Undo::Op(backend.decode(phase, &Field { name: &name.name, value, source })?));
+        return Ok(Undo::Op(site.decode(name, value)?));
     }
     let Some(op) = op else { return Ok(Undo::Unwritten) };
-    Ok(Undo::Op(backend.decode(phase, &Field { name: &op.name, value: node, source })?))
+    Ok(Undo::Op(site.decode(op, node)?))
 }

@@ -175,7 +175,9 @@ fn string(source: &Source, text: &str) -> Node {
 #[test]
 fn steps_are_decoded_from_texts_lists_and_lists_of_words() {
     let source = SourceMap::default().add("1_a.toml", "redis = 'SET a 1|FOO b' HSET h f 'v w' HSTE");
-    let decode = |value: &Node| Redis.decode(Phase::Expand, &Field { name: "redis", value, source: &source });
+    let decode = |value: &Node| {
+        Redis.decode(Phase::Expand, &Field { name: "redis", value, source: &source, tag: "1_expand_1" })
+    };
     let text = |op: &dunlin_core::AnyOp| op.preview().into_iter().map(|line| line.text).collect::<Vec<_>>();
     assert_eq!(text(&decode(&string(&source, "SET a 1")).unwrap()), ["SET a 1"]);
     let words = ["HSET", "h", "f", "v w"].map(|word| string(&source, word));

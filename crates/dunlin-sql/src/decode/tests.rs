@@ -21,7 +21,7 @@ fn table(source: &Source, entries: Vec<(&str, Value)>) -> Node {
 
 fn decoded(dialect: Dialect, phase: Phase, value: &Node) -> Result<Op, Vec<&'static str>> {
     let source = source();
-    match decode(dialect, phase, &Field { name: "sql", value, source: &source }) {
+    match decode(dialect, phase, &Field { name: "sql", value, source: &source, tag: "1" }) {
         Ok(op) => Ok(op.own::<Op>().unwrap().clone()),
         Err(findings) => Err(findings.iter().map(|finding| finding.code).collect()),
     }
