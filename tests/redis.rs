@@ -1,6 +1,7 @@
 //! Ops that go through the keys of a Redis, on real servers.
 #![allow(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
 
+mod back;
 mod bad_days;
 mod changes;
 mod cluster;
@@ -13,6 +14,7 @@ mod refusals;
 mod same;
 mod settle;
 mod strain;
+mod told;
 mod topology;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,6 +48,11 @@ fn named(name: &str, url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
 fn usual(url: &StoreUrl, steps: &[(&str, &str)]) -> Project {
     paced(&next(), url, steps, Pace::default())
 }
+
+type Paced = fn(&StoreUrl, &[(&str, &str)]) -> Project;
+
+/// Both: one page an advance, and several under way.
+const PACES: [Paced; 2] = [project, usual];
 
 /// A name after all others. That the earlier ones have no files any more is nobody's concern here.
 fn next() -> String {

@@ -36,7 +36,7 @@ async fn up_to(project: &Project, phase: Option<Phase>) {
 }
 
 /// What `down` says it would lose.
-async fn losses(project: &Project) -> Vec<String> {
+pub(super) async fn losses(project: &Project) -> Vec<String> {
     let stores = project.connect(&[]).await.unwrap();
     let context = project.context(stores);
     let histories = run::histories(&context.stores).await.unwrap();
@@ -47,10 +47,10 @@ async fn losses(project: &Project) -> Vec<String> {
 }
 
 /// What keys hold, as text, and when they end, by name.
-type Picture = BTreeMap<String, (String, i64)>;
+pub(super) type Picture = BTreeMap<String, (String, i64)>;
 
 /// All keys but dunlin's own.
-async fn picture(scratch: &Scratch) -> Picture {
+pub(super) async fn picture(scratch: &Scratch) -> Picture {
     let keys: Vec<String> = match scratch.kind {
         Kind::RedisCluster => {
             redis::cmd("KEYS").arg("*").query_async(&mut scratch.cluster().await).await.unwrap()
@@ -131,7 +131,7 @@ fn renamed(picture: &Picture, name: impl Fn(&str) -> Option<String>) -> Picture 
     picture.iter().filter_map(|(key, value)| Some((name(key)?, value.clone()))).collect()
 }
 
-async fn scratches() -> [Scratch; 2] {
+pub(super) async fn scratches() -> [Scratch; 2] {
     [scratch::redis().await, scratch::redis_cluster().await]
 }
 

@@ -65,6 +65,12 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// What helps where this finds what must not be there, beside mending that: what its step, or the change it is a part of,
+    /// may say in addition.
+    fn remedy(&self) -> Option<String> {
+        None
+    }
+
     /// A verify op that finds the records that would lose something if this ran as a way back.
     fn loses(&self) -> Option<AnyOp> {
         None

@@ -32,6 +32,8 @@ pub struct Proof {
     pub violations: Vec<Violation>,
     /// How much more of it there is.
     pub unlisted: u64,
+    /// What its author may say in addition, where somebody waits for it to pass.
+    pub remedy: Option<String>,
 }
 
 impl Proof {
@@ -45,6 +47,7 @@ impl Proof {
             compared: 0,
             violations,
             unlisted,
+            remedy: item.op.as_ref().and_then(|op| op.remedy()),
         }
     }
 }
@@ -101,11 +104,13 @@ pub async fn verify(
                 Some(session) => Place::Session(session),
                 None => Place::Store(store),
             };
+            let is_awaited = matches!(place, Place::Session(_));
             let asked = ask(context, migration, (step, place), report).await;
             let asked = asked
                 .map_err(|error| error.at(step.span).with("store", name).with("migration", migration.id()))?;
             let Some(proof) = asked else { return Ok(None) };
-            proofs.push(proof);
+            let remedy = is_awaited.then(|| step.op.remedy()).flatten();
+            proofs.push(Proof { remedy, ..proof });
         }
     }
     Ok(Some(proofs))
@@ -184,7 +189,16 @@ async fn ask(
                     report(Event::Finished { step: label, changed: 0, compared, elapsed: began.elapsed() });
                 }
                 let (id, store, span) = (migration.id().clone(), step.store.clone(), step.span);
-                return Ok(Some(Proof { id, store, summary, span, compared, violations, unlisted }));
+                return Ok(Some(Proof {
+                    id,
+                    store,
+                    summary,
+                    span,
+                    compared,
+                    violations,
+                    unlisted,
+                    remedy: None,
+                }));
             }
         }
     }

@@ -157,7 +157,8 @@ pub(crate) async fn purge(session: &mut Session, archive: &Archive) -> Result<()
         let message = format!("{} is no archive of dunlin's", archive.name);
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    let what = What::Delete { keys: session.store.keys.archives(Some(tag)), if_same_as: None };
+    let what =
+        What::Delete { keys: session.store.keys.archives(Some(tag)), if_same_as: None, is_copy: false };
     let survey = Survey::take(&session.store).await?;
     let keys = session.store.keys.clone();
     let mut task = Task::new(Job::Move(&what), None, &survey.map, &keys)?;

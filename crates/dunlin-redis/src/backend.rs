@@ -62,8 +62,9 @@ use crate::{address, change, decode, file};
 ///
 /// **The way back.** Before contract the new shape is removed; what is only there is given the old shape first, and what
 /// differs is the old one's, and listed as what would be lost, unless the new one wins. After contract the old shape is made
-/// anew of the new one, with what was written since; what is there already stays. Whatever matches `to` is taken for the
-/// change's, even if it was there before.
+/// anew of the new one, with what was written since; what is there already stays. Names of the new shape of `rename_keys`
+/// that were there before are remembered, in `{dunlin}:before:<tag>`, and left alone on the way back; with the other changes
+/// whatever has the new shape is taken for the change's.
 ///
 /// **The archive** has what the new shape does not lead back to, in the slot it came from: the strings of `change_encoding`
 /// that would not come back letter by letter (numbers are texts in a hash), under `{dunlin-<slot>}:archive:<tag>:<key>`; the

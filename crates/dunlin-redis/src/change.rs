@@ -4,7 +4,7 @@
 mod encoding;
 mod fields;
 mod keys;
-mod names;
+pub(crate) mod names;
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ pub(crate) const CHANGES: [&str; 5] =
 pub(crate) fn unfold(change: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
     let (node, span, tag) = (change.value, change.value.span, change.tag);
     match change.name {
-        "rename_keys" => Reader::read(node, |reader| names::rename(reader, span)),
-        "change_encoding" => Reader::read(node, |reader| encoding::change(reader, span, tag)),
-        "rename_hash_field" => Reader::read(node, |reader| fields::rename(reader, span)),
-        "set_ttl" => Reader::read(node, |reader| keys::set_ttl(reader, span, tag)),
-        "delete_keys" => Reader::read(node, |reader| keys::delete(reader, span, tag)),
+        "rename_keys" => Reader::read(node, |reader| names::rename(reader, (span, tag))),
+        "change_encoding" => Reader::read(node, |reader| encoding::change(reader, (span, tag))),
+        "rename_hash_field" => Reader::read(node, |reader| fields::rename(reader, (span, tag))),
+        "set_ttl" => Reader::read(node, |reader| keys::set_ttl(reader, (span, tag))),
+        "delete_keys" => Reader::read(node, |reader| keys::delete(reader, (span, tag))),
         other => {
             let unknown = Diagnostic::error("unknown-key", format!("unknown change `{other}`"));
             let help = suggest::help(other, CHANGES);
@@ -38,19 +38,19 @@ pub(crate) fn unfold(change: &Field<'_>) -> Result<Vec<Part>, Vec<Diagnostic>> {
 /// Which of two values is right that are both there and differ: of which application it is known that it is the one that
 /// writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wins {
+pub(crate) enum Wins {
     Nobody,
     Old,
     New,
 }
 
 impl Wins {
-    fn take(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn take(reader: &mut Reader<'_>) -> Option<Self> {
         reader.choice("wins", &[("old", Self::Old), ("new", Self::New)], Self::Nobody)
     }
 
     /// What that means for those who go through the old shape.
-    fn of_old(self) -> Differing {
+    pub(crate) fn of_old(self) -> Differing {
         match self {
             Self::Nobody => Differing::Stop,
             Self::Old => Differing::First,
@@ -72,33 +72,37 @@ struct Frame {
     span: Span,
     touches: Vec<String>,
     wins: Wins,
+    tag: String,
 }
 
 impl Frame {
-    fn new(span: Span, patterns: &[&Pattern], wins: Wins) -> Self {
+    fn new((span, tag): (Span, &str), patterns: &[&Pattern], wins: Wins) -> Self {
         let touches = patterns.iter().map(|pattern| pattern.starred()).collect();
-        Self { span, touches, wins }
+        Self { span, touches, wins, tag: tag.to_owned() }
     }
 
     fn op(&self, what: What) -> Move {
-        let life = Life { touches: self.touches.clone(), ..Life::default() };
+        let life = Life { tag: self.tag.clone(), touches: self.touches.clone(), ..Life::default() };
         Move { what, span: Some(self.span), life }
     }
 
     /// Takes the new shape away, once what is only there is in the old one, too.
     fn unfill(&self, form: &Form) -> Move {
         let turned = form.turned();
-        let look = Look::InStep { form: turned.clone(), differing: Differing::Stop, is_loss: true };
+        let look =
+            Look::InStep { form: turned.clone(), differing: Differing::Stop, loss: Some(self.tag.clone()) };
         let mut op = self.op(What::Align { form: turned, differing: self.wins.of_new(), is_drop: true });
         op.life.loses = (self.wins != Wins::New).then_some(look);
+        (op.life.is_back, op.life.gives_back) = (true, self.wins == Wins::New);
         op
     }
 
     /// The steps from verify on: compare and catch up, remove; `rebuild` makes the old shape anew.
-    fn later(&self, form: &Form, rebuild: Move) -> Vec<Part> {
+    fn later(&self, form: &Form, mut rebuild: Move) -> Vec<Part> {
+        rebuild.life.is_back = true;
         let differing = self.wins.of_old();
         // Asked again before contract, by whoever holds the lock: that brings in step what was written since.
-        let look = Look::InStep { form: form.clone(), differing, is_loss: false };
+        let look = Look::InStep { form: form.clone(), differing, loss: None };
         let remove = self.op(What::Align { form: form.clone(), differing, is_drop: true });
         vec![one_way(Phase::Verify, look, "it took nothing away"), part(Phase::Contract, remove, rebuild)]
     }

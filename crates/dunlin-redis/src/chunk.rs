@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use dunlin_core::pace::Sizer;
 use dunlin_core::{Error, ErrorKind, Pace, Result};
 
-use crate::error;
 use crate::hands::Hands;
 use crate::moves::task::{Sent, Task};
 use crate::moves::texts::{self, Reading};
 use crate::size::{self, Question};
 use crate::tally::Tally;
 use crate::wire::{Answer, Wire};
+use crate::{before, error};
 
 /// How long a page may take, where nothing else is said.
 pub(crate) const TARGET: Duration = Duration::from_millis(1);
@@ -200,7 +200,7 @@ pub(crate) async fn walk(
         }
         let mut next = None;
         if asks.is_some() {
-            let page = read_page(wire.answer().await?, task, wire)?;
+            let page = next_page(task, wire, hands, tally).await?;
             if at.is_some() && page.next.is_some() {
                 habit.sizer.learn(clock.elapsed().saturating_sub(way), reach.target);
             }
@@ -234,6 +234,18 @@ pub(crate) fn ask_page(wire: &mut Wire, cursor: &str, glob: &[u8], count: u64, k
         wire.word(b"TYPE");
         wire.word(kind.as_bytes());
     }
+}
+
+/// Takes in the next page, without what is left alone.
+async fn next_page(
+    task: &Task<'_>,
+    wire: &mut Wire,
+    hands: &mut Hands<'_>,
+    tally: &mut Tally,
+) -> Result<Page> {
+    let mut page = read_page(wire.answer().await?, task, wire)?;
+    before::spare(&mut page, task.before.as_ref(), hands, tally).await?;
+    Ok(page)
 }
 
 fn read_page(answer: Answer, task: &Task<'_>, wire: &Wire) -> Result<Page> {

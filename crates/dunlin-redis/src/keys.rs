@@ -59,6 +59,11 @@ impl Keys {
         Pattern::parse(&text).expect("a prefix has no braces")
     }
 
+    /// What was there before a step made names like it.
+    pub(crate) fn before(&self, tag: &str) -> String {
+        format!("{{{}dunlin}}:before:{tag}", self.prefix)
+    }
+
     /// The slot they live in.
     pub(crate) fn slot(&self) -> u16 {
         slot::of(self.lock.as_bytes())

@@ -13,6 +13,7 @@ mod archive;
 mod aside;
 mod atomic;
 mod backend;
+mod before;
 mod big;
 mod change;
 mod chunk;

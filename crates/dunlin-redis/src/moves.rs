@@ -6,7 +6,7 @@ pub(crate) mod call;
 pub(crate) mod decode;
 mod form;
 pub(crate) mod look;
-mod render;
+pub(crate) mod render;
 pub(crate) mod run;
 mod settle;
 pub(crate) mod task;
@@ -29,11 +29,17 @@ pub struct Move {
     pub life: Life,
 }
 
-/// What an op is to the change it is a part of; nothing where it stands alone.
+/// What an op is beside what it does: where it stands, and to the change it is a part of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Life {
-    /// Which keys the change is about.
+    /// Under which the names are remembered that were there before; the way back has the same. Empty for none.
+    pub tag: String,
+    /// Which keys the change is about; none where it stands alone.
     pub touches: Vec<String>,
+    /// Whether it is the way back from another op.
+    pub is_back: bool,
+    /// Whether what it removes is there in the other shape.
+    pub gives_back: bool,
     /// What finds the keys that would lose something.
     pub loses: Option<Look>,
 }
@@ -60,12 +66,15 @@ pub enum What {
         is_at_once: bool,
     },
     /// `delete_keys = { keys, if_same_as }`: deletes keys; with `if_same_as` only those whose copy of that name equals
-    /// them in type, value and TTL, compared and deleted in one.
+    /// them in type, value and TTL, compared and deleted in one. As the way back from a copy it deletes those that differ
+    /// as well, which were listed as what would be lost.
     Delete {
         /// Which keys.
         keys: Pattern,
         /// Their copies.
         if_same_as: Option<Pattern>,
+        /// Whether those that differ are deleted as well.
+        is_copy: bool,
     },
     /// `expire_keys = { keys, ttl = "7d" | "none", only = "missing" }`: lets keys end, each so long after it was come
     /// past, or takes their end away; `only = "missing"` passes by keys that have a TTL.
@@ -90,8 +99,8 @@ pub enum What {
         /// Whether it deletes what it would have written.
         is_back: bool,
     },
-    /// `rename_hash_field = { keys, from, to }`: renames a field of hashes, each in one instant. A hash that has both is
-    /// left as it is.
+    /// `rename_hash_field = { keys, from, to, existing = "fail" | "skip" | "replace" }`: renames a field of hashes, each
+    /// in one instant.
     RenameField {
         /// Which hashes.
         keys: Pattern,
@@ -99,6 +108,8 @@ pub enum What {
         from: String,
         /// Its new name.
         to: String,
+        /// What becomes of hashes that have both.
+        existing: Existing,
     },
     /// Brings what is there in two shapes in step, over and over until nothing is left to do; a part of changes only.
     Align {
@@ -170,7 +181,8 @@ pub enum Look {
         /// Which keys.
         keys: Pattern,
     },
-    /// `same = { from, to, sample = 1000 }`: every key has another one with the same type, value and TTL.
+    /// `same = { from, to, sample = 1000 }`: every key has another one with the same type, value and TTL. With
+    /// `wins = "old" | "new"` it is [`Look::InStep`].
     Same {
         /// Which keys, and what they are compared with.
         pair: Pair,
@@ -190,7 +202,8 @@ pub enum Look {
         form: Form,
         /// What whoever holds the lock does with those that are not in step, before it says so.
         differing: Differing,
-        /// Whether only those are meant that are both there and not the same.
-        is_loss: bool,
+        /// Only those are meant that are both there and not the same, and were not there before: those are remembered under
+        /// this tag.
+        loss: Option<String>,
     },
 }

@@ -5,7 +5,7 @@
 mod compare;
 mod parse;
 
-pub(crate) use compare::{inverts, may_overlap};
+pub(crate) use compare::{inverts, is_one_slot, may_overlap};
 pub(crate) use parse::Fault;
 
 /// A pattern for names of keys.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dunlin_core::{
     Ahead, Archive, Attempt, Check, Checked, Error, ErrorKind, Event, Follow, Followed, Follower, History,
-    Holder, LockMode, Op, Result, Store as CoreStore, StoredFile, Target, Version, async_trait,
+    Holder, Line, LockMode, Op, Result, Store as CoreStore, StoredFile, Target, Version, async_trait,
 };
 use redis::{Cmd, Value, cmd};
 use tokio::sync::Mutex;
@@ -16,7 +16,7 @@ use crate::lock::{self, Leaving, Taken};
 use crate::net::Net;
 use crate::session::Session;
 use crate::usage::Met;
-use crate::{address, archive, aside, crew, error, examine, follow, foresee, history, usage, verify};
+use crate::{address, archive, aside, crew, error, examine, follow, foresee, history, moves, usage, verify};
 
 /// How many journal lines are read at once when only some of them are wanted.
 const PAGE: u32 = 500;
@@ -157,6 +157,10 @@ impl CoreStore for Store {
 
     async fn verify(&self, check: &Check<'_>) -> Result<Checked> {
         verify::run(self, check).await
+    }
+
+    async fn preview(&self, op: &dyn Op) -> Result<Vec<Line>> {
+        Ok(if self.net.is_cluster() { moves::render::in_cluster(op) } else { op.preview() })
     }
 
     async fn foresee(&self, now: &[Ahead<'_>], later: &[Ahead<'_>]) -> Result<Vec<String>> {

@@ -168,7 +168,10 @@ pub(super) fn broken(proof: &Proof) -> Fault {
         Some(span) => fault.at(span, "this step"),
         None => fault,
     };
-    let help =
-        "nothing was removed: the old shape still holds; correct the data or the step, then run this again";
-    Fault::Diagnostic(fault.help(help))
+    let remedy =
+        proof.remedy.as_ref().map(|remedy| format!("\nor {remedy}; run this again with `--edited warn`"));
+    Fault::Diagnostic(fault.help(format!(
+        "nothing was removed: the old shape still holds; correct the data or the step, then run this again{}",
+        remedy.unwrap_or_default()
+    )))
 }

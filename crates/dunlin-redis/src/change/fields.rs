@@ -7,7 +7,7 @@ use crate::moves::decode::Reader;
 use crate::moves::{Differing, Form, What};
 
 /// `rename_hash_field = { keys, from, to, wins }`
-pub(super) fn rename(reader: &mut Reader<'_>, span: Span) -> Option<Vec<Part>> {
+pub(super) fn rename(reader: &mut Reader<'_>, site: (Span, &str)) -> Option<Vec<Part>> {
     let (keys, from, to) = (reader.pattern("keys"), reader.text("from"), reader.text("to"));
     let wins = Wins::take(reader);
     let (keys, from, to, wins) = (keys?.0, from?.0, to?, wins?);
@@ -16,7 +16,7 @@ pub(super) fn rename(reader: &mut Reader<'_>, span: Span) -> Option<Vec<Part>> {
         reader.faults.push(fault.at(to.1.span, "the same as `from`"));
         return None;
     }
-    let mut frame = Frame::new(span, &[], wins);
+    let mut frame = Frame::new(site, &[], wins);
     frame.touches = [from, to.0].map(|field| format!("{}.{field}", keys.starred())).into();
     let form = Form::Field { keys, from: from.to_owned(), to: to.0.to_owned() };
     let align = |form: &Form, differing| What::Align { form: form.clone(), differing, is_drop: false };

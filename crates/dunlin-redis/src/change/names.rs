@@ -8,7 +8,7 @@ use crate::moves::{Existing, Form, Pair, What};
 use crate::pattern::{inverts, may_overlap};
 
 /// `from` and `to`, which must lead there and back.
-pub(super) fn pair(reader: &mut Reader<'_>, span: Span) -> Option<Pair> {
+pub(crate) fn pair(reader: &mut Reader<'_>, span: Span) -> Option<Pair> {
     let pair = reader.pair()?;
     if inverts(&pair.to, &pair.from) && !may_overlap(&pair.to, &pair.from) {
         return Some(pair);
@@ -21,10 +21,10 @@ pub(super) fn pair(reader: &mut Reader<'_>, span: Span) -> Option<Pair> {
 }
 
 /// `rename_keys = { from, to, wins }`
-pub(super) fn rename(reader: &mut Reader<'_>, span: Span) -> Option<Vec<Part>> {
-    let (pair, wins) = (pair(reader, span), Wins::take(reader));
+pub(super) fn rename(reader: &mut Reader<'_>, site: (Span, &str)) -> Option<Vec<Part>> {
+    let (pair, wins) = (pair(reader, site.0), Wins::take(reader));
     let (pair, wins) = (pair?, wins?);
-    let frame = Frame::new(span, &[&pair.from, &pair.to], wins);
+    let frame = Frame::new(site, &[&pair.from, &pair.to], wins);
     let existing = match wins {
         Wins::Nobody => Existing::Fail,
         Wins::Old => Existing::Replace,

@@ -4,7 +4,7 @@
 use dunlin_core::{Result, StoreUrl};
 
 use super::task::{Job, Sent, Task};
-use super::{Form, Kept, Look, What};
+use super::{Existing, Form, Kept, Look, What};
 use crate::chunk::{Entry, Page};
 use crate::pairs::{MANY, SLACK, is_torn};
 use crate::script::{self, Text};
@@ -27,12 +27,16 @@ impl Task<'_> {
         match self.job {
             Job::Move(What::Align { form: Form::Name(_), .. } | What::Delete { if_same_as: Some(_), .. })
             | Job::Look(Look::InStep { form: Form::Name(_), .. } | Look::Same { .. })
-            | Job::Collide(_) => self.has_scripts.then_some(&script::SAME),
+            | Job::Collide(What::Rename { .. } | What::Copy { .. }) => {
+                self.has_scripts.then_some(&script::SAME)
+            }
             Job::Move(What::Align { form: Form::Field { .. }, .. }) => Some(&script::ALIGN_FIELD),
             Job::Look(Look::InStep { form: Form::Field { .. }, .. }) if self.mends => {
                 Some(&script::ALIGN_FIELD)
             }
-            Job::Move(What::RenameField { .. }) => Some(&script::FIELD),
+            Job::Move(What::RenameField { .. }) | Job::Collide(What::RenameField { .. }) => {
+                Some(&script::FIELD)
+            }
             Job::Move(What::Archive { .. }) => Some(&script::ARCHIVE),
             Job::Move(What::End { .. }) => Some(&script::END),
             Job::Move(What::Restore { kept: Kept::Keys, .. }) => Some(&script::RESTORE),
@@ -45,9 +49,9 @@ impl Task<'_> {
     fn given<'e>(&self, entry: &'e Entry) -> [Option<&'e [u8]>; 2] {
         let (key, name) = (entry.key.as_slice(), entry.name.as_slice());
         match self.job {
+            _ if name.is_empty() => [Some(key), None],
             // A name that is taken is the other of its key.
             Job::Collide(_) => [Some(name), Some(key)],
-            _ if name.is_empty() => [Some(key), None],
             _ => [Some(key), Some(name)],
         }
     }
@@ -70,8 +74,12 @@ impl Task<'_> {
             Job::Move(What::Align { form, differing, is_drop }) => of_form(form, *differing, *is_drop),
             Job::Look(Look::InStep { form, differing, .. }) => of_form(form, *differing, false),
             Job::Move(What::Delete { .. }) => pairs::args(true, self.map),
-            Job::Move(What::RenameField { from, to, .. }) => {
-                vec![from.clone().into_bytes(), to.clone().into_bytes(), fields()]
+            Job::Move(What::RenameField { from, to, existing, .. }) => {
+                let verb: &[u8] = if *existing == Existing::Replace { b"replace" } else { b"rename" };
+                vec![from.clone().into_bytes(), to.clone().into_bytes(), fields(), verb.to_vec()]
+            }
+            Job::Collide(What::RenameField { from, to, .. }) => {
+                vec![from.clone().into_bytes(), to.clone().into_bytes(), fields(), b"look".to_vec()]
             }
             Job::Move(what) => archive::args(what, (slot, entries), self.keys),
             _ => pairs::args(false, self.map),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use dunlin_core::node::{Table, Value};
-use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase, suggest};
+use dunlin_core::{AnyOp, Diagnostic, Field, Node, Phase, Span, suggest};
 
-use super::{Existing, Life, Look, Move, Pair, Shape, What};
+use super::{Existing, Form, Life, Look, Move, Pair, Shape, What};
+use crate::change::{Wins, names};
 use crate::pattern::{Fault, Pattern, Template, inverts, may_overlap};
 
 /// The ops that change keys.
@@ -90,10 +91,7 @@ impl<'a> Reader<'a> {
     fn op(&mut self, field: &Field<'_>) -> Option<AnyOp> {
         let what = match field.name {
             "none" => return Some(Arc::new(Look::None { keys: self.pattern("keys")?.0 })),
-            "same" => {
-                let (pair, sample) = (self.pair(), self.sample());
-                return Some(Arc::new(Look::Same { pair: pair?, sample }));
-            }
+            "same" => return self.same(field.value.span).map(|look| Arc::new(look) as AnyOp),
             "rename_keys" => {
                 let (pair, existing) = (self.pair(), self.existing());
                 What::Rename { pair: pair?, existing: existing? }
@@ -111,12 +109,13 @@ impl<'a> Reader<'a> {
             }
             "rename_hash_field" => {
                 let (keys, from, to) = (self.pattern("keys"), self.text("from"), self.text("to"));
+                let existing = self.existing();
                 let (from, to) = (from?.0.to_owned(), to?);
                 if from == to.0 {
                     let fault = Diagnostic::error("same-name", "the field has that name already");
                     self.faults.push(fault.at(to.1.span, "the same as `from`"));
                 }
-                What::RenameField { keys: keys?.0, from, to: to.0.to_owned() }
+                What::RenameField { keys: keys?.0, from, to: to.0.to_owned(), existing: existing? }
             }
             name => {
                 let pair = self.pair();
@@ -125,7 +124,8 @@ impl<'a> Reader<'a> {
                 What::Convert { pair: pair?, into, is_lenient: is_lenient?, is_back: false }
             }
         };
-        Some(Arc::new(Move { what, span: Some(field.value.span), life: Life::default() }))
+        let life = Life { tag: field.tag.to_owned(), ..Life::default() };
+        Some(Arc::new(Move { what, span: Some(field.value.span), life }))
     }
 
     fn right<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
         let keys = self.pattern("keys");
         self.known.push("if_same_as");
         let Some(other) = self.table.take("if_same_as") else {
-            return Some(What::Delete { keys: keys?.0, if_same_as: None });
+            return Some(What::Delete { keys: keys?.0, if_same_as: None, is_copy: false });
         };
         let (keys, source) = keys?;
         let text = self.right(other.text())?;
@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
         });
         let pattern = self.right(parsed)?;
         self.check_pair((&keys, source), (&pattern, other))?;
-        Some(What::Delete { keys, if_same_as: Some(pattern) })
+        Some(What::Delete { keys, if_same_as: Some(pattern), is_copy: false })
     }
 
     pub(crate) fn choice<T: Copy>(
@@ -255,6 +255,20 @@ impl<'a> Reader<'a> {
     fn existing(&mut self) -> Option<Existing> {
         let choices = [("fail", Existing::Fail), ("skip", Existing::Skip), ("replace", Existing::Replace)];
         self.choice("existing", &choices, Existing::Fail)
+    }
+
+    fn same(&mut self, span: Span) -> Option<Look> {
+        let (sample, wins) = (self.sample(), Wins::take(self)?);
+        if wins == Wins::Nobody {
+            return Some(Look::Same { pair: self.pair()?, sample });
+        }
+        if sample.is_some() {
+            let fault = Diagnostic::error("two-ops", "what `wins` is made anew of is looked at whole")
+                .at(span, "says `sample` and `wins`");
+            self.faults.push(fault.help("leave one of them out"));
+        }
+        let form = Form::Name(names::pair(self, span)?);
+        Some(Look::InStep { form, differing: wins.of_old(), loss: None })
     }
 
     fn sample(&mut self) -> Option<u64> {

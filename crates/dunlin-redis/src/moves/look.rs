@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Look;
 use super::task::{Job, Task};
+use crate::before::Before;
 use crate::big::{self, Draft};
 use crate::crew::Crew;
 use crate::room;
@@ -29,7 +30,7 @@ struct Place {
 impl Look {
     /// Whether whoever holds the lock brings in step what it finds.
     pub(crate) fn mends(&self) -> bool {
-        matches!(self, Self::InStep { is_loss: false, .. })
+        matches!(self, Self::InStep { loss: None, .. })
     }
 }
 
@@ -56,6 +57,7 @@ async fn go_on(look: &Look, check: &Check<'_>, crew: &mut Crew, mends: bool) -> 
     let store = &crew.store().clone();
     let survey = Survey::take(store).await?;
     let mut task = Task::new(Job::Look(look), None, &survey.map, &store.keys)?;
+    task.before = Before::of_look(store, look).await?;
     (task.has_scripts, task.mends) = (mends || may_script(store).await, mends);
     let mut position = match check.from.and_then(|checkpoint| Position::looked(checkpoint, look)) {
         Some(position) => position,

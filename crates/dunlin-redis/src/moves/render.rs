@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use dunlin_core::{AnyOp, Line, Op as CoreOp};
 
-use super::{Existing, Life, Move, Pair, Shape, What};
-use crate::pattern::{inverts, may_overlap};
+use super::{Differing, Existing, Form, Life, Look, Move, Pair, Shape, What};
+use crate::before;
+use crate::pattern::{inverts, is_one_slot, may_overlap};
 use crate::quote::quote;
 use commands::commands;
 use settings::{canonical, settings};
@@ -21,13 +22,34 @@ fn scan(glob: &[u8], note: &str, span: Option<dunlin_core::Span>) -> Line {
     Line { text, note: Some(note.to_owned()), span }
 }
 
+/// What an op sends to a cluster, whose slots part keys from their other names.
+pub(crate) fn in_cluster(op: &dyn CoreOp) -> Vec<Line> {
+    let parts = |pair: &Pair| !is_one_slot(&pair.from, &pair.to);
+    if let Some(op) = op.kind::<Move>() {
+        let is_crossing = match &op.what {
+            What::Rename { pair, .. }
+            | What::Copy { pair, .. }
+            | What::Align { form: Form::Name(pair), .. } => parts(pair),
+            _ => false,
+        };
+        return op.lines(is_crossing);
+    }
+    match op.kind::<Look>() {
+        Some(look @ Look::InStep { form: Form::Name(pair), .. }) => look.lines(parts(pair)),
+        _ => op.preview(),
+    }
+}
+
 impl CoreOp for Move {
     fn summary(&self) -> String {
         match &self.what {
             What::Rename { pair, .. } => format!("rename {} to {}", pair.from.text(), pair.to.text()),
             What::Copy { pair, .. } => format!("copy {} to {}", pair.from.text(), pair.to.text()),
-            What::Delete { keys, if_same_as: None } => format!("delete {}", keys.text()),
-            What::Delete { keys, if_same_as: Some(other) } => {
+            What::Delete { keys, if_same_as: None, .. } => format!("delete {}", keys.text()),
+            What::Delete { keys, if_same_as: Some(other), is_copy: true } => {
+                format!("delete {}, the copies of {}", keys.text(), other.text())
+            }
+            What::Delete { keys, if_same_as: Some(other), .. } => {
                 format!("delete {} where {} is the same", keys.text(), other.text())
             }
             What::Expire { keys, ttl: Some(_), .. } => format!("expire {}", keys.text()),
@@ -41,7 +63,9 @@ impl CoreOp for Move {
             What::Convert { pair, into: Shape::Text, .. } => {
                 format!("write {} as JSON {}", pair.from.text(), pair.to.text())
             }
-            What::RenameField { keys, from, to } => format!("rename field {from} of {} to {to}", keys.text()),
+            What::RenameField { keys, from, to, .. } => {
+                format!("rename field {from} of {} to {to}", keys.text())
+            }
             What::Align { form, is_drop: false, .. } => {
                 let (first, second) = form.words();
                 format!("bring {second} in step with {first}")
@@ -55,28 +79,7 @@ impl CoreOp for Move {
     }
 
     fn preview(&self) -> Vec<Line> {
-        let mut lines = Vec::new();
-        if let What::Rename { pair, existing: Existing::Fail }
-        | What::Copy { pair, existing: Existing::Fail, .. } = &self.what
-        {
-            lines.push(scan(
-                &pair.to.glob(),
-                "first: names that are taken are listed, and nothing is written",
-                self.span,
-            ));
-        }
-        let glob = match &self.what {
-            What::Restore { tag, .. } => format!("{{dunlin-*}}:archive:{tag}:*").into_bytes(),
-            what => what.keys().glob(),
-        };
-        lines.push(scan(&glob, "on every primary, about 1 ms a page", self.span));
-        let note = "for each key, many at once";
-        lines.extend(commands(&self.what).into_iter().map(|text| Line {
-            text,
-            note: Some(note.to_owned()),
-            span: self.span,
-        }));
-        lines
+        self.lines(false)
     }
 
     fn canonical(&self) -> String {
@@ -91,6 +94,10 @@ impl CoreOp for Move {
             What::Convert { pair, into, is_back, .. } => {
                 What::Convert { pair, into, is_lenient: false, is_back }
             }
+            What::RenameField { keys, from, to, .. } => {
+                What::RenameField { keys, from, to, existing: Existing::Fail }
+            }
+            What::Align { form, is_drop, .. } => What::Align { form, differing: Differing::Stop, is_drop },
             what => what,
         };
         let (name, settings) = settings(&what);
@@ -100,15 +107,18 @@ impl CoreOp for Move {
     fn removes(&self) -> Vec<String> {
         let replaced = |pair: &Pair| vec![format!("what keys {} hold where they exist", pair.to.text())];
         match &self.what {
-            What::Delete { keys, .. } => vec![format!("keys {}", keys.text())],
             // What would be lost is asked record by record.
-            What::Align { is_drop: true, .. } if self.life.loses.is_some() => Vec::new(),
+            _ if self.life.loses.is_some() || self.life.gives_back => Vec::new(),
+            What::Delete { keys, .. } => vec![format!("keys {}", keys.text())],
             What::Align { form, is_drop: true, .. } => vec![form.removes()],
             What::Archive { keys, keep, .. } => {
                 vec![format!("keys {}; the archive has them for {} days", keys.text(), keep / 86_400_000)]
             }
             What::Rename { pair, existing: Existing::Replace }
             | What::Copy { pair, existing: Existing::Replace, .. } => replaced(pair),
+            What::RenameField { keys, from, to, existing: Existing::Replace } => {
+                vec![format!("field {to} of {} where {from} is there", keys.text())]
+            }
             _ => Vec::new(),
         }
     }
@@ -118,6 +128,7 @@ impl CoreOp for Move {
     }
 
     fn undo(&self) -> Option<AnyOp> {
+        let mut life = Life { tag: self.life.tag.clone(), is_back: true, ..Life::default() };
         let what = match &self.what {
             What::Rename { pair: Pair { from, to }, existing: Existing::Fail | Existing::Skip } => {
                 let is_sound = inverts(to, from) && !may_overlap(to, from);
@@ -125,17 +136,21 @@ impl CoreOp for Move {
                 is_sound.then_some(What::Rename { pair, existing: Existing::Skip })?
             }
             What::Copy { pair: Pair { from, to }, existing: Existing::Fail | Existing::Skip, .. } => {
-                What::Delete { keys: to.clone(), if_same_as: Some(from.clone()) }
+                let form = Form::Name(Pair { from: to.clone(), to: from.clone() });
+                let loss = Some(life.tag.clone());
+                life.loses = Some(Look::InStep { form, differing: Differing::Stop, loss });
+                What::Delete { keys: to.clone(), if_same_as: Some(from.clone()), is_copy: true }
             }
             What::Convert { pair, into, is_lenient, is_back: false } => {
                 What::Convert { pair: pair.clone(), into: *into, is_lenient: *is_lenient, is_back: true }
             }
-            What::RenameField { keys, from, to } => {
-                What::RenameField { keys: keys.clone(), from: to.clone(), to: from.clone() }
+            What::RenameField { keys, from, to, existing: Existing::Fail | Existing::Skip } => {
+                let (from, to) = (to.clone(), from.clone());
+                What::RenameField { keys: keys.clone(), from, to, existing: Existing::Skip }
             }
             _ => return None,
         };
-        Some(Arc::new(Self { what, span: self.span, life: Life::default() }))
+        Some(Arc::new(Self { what, span: self.span, life }))
     }
 
     fn touches(&self) -> Vec<String> {
@@ -144,5 +159,44 @@ impl CoreOp for Move {
 
     fn loses(&self) -> Option<AnyOp> {
         self.life.loses.clone().map(|look| Arc::new(look) as AnyOp)
+    }
+}
+
+impl Move {
+    /// What it looks for before it writes anything.
+    fn first(&self) -> Option<Line> {
+        let (keys, existing, listed) = match &self.what {
+            What::Rename { pair, existing } | What::Copy { pair, existing, .. } => {
+                (&pair.to, existing, "first: names that are taken are listed, and nothing is written")
+            }
+            What::RenameField { keys, existing, .. } => {
+                (keys, existing, "first: hashes that have both are listed, and nothing is written")
+            }
+            _ => return None,
+        };
+        let is_kept = !self.life.is_back && before::is_kept(self);
+        let note = match existing {
+            Existing::Fail => listed,
+            _ if is_kept => "first: what is there already is remembered, for the way back to leave it alone",
+            _ => return None,
+        };
+        Some(scan(&keys.glob(), note, self.span))
+    }
+
+    /// What it sends, where other names may live in other slots.
+    fn lines(&self, is_crossing: bool) -> Vec<Line> {
+        let mut lines: Vec<Line> = self.first().into_iter().collect();
+        let glob = match &self.what {
+            What::Restore { tag, .. } => format!("{{dunlin-*}}:archive:{tag}:*").into_bytes(),
+            what => what.keys().glob(),
+        };
+        lines.push(scan(&glob, "on every primary, about 1 ms a page", self.span));
+        let note = "for each key, many at once";
+        lines.extend(commands(&self.what, is_crossing).into_iter().map(|text| Line {
+            text,
+            note: Some(note.to_owned()),
+            span: self.span,
+        }));
+        lines
     }
 }

@@ -8,8 +8,9 @@ use dunlin_core::{Advance, Error, ErrorKind, Phase, Position, Result, Version, W
 use serde::{Deserialize, Serialize};
 
 use super::task::{Job, Task};
-use super::{Existing, Move, What};
+use super::{Differing, Existing, Move, What};
 use crate::aside;
+use crate::before::{self, Before};
 use crate::big::{self, Draft};
 use crate::chunk::{Habit, TARGET};
 use crate::commit::Entry;
@@ -59,12 +60,16 @@ pub(crate) struct Going {
 }
 
 /// What must be looked at before anything is written.
-fn look_first(what: &What) -> Option<Job<'_>> {
-    match what {
-        What::Rename { existing: Existing::Fail, .. } | What::Copy { existing: Existing::Fail, .. } => {
+fn look_first(op: &Move, is_back: bool) -> Option<Job<'_>> {
+    match &op.what {
+        what @ (What::Rename { existing, .. }
+        | What::Copy { existing, .. }
+        | What::RenameField { existing, .. })
+            if *existing == Existing::Fail || (!is_back && before::is_kept(op)) =>
+        {
             Some(Job::Collide(what))
         }
-        What::Convert { is_lenient: false, is_back: false, .. } => Some(Job::Judge(what)),
+        what @ What::Convert { is_lenient: false, is_back: false, .. } => Some(Job::Judge(what)),
         _ => None,
     }
 }
@@ -82,8 +87,9 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
     if session.going.sum != position.sum {
         (session.going.sum, session.going.habits) = (position.sum.clone(), BTreeMap::new());
     }
-    let job = if place.is_looking { look_first(&op.what) } else { None };
-    let task = Task::new(job.unwrap_or(Job::Move(&op.what)), op.span, &survey.map, &session.store.keys)?;
+    let job = if place.is_looking { look_first(op, work.is_undo()) } else { None };
+    let mut task = Task::new(job.unwrap_or(Job::Move(&op.what)), op.span, &survey.map, &session.store.keys)?;
+    task.before = Before::of(&session.store, op, work, job.is_some()).await?;
     let (before, began) = (place.tally.done, std::time::Instant::now());
     let is_over = if place.tally.big.is_empty() {
         let with = (&mut session.crew, &mut session.going.habits);
@@ -104,7 +110,7 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
         position.is_clean = position.place.is_looking;
         save(session, work, &position, 0).await?;
         if found.troubles() > 0 {
-            return Err(refusal(&op.what, &found).at(op.span));
+            return Err(refusal(op, &found).at(op.span));
         }
     }
     let mut is_done = is_over && job.is_none() && position.place.tally.big.is_empty();
@@ -114,19 +120,34 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
             let found = std::mem::take(&mut position.place.tally);
             position.place = Place { walk: Walk::new(&survey), passes: 0, before: 0, ..position.place };
             save(session, work, &position, changed).await?;
-            return Err(refusal(&op.what, &found).at(op.span));
+            return Err(refusal(op, &found).at(op.span));
         }
     }
     if !is_done {
         let record = save(session, work, &position, changed).await?;
         return Ok(Advance { notes: edited.into_iter().collect(), ..Advance::partly(record, changed) });
     }
+    complete(session, op, work, (&survey, &position.place.tally, changed), edited).await
+}
+
+/// Says that it is done.
+async fn complete(
+    session: &mut Session,
+    op: &Move,
+    work: &Work<'_>,
+    (survey, tally, changed): (&Survey, &Tally, u64),
+    edited: Option<String>,
+) -> Result<Advance> {
     let done = work.complete(changed);
     let rows = done.rows;
-    let detail = aside::words(&op.what, position.place.tally.aside, &session.store.keys);
+    let detail = aside::words(&op.what, tally.aside, &session.store.keys);
     let entry = Entry { record: Some(done), kind: Some(work.ends_as()), detail };
     let record = session.record(work, entry, rows).await?;
-    let notes = edited.into_iter().chain(notes(&op.what, &position.place.tally)).collect();
+    // The way back from a contract is only a part of the way.
+    if work.is_undo() && !matches!(op.what, What::Copy { .. }) {
+        before::forget(op, survey, (&session.store, &mut session.crew)).await?;
+    }
+    let notes = edited.into_iter().chain(notes(&op.what, tally)).collect();
     Ok(Advance { notes, ..Advance::complete(record, changed) })
 }
 
@@ -157,10 +178,13 @@ impl Place {
 /// Finds out whether it may begin, and says that it does.
 async fn begin(session: &mut Session, op: &Move, work: &Work<'_>, survey: &Survey) -> Result<Advance> {
     let is_copy = matches!(op.what, What::Copy { .. } | What::Convert { is_back: false, .. });
+    if !work.is_undo() && before::is_kept(op) {
+        before::forget(op, survey, (&session.store, &mut session.crew)).await?;
+    }
     let task = Task::new(Job::Move(&op.what), op.span, &survey.map, &session.store.keys)?;
     let (estimate, notes) = room::survey(&task, is_copy, survey, &mut session.crew).await?;
     let place = Place {
-        is_looking: look_first(&op.what).is_some(),
+        is_looking: look_first(op, work.is_undo()).is_some(),
         walk: Walk::new(survey),
         tally: Tally::default(),
         passes: 0,
@@ -193,21 +217,37 @@ async fn save(
 }
 
 /// Why it does not begin.
-fn refusal(what: &What, found: &Tally) -> Error {
+fn refusal(op: &Move, found: &Tally) -> Error {
     let (count, names) = (found.troubles(), found.names());
-    let (message, help) = match what {
+    let (message, help) = match &op.what {
         What::Convert { .. } => (
             format!("{} cannot be converted: {names}", counted(count, "key")),
             "nothing was written; mend them, or pass them by with `otherwise = \"skip\"`",
         ),
-        What::Align { form, .. } => (
+        What::Align { form, differing, .. } => (
             format!(
                 "{count} of {} {} not in step, and {}: {names}",
                 form.keys().text(),
                 agree(count, "is", "are"),
                 agree(count, "stays", "stay")
             ),
-            "the others are removed; mend these, or stop whoever writes them, then run it again: it continues",
+            if *differing == Differing::Stop {
+                "the others are removed; mend these, or say which side is right, `wins = \"old\"` or `wins = \"new\"`, then run it again with `--edited warn`: it continues"
+            } else {
+                "the others are removed; mend these, or stop whoever writes them, then run it again: it continues"
+            },
+        ),
+        What::RenameField { from, to, .. } => (
+            format!(
+                "{} {} both {from} and {to}: {names}",
+                counted(count, "hash"),
+                agree(count, "has", "have")
+            ),
+            "nothing was written; remove one of the fields, or say `existing = \"skip\"` or `existing = \"replace\"`",
+        ),
+        _ if !op.life.touches.is_empty() => (
+            format!("{} {} taken: {names}", counted(count, "name"), agree(count, "is", "are")),
+            "nothing was written; remove those keys, or say which of the two is right: `wins = \"old\"` or `wins = \"new\"`",
         ),
         _ => (
             format!("{} {} taken: {names}", counted(count, "name"), agree(count, "is", "are")),

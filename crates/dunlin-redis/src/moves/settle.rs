@@ -7,10 +7,23 @@ use super::task::{Job, Sent, Task};
 use super::{Existing, Look, What};
 use crate::chunk::{Entry, Page};
 use crate::hands::Hands;
-use crate::pairs::{self, Unlike, compare, is_torn};
+use crate::pairs::{self, Unlike, Verdict, compare, is_torn};
 use crate::tally::Tally;
 use crate::wire::Answer;
-use crate::{across, error, quote};
+use crate::{across, before, error, quote};
+
+/// Deletes keys.
+async fn unlink(keys: &[&[u8]], hands: &mut Hands<'_>, tally: &mut Tally) -> Result<()> {
+    for answers in pairs::ask(keys, &[&[b"UNLINK"]], hands).await? {
+        match &answers[0] {
+            Answer::Error(said) if is_torn(said) => tally.is_torn = true,
+            Answer::Error(said) => return Err(error::said(said, "cannot delete a copy", &hands.url())),
+            Answer::Int(1) => tally.done += 1,
+            _ => tally.gone += 1,
+        }
+    }
+    Ok(())
+}
 
 impl Task<'_> {
     pub(super) async fn compare(
@@ -24,26 +37,65 @@ impl Task<'_> {
             page.entries.iter().for_each(|entry| tally.list(&entry.key, None));
             return Ok(());
         }
-        let is_collide = matches!(self.job, Job::Collide(_));
+        if let Job::Collide(_) = self.job {
+            return self.collide(page, said, hands, tally).await;
+        }
         let is_drop = matches!(self.job, Job::Move(_));
-        // A name that is taken is the other of its key.
-        let pairs = page.entries.iter().map(|Entry { key, name, .. }| {
-            if is_collide { (name.as_slice(), key.as_slice()) } else { (key.as_slice(), name.as_slice()) }
-        });
-        let pairs: Vec<pairs::Keys<'_>> = pairs.collect();
+        let is_copy = matches!(self.job, Job::Move(What::Delete { is_copy: true, .. }));
+        let pairs: Vec<pairs::Keys<'_>> =
+            page.entries.iter().map(|Entry { key, name, .. }| (key.as_slice(), name.as_slice())).collect();
+        let mut lost: Vec<&[u8]> = Vec::new();
         let known = pairs::verdicts(said);
         let verdicts = pairs::settle(&pairs, known, (is_drop, self.has_scripts), hands).await?;
         for ((one, other), verdict) in pairs.into_iter().zip(verdicts) {
             match tally.count(verdict) {
                 None => {}
                 Some(Unlike::Missing) => tally.list(one, format!("{} is missing", quote::quote(other))),
+                Some(Unlike::In(_)) if is_copy => lost.push(one),
                 Some(Unlike::In(what)) => {
-                    let shown = crate::show::both((one, other), what, hands).await?;
-                    tally.list(if is_collide { other } else { one }, shown);
+                    tally.list(one, crate::show::both((one, other), what, hands).await?);
                 }
             }
         }
-        Ok(())
+        unlink(&lost, hands, tally).await
+    }
+
+    /// Finds the names that are taken, and lists those that forbid to begin.
+    async fn collide(
+        &self,
+        page: &Page,
+        said: &[Said],
+        hands: &mut Hands<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        // A name that is taken is the other of its key.
+        let pairs: Vec<pairs::Keys<'_>> =
+            page.entries.iter().map(|Entry { key, name, .. }| (name.as_slice(), key.as_slice())).collect();
+        let verdicts = pairs::settle(&pairs, pairs::verdicts(said), (false, self.has_scripts), hands).await?;
+        let (is_fatal, is_rename) = match self.job {
+            Job::Collide(What::Rename { existing, .. }) => (*existing == Existing::Fail, true),
+            Job::Collide(What::Copy { existing, .. }) => (*existing == Existing::Fail, false),
+            _ => (false, false),
+        };
+        let mut found: Vec<(&[u8], bool)> = Vec::new();
+        for ((one, other), verdict) in pairs.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Torn => tally.is_torn = true,
+                Verdict::Unlike(Unlike::Missing) => {}
+                verdict => found.push((other, verdict == Verdict::NoOne)),
+            }
+            match verdict {
+                Verdict::Unlike(Unlike::In(what)) if is_fatal => {
+                    tally.list(other, crate::show::both((one, other), what, hands).await?);
+                }
+                // Whoever renames would have one key left of the two, and the way back could not tell.
+                Verdict::Same if is_fatal && is_rename && self.before.is_some() => {
+                    tally.list(other, format!("holds what {} holds", quote::quote(one)));
+                }
+                _ => {}
+            }
+        }
+        before::remember(self.before.as_ref(), &found, hands).await
     }
 
     /// Takes in what one command a key was answered.

@@ -5,6 +5,7 @@ use dunlin_core::{Error, Result, Span};
 use super::texts::{self, Reading};
 use super::{Existing, Form, Kept, Look, Shape, What};
 use crate::align::{self, Goal, Rule};
+use crate::before::{self, Before};
 use crate::chunk::{Entry, Page};
 use crate::hands::{Hands, Map};
 use crate::keys::Keys;
@@ -43,6 +44,8 @@ pub(crate) struct Task<'a> {
     pub(crate) has_scripts: bool,
     /// Whether a look may bring in step what it finds.
     pub(crate) mends: bool,
+    /// What it has to do with names that were there before.
+    pub(crate) before: Option<Before>,
     /// Of how many keys one is looked at.
     one_in: u64,
 }
@@ -76,7 +79,10 @@ impl<'a> Task<'a> {
     pub(crate) fn new(job: Job<'a>, span: Option<Span>, map: &'a Map, keys: &'a Keys) -> Result<Self> {
         let (pattern, other) = match job {
             // Names that are taken are found by going through the names, which are mostly none.
-            Job::Collide(what) => (what.others().unwrap_or(what.keys()), Some(what.keys())),
+            Job::Collide(what) => match what.others() {
+                Some(others) => (others, Some(what.keys())),
+                None => (what.keys(), None),
+            },
             Job::Move(what) | Job::Judge(what) => (what.keys(), what.others()),
             Job::Look(look) => (look.keys(), look.others()),
         };
@@ -101,6 +107,7 @@ impl<'a> Task<'a> {
             map,
             has_scripts: true,
             mends: false,
+            before: None,
             one_in: 1,
         })
     }
@@ -125,6 +132,7 @@ impl<'a> Task<'a> {
                 Some(if form.into == Shape::Hash { "string" } else { "hash" })
             }
             Job::Move(What::RenameField { .. } | What::Align { form: Form::Field { .. }, .. })
+            | Job::Collide(What::RenameField { .. })
             | Job::Look(Look::InStep { form: Form::Field { .. }, .. }) => Some("hash"),
             _ => None,
         }
@@ -262,8 +270,8 @@ impl<'a> Task<'a> {
                     Rule { differing: *differing, is_drop: *is_drop, goal: Goal::Move, has_scripts: true };
                 align::page(form, rule, (&page, &said, self.keys), hands, tally).await
             }
-            Job::Look(Look::InStep { form, differing, is_loss }) => {
-                let goal = if self.mends { Goal::Mend } else { Goal::Look { is_loss: *is_loss } };
+            Job::Look(Look::InStep { form, differing, loss }) => {
+                let goal = if self.mends { Goal::Mend } else { Goal::Look { is_loss: loss.is_some() } };
                 let rule =
                     Rule { differing: *differing, is_drop: false, goal, has_scripts: self.has_scripts };
                 align::page(form, rule, (&page, &said, self.keys), hands, tally).await
@@ -289,6 +297,10 @@ impl<'a> Task<'a> {
                     }
                 }
                 Ok(())
+            }
+            Job::Collide(What::RenameField { from, to, existing, .. }) => {
+                let found = fields::collide(&page, (from, to, *existing), &said, tally);
+                before::remember(self.before.as_ref(), &found, hands).await
             }
             Job::Move(What::Delete { if_same_as: Some(_), .. }) | Job::Collide(_) | Job::Look(_) => {
                 self.compare(&page, &said, hands, tally).await

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Part, Pattern};
+use crate::slot;
 
 /// One byte of a pattern, or one of those that a capture takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,4 +91,23 @@ fn is_plain(pattern: &Pattern) -> bool {
         end -= 2;
     }
     start + 1 >= end
+}
+
+/// How many names are tried.
+const TRIED: u32 = 16;
+
+/// Whether each name lives in the slot of its other one, as hash tags make it. By chance some do in any case.
+pub(crate) fn is_one_slot(from: &Pattern, to: &Pattern) -> bool {
+    let names: Vec<&str> = from.names().collect();
+    let slot = |pattern: &Pattern, number: u32| {
+        let part = |part: &Part| match part {
+            Part::Literal(bytes) => bytes.clone(),
+            Part::Capture { name, .. } => {
+                let place = names.iter().position(|known| known == name);
+                format!("{number}.{}", place.unwrap_or(names.len())).into_bytes()
+            }
+        };
+        slot::of(&pattern.parts.iter().flat_map(part).collect::<Vec<u8>>())
+    };
+    (0..TRIED).all(|number| slot(from, number) == slot(to, number))
 }

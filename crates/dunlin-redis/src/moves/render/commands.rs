@@ -4,10 +4,18 @@ use super::kept;
 use crate::moves::{Existing, Shape, What};
 use crate::quote::quote;
 
-/// The commands for one key.
-pub(super) fn commands(what: &What) -> Vec<String> {
+/// The commands for one key, whose other name may live in another slot.
+pub(super) fn commands(what: &What, is_crossing: bool) -> Vec<String> {
     let quoted = |text: &str| quote(text.as_bytes());
     match what {
+        What::Rename { pair, existing } | What::Copy { pair, existing, .. } if is_crossing => {
+            let [from, to] = [&pair.from, &pair.to].map(|key| quoted(key.text()));
+            let mut all = carrying(&from, &to, *existing == Existing::Replace);
+            if matches!(what, What::Rename { .. }) {
+                all.push(format!("UNLINK {from} -- if it still is what was read"));
+            }
+            all
+        }
         What::Rename { pair, existing } => {
             let verb = if *existing == Existing::Replace { "RENAME" } else { "RENAMENX" };
             vec![format!("{verb} {} {}", quoted(pair.from.text()), quoted(pair.to.text()))]
@@ -16,9 +24,10 @@ pub(super) fn commands(what: &What) -> Vec<String> {
             let replace = if *existing == Existing::Replace { " REPLACE" } else { "" };
             vec![format!("COPY {} {}{replace}", quoted(pair.from.text()), quoted(pair.to.text()))]
         }
-        What::Delete { keys, if_same_as: None } => vec![format!("UNLINK {}", quoted(keys.text()))],
-        What::Delete { keys, if_same_as: Some(other) } => {
-            vec![format!("UNLINK {} -- if {} holds the same", quoted(keys.text()), quoted(other.text()))]
+        What::Delete { keys, if_same_as: None, .. } => vec![format!("UNLINK {}", quoted(keys.text()))],
+        What::Delete { keys, if_same_as: Some(other), is_copy } => {
+            let holds = if *is_copy { "is there" } else { "holds the same" };
+            vec![format!("UNLINK {} -- if {} {holds}", quoted(keys.text()), quoted(other.text()))]
         }
         What::Expire { keys, ttl: Some(ttl), is_only_missing } => {
             let only = if *is_only_missing { " NX" } else { "" };
@@ -40,13 +49,13 @@ pub(super) fn commands(what: &What) -> Vec<String> {
             format!("HGETALL {}", quoted(pair.from.text())),
             format!("SET {} <json>", quoted(pair.to.text())),
         ],
-        What::RenameField { keys, from, to } => vec![
+        What::RenameField { keys, from, to, .. } => vec![
             format!("HSET {} {} <value of {}>", quoted(keys.text()), quoted(to), quoted(from)),
             format!("HDEL {} {}", quoted(keys.text()), quoted(from)),
         ],
         What::Align { form, differing, is_drop } => {
             let mut all = form.looking();
-            all.extend(form.mending(*differing));
+            all.extend(form.mending(*differing, is_crossing));
             if *is_drop {
                 all.push(form.removing());
             }
@@ -54,4 +63,14 @@ pub(super) fn commands(what: &What) -> Vec<String> {
         }
         What::Archive { .. } | What::End { .. } | What::Restore { .. } => kept::commands(what),
     }
+}
+
+/// The commands that copy a key to another slot.
+pub(super) fn carrying(from: &str, to: &str, is_replace: bool) -> Vec<String> {
+    let replace = if is_replace { " REPLACE" } else { "" };
+    vec![
+        format!("DUMP {from}"),
+        format!("PEXPIRETIME {from}"),
+        format!("RESTORE {to} <end> <value> ABSTTL{replace}"),
+    ]
 }

@@ -1,5 +1,6 @@
 //! The two shapes of a change, in words and commands.
 
+use super::commands::carrying;
 use super::kept::archived;
 use crate::moves::{Differing, Encoding, Form, Pair, Shape};
 use crate::pairs::BIG;
@@ -70,7 +71,7 @@ impl Form {
     }
 
     /// The commands that bring them in step.
-    pub(super) fn mending(&self, differing: Differing) -> Vec<String> {
+    pub(super) fn mending(&self, differing: Differing, is_crossing: bool) -> Vec<String> {
         let of = |missing: &dyn Fn(&str, &str) -> String, over: &dyn Fn(&str, &str) -> String| {
             let (first, second) = match self {
                 Self::Name(pair) | Self::Encoding(Encoding { pair, .. }) => {
@@ -88,6 +89,11 @@ impl Form {
             [missing].into_iter().chain(differs).collect()
         };
         match self {
+            Self::Name(_) if is_crossing => {
+                let put =
+                    |first: &str, second: &str, is_replace| carrying(first, second, is_replace).join(", ");
+                of(&|first, second| put(first, second, false), &|first, second| put(first, second, true))
+            }
             Self::Name(_) => of(&|first, second| format!("COPY {first} {second}"), &|first, second| {
                 format!("COPY {first} {second} REPLACE")
             }),

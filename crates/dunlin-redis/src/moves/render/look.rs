@@ -4,7 +4,7 @@ use dunlin_core::{Line, Op as CoreOp};
 
 use super::scan;
 use super::settings::canonical;
-use crate::moves::Look;
+use crate::moves::{Differing, Look};
 use crate::quote::quote;
 
 impl CoreOp for Look {
@@ -14,9 +14,9 @@ impl CoreOp for Look {
             Self::Ends { keys, end: true } => format!("every {} ends", keys.text()),
             Self::Ends { keys, end: false } => format!("no {} ends", keys.text()),
             Self::Same { pair, .. } => format!("every {} equals {}", pair.from.text(), pair.to.text()),
-            Self::InStep { form, is_loss, .. } => {
+            Self::InStep { form, loss, .. } => {
                 let (first, second) = form.words();
-                if *is_loss {
+                if loss.is_some() {
                     format!("no {first} differs from {second}")
                 } else {
                     format!("every {first} is in step with {second}")
@@ -25,38 +25,19 @@ impl CoreOp for Look {
         }
     }
 
+    fn remedy(&self) -> Option<String> {
+        let words = "say which side is right, `wins = \"old\"` or `wins = \"new\"`: what differs is made anew of it then";
+        let is_undecided =
+            matches!(self, Self::Same { .. } | Self::InStep { differing: Differing::Stop, loss: None, .. });
+        is_undecided.then(|| words.to_owned())
+    }
+
     fn follows(&self) -> bool {
         self.mends()
     }
 
     fn preview(&self) -> Vec<Line> {
-        let mut lines = vec![scan(&self.keys().glob(), "on every primary, about 1 ms a page", None)];
-        if let Self::Same { pair, .. } = self {
-            let text = format!(
-                "DUMP, PTTL {} {}",
-                quote(pair.from.text().as_bytes()),
-                quote(pair.to.text().as_bytes())
-            );
-            lines.push(Line {
-                note: Some("compared in the server where both are in one slot".to_owned()),
-                ..Line::new(text)
-            });
-        }
-        if let Self::Ends { keys, .. } = self {
-            lines.push(Line::new(format!("PTTL {}", quote(keys.text().as_bytes()))));
-        }
-        if let Self::InStep { form, differing, .. } = self {
-            let line = |note: &str| {
-                let note = note.to_owned();
-                move |text| Line { note: Some(note.clone()), ..Line::new(text) }
-            };
-            lines.extend(form.looking().into_iter().map(line("for each key, many at once")));
-            if self.mends() {
-                let note = "by the run that holds the lock: what was written since";
-                lines.extend(form.mending(*differing).into_iter().map(line(note)));
-            }
-        }
-        lines
+        self.lines(false)
     }
 
     fn canonical(&self) -> String {
@@ -71,10 +52,10 @@ impl CoreOp for Look {
                 all.extend(sample.map(|sample| ("sample", sample.to_string())));
                 canonical("same", &all)
             }
-            Self::InStep { form, differing, is_loss } => {
+            Self::InStep { form, differing, loss } => {
                 let mut all = form.settings();
                 all.push(("differing", differing.word().to_owned()));
-                if *is_loss {
+                if loss.is_some() {
                     all.push(("loss", "yes".to_owned()));
                 }
                 canonical("in_step", &all)
@@ -84,5 +65,39 @@ impl CoreOp for Look {
 
     fn moves(&self) -> bool {
         true
+    }
+}
+
+impl Look {
+    /// What it sends, where other names may live in other slots.
+    pub(super) fn lines(&self, is_crossing: bool) -> Vec<Line> {
+        let mut lines = vec![scan(&self.keys().glob(), "on every primary, about 1 ms a page", None)];
+        if let Self::Same { pair, .. } = self {
+            let text = format!(
+                "DUMP, PTTL {} {}",
+                quote(pair.from.text().as_bytes()),
+                quote(pair.to.text().as_bytes())
+            );
+            let note = format!(
+                "compared in the server where both are in one slot; what is there as {} alone is left out",
+                pair.to.text()
+            );
+            lines.push(Line { note: Some(note), ..Line::new(text) });
+        }
+        if let Self::Ends { keys, .. } = self {
+            lines.push(Line::new(format!("PTTL {}", quote(keys.text().as_bytes()))));
+        }
+        if let Self::InStep { form, differing, .. } = self {
+            let line = |note: &str| {
+                let note = note.to_owned();
+                move |text| Line { note: Some(note.clone()), ..Line::new(text) }
+            };
+            lines.extend(form.looking().into_iter().map(line("for each key, many at once")));
+            if self.mends() {
+                let note = "by the run that holds the lock: what was written since";
+                lines.extend(form.mending(*differing, is_crossing).into_iter().map(line(note)));
+            }
+        }
+        lines
     }
 }

@@ -31,9 +31,12 @@ pub(super) fn settings(what: &What) -> (&'static str, Vec<(&'static str, String)
             }
             ("copy_keys", all)
         }
-        What::Delete { keys, if_same_as } => {
+        What::Delete { keys, if_same_as, is_copy } => {
             let mut all = vec![("keys", keys.text().to_owned())];
             all.extend(if_same_as.as_ref().map(|other| ("if_same_as", other.text().to_owned())));
+            if *is_copy {
+                all.push(("copy", "yes".to_owned()));
+            }
             ("delete_keys", all)
         }
         What::Expire { keys, ttl, is_only_missing } => {
@@ -52,10 +55,13 @@ pub(super) fn settings(what: &What) -> (&'static str, Vec<(&'static str, String)
             }
             (if *into == Shape::Hash { "string_to_hash" } else { "hash_to_string" }, all)
         }
-        What::RenameField { keys, from, to } => (
-            "rename_hash_field",
-            vec![("keys", keys.text().to_owned()), ("from", from.clone()), ("to", to.clone())],
-        ),
+        What::RenameField { keys, from, to, existing } => {
+            let mut all = vec![("keys", keys.text().to_owned()), ("from", from.clone()), ("to", to.clone())];
+            if *existing != Existing::Fail {
+                all.push(("existing", existing.word().to_owned()));
+            }
+            ("rename_hash_field", all)
+        }
         What::Align { form, differing, is_drop } => {
             let mut all = form.settings();
             all.push(("differing", differing.word().to_owned()));
