@@ -24,7 +24,7 @@ use dunlin::{Failure, File, Goal, Project, RunEvent, StoreUrl, Summary, Target};
 use dunlin_core::Pace;
 use dunlin_engine::Extent;
 use dunlin_engine::audit::Reaction;
-use dunlin_testkit::scratch::Scratch;
+use dunlin_testkit::scratch::{self, Scratch};
 use redis::{Cmd, FromRedisValue, Pipeline};
 
 use crate::steer::back;
@@ -53,6 +53,13 @@ type Paced = fn(&StoreUrl, &[(&str, &str)]) -> Project;
 
 /// Both: one page an advance, and several under way.
 const PACES: [Paced; 2] = [project, usual];
+
+/// Both, on one server, and the usual one on a cluster.
+async fn everywhere() -> [(Paced, Scratch); 3] {
+    let [slow, fast] = PACES;
+    let [one, other] = [scratch::redis().await, scratch::redis().await];
+    [(slow, one), (fast, other), (fast, scratch::redis_cluster().await)]
+}
 
 /// A name after all others. That the earlier ones have no files any more is nobody's concern here.
 fn next() -> String {

@@ -3,12 +3,11 @@
 use dunlin_testkit::scratch;
 
 use super::changes::losses;
-use super::{COPY, PACES, SAME, ask, count, down, fill, must_up, named, project, step};
+use super::{COPY, SAME, ask, count, down, everywhere, fill, must_up, named, project, step};
 
 #[tokio::test]
 async fn copies_have_type_value_and_ttl_of_their_keys_and_go_again() {
-    for project in PACES {
-        let scratch = scratch::redis().await;
+    for (project, scratch) in everywhere().await {
         fill(&scratch, 1500).await;
         let project = project(&scratch.url, &[COPY, SAME]);
         must_up(&project).await;
@@ -34,8 +33,7 @@ async fn copies_have_type_value_and_ttl_of_their_keys_and_go_again() {
 
 #[tokio::test]
 async fn renamed_keys_keep_all_and_go_back() {
-    for project in PACES {
-        let scratch = scratch::redis().await;
+    for (project, scratch) in everywhere().await {
         fill(&scratch, 1200).await;
         let ends: i64 = ask(&scratch, &["PEXPIRETIME", "user_10"]).await;
         let project = project(
@@ -73,8 +71,7 @@ async fn names_with_blanks_globs_and_any_bytes_are_moved_as_they_are() {
 
 #[tokio::test]
 async fn keys_are_deleted_and_with_a_copy_only_where_it_is_the_same() {
-    for project in PACES {
-        let scratch = scratch::redis().await;
+    for (project, scratch) in everywhere().await {
         fill(&scratch, 600).await;
         must_up(&project(&scratch.url, &[COPY])).await;
         ask::<()>(&scratch, &["SET", "user_7", "written late"]).await;
@@ -91,8 +88,7 @@ async fn keys_are_deleted_and_with_a_copy_only_where_it_is_the_same() {
 
 #[tokio::test]
 async fn plain_deletes_leave_everything_else() {
-    for project in PACES {
-        let scratch = scratch::redis().await;
+    for (project, scratch) in everywhere().await {
         fill(&scratch, 700).await;
         ask::<()>(&scratch, &["SET", "user_1:x", "1"]).await;
         must_up(&project(
@@ -123,8 +119,7 @@ async fn keys_get_an_end_and_lose_it() {
 
 #[tokio::test]
 async fn json_becomes_hashes_and_hashes_json_and_both_go_back() {
-    for project in PACES {
-        let scratch = scratch::redis().await;
+    for (project, scratch) in everywhere().await {
         for number in 0..500 {
             let key = format!("user_{number}");
             ask::<()>(&scratch, &["SET", &key, &format!("{{\"name\":\"n {number}\",\"age\":{number}.50}}")])
