@@ -1,14 +1,28 @@
 //! The way back touches what the way there made, and leaves alone what was there before.
 
-use dunlin::Phase;
+use dunlin::{Goal, Phase, Project, RunEvent};
 use dunlin_engine::{plan, run};
 use dunlin_testkit::scratch;
+use tokio_util::sync::CancellationToken;
 
 use super::changes::{losses, picture, scratches};
 use super::{COPY, PACES, SAME, ask, down, failure, fill, must_up, named, project, step};
 use crate::steer::{back, up_before};
 
 const RENAME: &str = "rename_keys = { from = \"user_{id}\", to = \"user:{id}:profile\" }";
+
+/// Runs forward by one advance or two.
+async fn advance(project: &Project) {
+    let mut project = project.clone();
+    project.cancel = CancellationToken::new();
+    let cancel = project.cancel.clone();
+    let mut report = |event: RunEvent<'_>| {
+        if let RunEvent::Advanced { .. } = event {
+            cancel.cancel();
+        }
+    };
+    dunlin::up(&project, &Goal::default(), &mut report).await.unwrap();
+}
 
 fn with(step: &str, more: &str) -> String {
     step.replace(" }", &format!("{more} }}"))
@@ -42,6 +56,39 @@ async fn names_that_were_there_before_stay_when_keys_are_renamed_or_copied_and_t
             assert_eq!(picture(&scratch).await, before, "{text}");
         }
         assert_eq!(super::count(&scratch, "{dunlin}:before:*").await, 0, "nothing needs to be remembered");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_was_taken_and_is_not_any_more_is_made_and_taken_back_like_any_other() {
+    for scratch in scratches().await {
+        fill(&scratch, 60).await;
+        let before = picture(&scratch).await;
+        for (text, existing) in [(RENAME, "fail"), (COPY.1, "fail"), (RENAME, "skip")] {
+            ask::<()>(&scratch, &["SET", "user:5:profile", "taken"]).await;
+            let existing = format!(", existing = \"{existing}\"");
+            let project = project(&scratch.url, &[("backfill", &with(text, &existing))]);
+            if existing.contains("fail") {
+                failure(&project).await;
+                ask::<()>(&scratch, &["DEL", "user:5:profile"]).await;
+                must_up(&project).await;
+            } else {
+                while super::count(&scratch, "{dunlin}:before:*").await == 0 {
+                    advance(&project).await;
+                }
+                // It goes once it was seen.
+                ask::<()>(&scratch, &["DEL", "user:5:profile"]).await;
+                must_up(&project).await;
+            }
+            let made = picture(&scratch).await;
+            assert_eq!(
+                made.get("user:5:profile").map(|(value, _)| value),
+                Some(&before["user_5"].0),
+                "{text}"
+            );
+            down(&project).await;
+            assert_eq!(picture(&scratch).await, before, "{text}");
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::crew::Crew;
 use crate::error;
 use crate::hands::Hands;
 use crate::moves::{Existing, Look, Move, What};
+use crate::pairs::ask;
 use crate::store::Store;
 use crate::survey::Survey;
 use crate::tally::Tally;
@@ -114,13 +115,32 @@ pub(crate) async fn spare(
     if known.len() != page.entries.len() {
         return Err(Error::new(ErrorKind::Connect, "the server answers HMGET with something else"));
     }
-    let mut known = known.into_iter();
+    let is_left = |word: &Answer| matches!(word, Answer::Bulk(word) if *part == Part::All || word == ALONE);
+    let mut left: Vec<bool> = known.iter().map(is_left).collect();
+    if *is_other {
+        take_over(page, &mut left, memory, hands).await?;
+    }
     let count = page.entries.len();
-    page.entries.retain(|_| match known.next() {
-        Some(Answer::Bulk(word)) => *part == Part::Alone && word != ALONE,
-        _ => true,
-    });
+    let mut left = left.into_iter();
+    page.entries.retain(|_| left.next() == Some(false));
     tally.kept += u64::try_from(count - page.entries.len()).unwrap_or(u64::MAX);
+    Ok(())
+}
+
+/// Names that have gone since are free, and what gets them is made by the step.
+async fn take_over(page: &Page, left: &mut [bool], memory: &str, hands: &mut Hands<'_>) -> Result<()> {
+    let asked: Vec<usize> = (0..left.len()).filter(|index| left[*index]).collect();
+    let names: Vec<&[u8]> = asked.iter().map(|index| page.entries[*index].name.as_slice()).collect();
+    let mut gone = vec![b"HDEL".as_slice(), memory.as_bytes()];
+    for ((index, name), answers) in asked.iter().zip(&names).zip(ask(&names, &[&[b"EXISTS"]], hands).await?) {
+        if answers[0] == Answer::Int(0) {
+            left[*index] = false;
+            gone.push(name);
+        }
+    }
+    if gone.len() > 2 {
+        hands.of(memory.as_bytes()).await?.must(&gone, "cannot forget what was there before").await?;
+    }
     Ok(())
 }
 

@@ -110,6 +110,8 @@ pub(crate) async fn advance(session: &mut Session, op: &Move, work: &Work<'_>) -
         position.is_clean = position.place.is_looking;
         save(session, work, &position, 0).await?;
         if found.troubles() > 0 {
+            // By the next time a person may have removed some of them.
+            before::forget(op, &survey, (&session.store, &mut session.crew)).await?;
             return Err(refusal(op, &found).at(op.span));
         }
     }
