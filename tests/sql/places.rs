@@ -81,17 +81,31 @@ async fn a_unix_socket_leads_there(kind: Kind) {
     if kind == Kind::Postgres {
         let folder =
             PathBuf::from(server::variable("DUNLIN_TEST_POSTGRES_SOCKET").expect("run dev/servers up"));
-        is_fine(&bench, &format!("postgres://{login}@localhost:{port}/{database}?host={}", folder.display()));
-        is_fine(
-            &bench,
-            &format!(
-                "postgresql://{login}@{}:{port}/{database}",
-                folder.display().to_string().replace('/', "%2F")
+        let folder = folder.display().to_string();
+        let escaped = folder.replace('/', "%2F");
+        let (user, password) = login.split_once(':').unwrap();
+        for url in [
+            format!("postgres://{login}@localhost:{port}/{database}?host={folder}"),
+            format!("postgresql://{login}@{escaped}:{port}/{database}"),
+            // As libpq has it: no host where a socket is named.
+            format!("postgresql://{login}@/{database}?host={folder}&port={port}"),
+            format!("postgresql://{login}@:{port}/{database}?host={escaped}"),
+            format!("postgresql:///{database}?host={escaped}&port={port}&user={user}&password={password}"),
+            format!(
+                "postgresql://?dbname={database}&host={folder}&port={port}&user={user}&password={password}"
             ),
-        );
+        ] {
+            is_fine(&bench, &url);
+        }
     } else {
         let socket = PathBuf::from(server::variable("DUNLIN_TEST_MYSQL_SOCKET").expect("run dev/servers up"));
-        is_fine(&bench, &format!("mysql://{login}@localhost/{database}?socket={}", socket.display()));
+        let socket = socket.display().to_string();
+        for url in [
+            format!("mysql://{login}@localhost/{database}?socket={socket}"),
+            format!("mariadb://{login}@/{database}?socket={}", socket.replace('/', "%2F")),
+        ] {
+            is_fine(&bench, &url);
+        }
     }
     assert_eq!(bench.states().await, ["1 done"]);
 }

@@ -78,10 +78,23 @@ pub(crate) async fn open(dialect: Dialect, target: &Target, may_create: bool) ->
     }
 }
 
+/// A URL that names a host. Behind a login there may be none, where a socket is said further on (libpq: "Connection URIs");
+/// the drivers' grammar of URLs wants one there.
+fn with_host(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
+    match url[start..end].rsplit_once('@') {
+        Some((login, address)) if address.is_empty() || address.starts_with(':') => {
+            format!("{}{login}@localhost{address}{}", &url[..start], &url[end..])
+        }
+        _ => url.to_owned(),
+    }
+}
+
 async fn postgres(target: &Target) -> sqlx::Result<Conn> {
-    let url = target.url.without(&["pgbouncer"]);
+    let url = with_host(target.url.without(&["pgbouncer"]).expose());
     let mut options =
-        PgConnectOptions::from_str(url.expose())?.application_name("dunlin").disable_statement_logging();
+        PgConnectOptions::from_str(&url)?.application_name("dunlin").disable_statement_logging();
     // A pooler refuses settings in the handshake; there they are made in every transaction.
     if !is_pooled(target) {
         let millis = |time: Duration| time.as_millis().to_string();
@@ -100,6 +113,7 @@ async fn postgres(target: &Target) -> sqlx::Result<Conn> {
 async fn mysql(target: &Target) -> sqlx::Result<Conn> {
     let url = target.url.expose();
     let url = url.strip_prefix("mariadb:").map_or_else(|| url.to_owned(), |rest| format!("mysql:{rest}"));
+    let url = with_host(&url);
     // The file's statements must mean here what they mean in the server's own client.
     let options = MySqlConnectOptions::from_str(&url)?
         .pipes_as_concat(false)
