@@ -32,7 +32,28 @@ pub static KINDS: [Kind; 5] = [
     },
 ];
 
+/// What other programs call a scheme, and what it is called here.
+const ELSEWHERE: [(&str, &str); 10] = [
+    ("pgsql", "postgresql"),
+    ("psql", "postgresql"),
+    ("pg", "postgresql"),
+    ("mysqli", "mysql"),
+    ("mysqlx", "mysql"),
+    ("sqlite3", "sqlite"),
+    ("mongo", "mongodb"),
+    ("valkey", "redis"),
+    ("valkeys", "rediss"),
+    ("redis-cluster", "redis+cluster"),
+];
+
 impl Kind {
+    /// What a scheme of other programs is called here: what is behind a `+` names their driver.
+    pub fn scheme_for(scheme: &str) -> Option<&'static str> {
+        let base = scheme.split('+').next().unwrap_or(scheme);
+        let known = Self::schemes().find(|known| *known == base);
+        known.or_else(|| ELSEWHERE.iter().find(|(other, _)| *other == base).map(|(_, here)| *here))
+    }
+
     /// The kind that answers to a scheme.
     pub fn of_scheme(scheme: &str) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.schemes.contains(&scheme))

@@ -355,3 +355,17 @@ fn a_pace_that_makes_no_sense_is_refused_at_its_place() {
         ]
     );
 }
+
+#[test]
+fn schemes_of_other_programs_are_known_by_their_names_here() {
+    for (scheme, help) in [
+        ("pgsql", "write it as `postgresql://…`"),
+        ("postgresql+psycopg2", "write it as `postgresql://…`"),
+        ("sqlite3", "write it as `sqlite://…`"),
+        ("valkey", "write it as `redis://…`"),
+        ("postgress", "did you mean `postgres`?"),
+    ] {
+        let fault = super::url::parse(&format!("{scheme}://u:secret@h/d"), "`url`").unwrap_err();
+        assert_eq!((fault.code, fault.help.as_deref()), ("unknown-scheme", Some(help)), "{scheme}");
+    }
+}

@@ -28,7 +28,11 @@ pub(super) fn parse(text: &str, what: &str) -> Result<Location, Diagnostic> {
         Some(kind) => Ok(Location { url: StoreUrl::new(text), kind }),
         None => {
             let message = format!("{what} has the scheme `{scheme}`, which no kind of store answers to");
-            Err(Diagnostic::error("unknown-scheme", message).help(suggest::help(&scheme, Kind::schemes())))
+            let help = match Kind::scheme_for(&scheme) {
+                Some(here) => format!("write it as `{here}://…`"),
+                None => suggest::help(&scheme, Kind::schemes()),
+            };
+            Err(Diagnostic::error("unknown-scheme", message).help(help))
         }
     }
 }
