@@ -109,6 +109,25 @@ pub(crate) fn nullable(text: &str, name: &str) -> Option<String> {
     )
 }
 
+/// What a column says of itself, its name included.
+pub(crate) fn declaration<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    column(text, name).map(|range| &text[range])
+}
+
+/// The reverse of [`nullable`] for a column that was declared like this.
+pub(crate) fn needed(text: &str, name: &str, declared: &str) -> Option<String> {
+    let now = column(text, name)?;
+    let was = format!("({declared})");
+    if nullable(&was, name)? == format!("({})", &text[now.clone()]) {
+        return Some(format!("{}{declared}{}", &text[..now.start], &text[now.end..]));
+    }
+    let Some(range) = clause(&was, &column(&was, name)?, &["not", "null"]) else {
+        return tightened(text, name);
+    };
+    let end = end_of(text, &now);
+    Some(format!("{} {}{}", &text[..end], &was[range], &text[end..]))
+}
+
 /// What stands around a NOT NULL that was taken out for a while.
 const RELAXED: (&str, &str) = ("/* dunlin: ", " */");
 
@@ -259,6 +278,24 @@ mod tests {
         assert_eq!(super::relaxed(USERS, "id").unwrap(), USERS);
         assert!(super::relaxed(USERS, "needed").is_none() && super::relaxed(USERS, "two").is_none());
         assert!(tightened(USERS, "id").unwrap().contains("AUTOINCREMENT not null, --"));
+    }
+
+    #[test]
+    fn a_column_is_declared_as_it_was() {
+        for name in ["e mail", "age"] {
+            let declared = declaration(USERS, name).unwrap();
+            let free = nullable(USERS, name).unwrap();
+            assert!(!declaration(&free, name).unwrap().contains("NOT NULL"), "{free}");
+            assert_eq!(needed(&free, name, declared).unwrap(), USERS);
+        }
+        let free = nullable(USERS, "e mail").unwrap();
+        let other = needed(
+            &with_default(&free, "e mail", Some("7")).unwrap(),
+            "e mail",
+            declaration(USERS, "e mail").unwrap(),
+        );
+        let other = other.unwrap();
+        assert!(other.contains("default 7 CONSTRAINT needed NOT NULL ON CONFLICT FAIL, age"), "{other}");
     }
 
     #[test]

@@ -71,6 +71,11 @@ pub(crate) trait Draw: Debug + Send + Sync {
         None
     }
 
+    /// The columns that are in no key of the table any more once this has run, or on the way back from the change.
+    fn unkeys(&self) -> Option<Unkeyed> {
+        None
+    }
+
     /// Whether it brings rules back that the rows that are there by then may not meet.
     fn is_bound(&self) -> bool {
         false
@@ -89,12 +94,22 @@ pub(crate) trait Draw: Debug + Send + Sync {
     }
 }
 
+/// Columns by which rows cannot be gone through any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unkeyed {
+    pub(crate) columns: Vec<String>,
+    /// Whether the change itself goes through the rows after that.
+    pub(crate) goes_on: bool,
+}
+
 /// Where statements are drawn for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Site<'a> {
     pub(crate) server: Server,
     pub(crate) name: &'a Name,
     table: Option<&'a Table>,
+    /// What has its name and is no table.
+    other: Option<&'a str>,
     /// Whether the table has the name that it is to have.
     pub(crate) has_other: bool,
     /// On the way back: what was remembered on the way there.
@@ -104,7 +119,7 @@ pub(crate) struct Site<'a> {
 impl<'a> Site<'a> {
     /// The table, which must be there.
     pub(crate) fn table(&self) -> Result<&'a Table> {
-        let table = self.table.ok_or_else(|| inspect::missing(self.name))?;
+        let table = self.table.ok_or_else(|| inspect::missing(self.name, self.other))?;
         if table.is_versioned {
             let message = format!(
                 "`{}` is system-versioned, and the server changes no column of it beside those who write",
@@ -209,6 +224,8 @@ impl Evolve {
 pub(crate) struct Look {
     server: Server,
     pub(crate) table: Option<Table>,
+    /// What has its name and is no table.
+    other: Option<String>,
     /// Whether a table has the other name.
     has_other: bool,
 }
@@ -216,8 +233,9 @@ pub(crate) struct Look {
 impl Look {
     /// At one table.
     pub(crate) async fn at_table(conn: &mut Conn, name: &Name, url: &StoreUrl) -> Result<Self> {
-        let (server, table) = (inspect::server(conn, url).await?, inspect::table(conn, name, url).await?);
-        Ok(Self { server, table, has_other: false })
+        let server = inspect::server(conn, url).await?;
+        let (table, other) = inspect::named(conn, name, url).await?;
+        Ok(Self { server, table, other, has_other: false })
     }
 
     async fn at(conn: &mut Conn, op: &Evolve, url: &StoreUrl) -> Result<Self> {
@@ -229,7 +247,8 @@ impl Look {
     }
 
     pub(crate) fn site<'a>(&'a self, name: &'a Name, was: Option<&'a Value>) -> Site<'a> {
-        Site { server: self.server, name, table: self.table.as_ref(), has_other: self.has_other, was }
+        let (table, other) = (self.table.as_ref(), self.other.as_deref());
+        Site { server: self.server, name, table, other, has_other: self.has_other, was }
     }
 }
 
@@ -302,7 +321,8 @@ pub(crate) async fn recalled(
 impl Evolve {
     fn foreseen<'a>(&'a self, server: Server, model: &'a Model, was: Option<&'a Value>) -> Site<'a> {
         let has_other = self.other.as_ref().is_some_and(|name| model.table(name).is_some());
-        Site { server, name: &self.table, table: model.table(&self.table), has_other, was }
+        let (table, other) = (model.table(&self.table), model.other(&self.table));
+        Site { server, name: &self.table, table, other, has_other, was }
     }
 
     /// The statements for a table as it will be.

@@ -281,10 +281,57 @@ pub(crate) async fn table(conn: &mut Conn, name: &Name, url: &StoreUrl) -> Resul
     found.map_err(|failure| error::own(&failure, "cannot read the catalogue", url))
 }
 
-/// An error for a table that is not there.
-pub(crate) fn missing(name: &Name) -> Error {
-    Error::new(ErrorKind::Statement, format!("there is no table `{}`", name.name))
-        .help("the change names a table that this store does not have")
+/// A table, or what has its name and is none: `view`.
+pub(crate) async fn named(
+    conn: &mut Conn,
+    name: &Name,
+    url: &StoreUrl,
+) -> Result<(Option<Table>, Option<String>)> {
+    let table = table(conn, name, url).await?;
+    if table.is_some() {
+        return Ok((table, None));
+    }
+    let other = other(conn, name).await;
+    Ok((None, other.map_err(|failure| error::own(&failure, "cannot read the catalogue", url))?))
+}
+
+/// What has the name of a table and is none.
+pub(crate) async fn other(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<String>> {
+    let named = name.quoted(Dialect::Postgres);
+    let (schema, plain) = (name.schema.as_deref(), name.name.as_str());
+    let found = match conn.dialect() {
+        Dialect::Postgres => {
+            let sql = "select case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' \
+                       when 'S' then 'sequence' when 'i' then 'index' when 'c' then 'type' end from pg_class \
+                       where oid = to_regclass($1) and relkind not in ('r', 'p')";
+            conn.cell(sql, &[named.as_str().into()]).await
+        }
+        Dialect::MySql => {
+            let sql = "select lower(table_type) from information_schema.tables where table_schema = coalesce(?, database()) \
+                       and table_name = ? and table_type <> 'BASE TABLE'";
+            conn.cell(sql, &[schema.into(), plain.into()]).await
+        }
+        Dialect::Sqlite => {
+            let sql = "select case type when 'virtual' then 'virtual table' else type end from pragma_table_list \
+                       where lower(name) = lower(?2) and lower(schema) = lower(coalesce(?1, 'main')) and type <> 'table'";
+            conn.cell(sql, &[schema.into(), plain.into()]).await
+        }
+    };
+    Ok(found?.text().map(str::to_owned))
+}
+
+/// An error for a table that is not there, or is none.
+pub(crate) fn missing(name: &Name, other: Option<&str>) -> Error {
+    match other {
+        None => Error::new(ErrorKind::Statement, format!("there is no table `{}`", name.name))
+            .help("the change names a table that this store does not have"),
+        Some(other) => {
+            let message = format!("`{}` is a {other}, and a change is about a table", name.name);
+            Error::new(ErrorKind::Unsupported, message).help(
+                "name the table that has the rows, or change this one with statements of your own, `sql = { up, down }`; nothing was changed",
+            )
+        }
+    }
 }
 
 fn text(cell: &Cell) -> String {

@@ -15,7 +15,7 @@ use crate::clause::Clause;
 use crate::conn::{Cell, Param};
 use crate::dialect::Dialect;
 
-pub(crate) use choose::{UNTOUCHED, find, look};
+pub(crate) use choose::{UNTOUCHED, find, look, spare};
 
 /// What a column is called where it was made a text.
 const AS_TEXT: &str = "dunlin_text";

@@ -27,6 +27,8 @@ pub(crate) struct Model {
 #[derive(Debug, Clone, Default)]
 struct Entry {
     table: Option<Table>,
+    /// What has its name and is no table.
+    other: Option<String>,
     /// Whether something happens to it that is not understood.
     is_adrift: bool,
 }
@@ -67,13 +69,19 @@ impl Model {
     pub(crate) async fn fetch(&mut self, conn: &mut Conn, name: &Name, url: &StoreUrl) -> Result<()> {
         let key = self.key(name);
         if let btree_map::Entry::Vacant(place) = self.tables.entry(key) {
-            place.insert(Entry { table: inspect::table(conn, name, url).await?, is_adrift: false });
+            let (table, other) = inspect::named(conn, name, url).await?;
+            place.insert(Entry { table, other, is_adrift: false });
         }
         Ok(())
     }
 
     pub(crate) fn table(&self, name: &Name) -> Option<&Table> {
         self.tables.get(&self.key(name))?.table.as_ref()
+    }
+
+    /// What has the name of a table and is none.
+    pub(crate) fn other(&self, name: &Name) -> Option<&str> {
+        self.tables.get(&self.key(name))?.other.as_deref()
     }
 
     /// Whether a table may be otherwise than it is known.
@@ -152,7 +160,7 @@ impl Model {
         }
         if cursor.eat("table") {
             let name = cursor.name()?;
-            self.tables.insert(self.key(&name), Entry { table: None, is_adrift: true });
+            self.tables.insert(self.key(&name), Entry { is_adrift: true, ..Entry::default() });
             return Some(());
         }
         if cursor.eat("trigger") {

@@ -49,23 +49,36 @@ pub(crate) async fn all(
     Ok(shown)
 }
 
-/// Refuses steps that go through a table which has no key to go by, where no step before them makes one.
+/// Whether a step goes through rows by a key, or takes one away.
+pub(crate) fn asks_for_key(op: &dyn CoreOp) -> bool {
+    gone_through(op).next().is_some() || op.kind::<Evolve>().is_some_and(|op| op.draw.unkeys().is_some())
+}
+
+/// Refuses steps that go through a table which has no key to go by, or none any more by then, where no step before them
+/// makes one.
 pub(crate) async fn keyless(
     conn: &mut Conn,
     steps: &[Ahead<'_>],
     (tables, url): (&Tables, &StoreUrl),
 ) -> Result<()> {
-    let mut seen = Vec::new();
+    let (mut seen, mut taken) = (Vec::new(), Vec::<(&Name, Vec<String>)>::new());
     for (at, step) in steps.iter().enumerate().filter(|(_, step)| !step.is_undo && !step.is_begun) {
-        for rows in gone_through(step.op) {
-            if seen.contains(&rows) {
+        let mut asked: Vec<Rows> = gone_through(step.op).cloned().collect();
+        if let Some((op, lost)) = step.op.kind::<Evolve>().and_then(|op| Some((op, op.draw.unkeys()?))) {
+            taken.push((&op.table, lost.columns));
+            asked.extend(lost.goes_on.then(|| Rows { table: op.table.clone(), filter: None, key: None }));
+        }
+        for rows in asked {
+            let of_table = taken.iter().filter(|(table, _)| **table == rows.table);
+            let gone: Vec<String> = of_table.flat_map(|(_, columns)| columns.clone()).collect();
+            let question = (rows, gone);
+            if seen.contains(&question) {
                 continue;
             }
-            seen.push(rows);
-            match keyset::find(conn, &rows.table, rows.key.as_deref(), url).await {
+            match has_key(conn, &question, url).await {
                 Err(error)
                     if error.kind == ErrorKind::Unsupported
-                        && !may_make_key(conn, &steps[..at], &rows.table, (tables, url)).await? =>
+                        && !may_make_key(conn, &steps[..at], &question.0.table, (tables, url)).await? =>
                 {
                     let help = error.help.as_deref().unwrap_or_default();
                     let help = help.replace(keyset::UNTOUCHED, "nothing was changed");
@@ -75,11 +88,17 @@ pub(crate) async fn keyless(
                 Err(error) if !matches!(error.kind, ErrorKind::Statement | ErrorKind::Unsupported) => {
                     return Err(error);
                 }
-                _ => {}
+                _ => seen.push(question),
             }
         }
     }
     Ok(())
+}
+
+/// Fails where rows have no key to be gone through by, or none without these columns.
+async fn has_key(conn: &mut Conn, (rows, gone): &(Rows, Vec<String>), url: &StoreUrl) -> Result<()> {
+    keyset::find(conn, &rows.table, rows.key.as_deref(), url).await?;
+    if gone.is_empty() { Ok(()) } else { keyset::spare(conn, rows, gone, url).await }
 }
 
 /// The tables that an op goes through by a key.

@@ -15,9 +15,7 @@ use crate::connect::{self, history_schema, is_lease, is_memory, is_pooled};
 use crate::dialect::Dialect;
 use crate::evolve::{self, Evolve};
 use crate::lock::{self, Heartbeat, Renewed};
-use crate::moves::Move;
 use crate::session::Session;
-use crate::survey::Survey;
 use crate::tables::Tables;
 use crate::{archive, error, history, preview, rollback, verify};
 
@@ -347,7 +345,7 @@ impl CoreStore for Store {
     }
 
     async fn foresee(&self, now: &[Ahead<'_>], _later: &[Ahead<'_>]) -> Result<Vec<String>> {
-        if now.iter().any(|step| step.op.kind::<Move>().is_some() || Survey::of(step.op).is_some())
+        if now.iter().any(|step| preview::asks_for_key(step.op))
             && let Some(mut conn) = self.take().await?
         {
             preview::keyless(&mut conn, now, (&self.tables(), &self.target.url)).await?;

@@ -90,6 +90,40 @@ async fn set_not_null(kind: Kind) {
     assert_eq!(bench.db.number("select count(*) from users where name is null").await, 0);
 }
 
+/// SQLite keeps the text of a table: none of ours stays in it.
+#[tokio::test]
+async fn nothing_of_dunlin_stays_in_a_table() {
+    let bench = Bench::new(Kind::Sqlite).await;
+    let made = "CREATE TABLE u (id integer primary key, /* who */ name varchar(40) CONSTRAINT named NOT NULL ON CONFLICT FAIL DEFAULT 'x' -- a\n, age INT not null, town text not null default 'a')";
+    bench.db.sql(made).await;
+    let text =
+        async || bench.db.rows("select sql from sqlite_master where name = 'u'").await[0][0].clone().unwrap();
+    bench.write(
+        "1_free.toml",
+        "[[change]]\nstore = 'app'\ndrop_not_null = { table = 'u', column = 'name' }\n[[change]]\nstore = 'app'\ndrop_not_null = { table = 'u', column = 'age', fill = '0' }",
+    );
+    bench.up();
+    let free = text().await;
+    assert!(!free.contains("dunlin") && !free.contains("NOT NULL"), "{free}");
+    bench.db.sql("insert into u (id, name) values (1, null)").await;
+    // What takes NULL takes it under its new name as well.
+    bench.write("2_more.toml", "[[change]]\nstore = 'app'\nrename_column = { table = 'u', from = 'name', to = 'title' }\n[[change]]\nstore = 'app'\nrename_column = { table = 'u', from = 'town', to = 'city' }");
+    bench.run("up --contract").expect_code(0);
+    bench.db.sql("insert into u (id, title) values (2, null)").await;
+    bench.run("down --allow-data-loss").expect_code(0);
+    assert_eq!(text().await.replace('"', ""), free);
+    bench.run("up --contract").expect_code(0);
+    bench.run("purge --yes").expect_code(0);
+    let purged = text().await;
+    assert!(!purged.contains("dunlin"), "{purged}");
+    bench.db.sql("drop table u; delete from dunlin_history; delete from dunlin_journal").await;
+    bench.db.sql(made).await;
+    bench.remove("2_more.toml");
+    bench.up();
+    bench.run("down").expect_code(0);
+    assert_eq!(text().await, made);
+}
+
 async fn drop_not_null(kind: Kind) {
     let setup = users("name varchar(9) not null", "insert into users values (1, 'a')");
     let text = "drop_not_null = { table = 'users', column = 'name', fill = \"'none'\" }";

@@ -8,6 +8,8 @@ over!([postgres, mysql, sqlite]
     what_is_there_already_is_in_the_way,
     what_a_server_cannot_read_is_said_before_anything_is_written,
     an_index_that_is_not_there_cannot_be_dropped,
+    a_view_is_no_table,
+    the_only_key_is_not_taken_from_under_a_change,
 );
 
 async fn users(kind: Kind) -> Bench {
@@ -97,6 +99,87 @@ async fn an_index_that_is_not_there_cannot_be_dropped(kind: Kind) {
     let bench = users(kind).await;
     refused(&bench, "drop_index = { table = 'users', name = 'other' }", &["`users` has no index `other`"])
         .await;
+}
+
+/// What has to go through the rows, or will have to on the way back, asks for a key that stays.
+async fn the_only_key_is_not_taken_from_under_a_change(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let fresh = "create table keyed (code varchar(9) not null unique, name varchar(9)); insert into keyed values ('a', 'x'), ('b', 'y')";
+    bench.db.sql(fresh).await;
+    let told = ["keyed", "by its key code alone", "nothing was changed", "unique index over other columns"];
+    let rename = "rename_column = { table = 'keyed', from = 'code', to = 'sign' }";
+    let retype = "change_type = { table = 'keyed', column = 'code', type = 'varchar(20)', up = 'code', down = 'code' }";
+    let drop = "drop_column = { table = 'keyed', column = 'code', down = 'name' }";
+    let free = "drop_not_null = { table = 'keyed', column = 'code' }";
+    let fill = "drop_not_null = { table = 'keyed', column = 'code', fill = 'name' }";
+    let split = "[change.transform]\ntable = 'keyed'\nup = { sign = { type = 'varchar(20)', as = 'code' }, more = { type = 'varchar(9)', as = 'name' } }\n\
+                 down = { code = 'sign', name = 'more' }";
+    let beside = "drop_column = { table = 'keyed', column = 'code' }\n[[backfill]]\nstore = 'app'\nupdate = { table = 'keyed', set = { name = \"'z'\" } }";
+    let mut lost = vec![drop, free, fill, split, beside];
+    match kind {
+        Kind::Postgres => {}
+        Kind::Mysql => lost.extend([rename, retype, "drop_column = { table = 'keyed', column = 'code' }"]),
+        _ => lost.extend([rename, retype]),
+    }
+    for text in lost {
+        refused(&bench, text, &told).await;
+    }
+    bench.remove("1_change.toml");
+    if kind != Kind::Postgres {
+        // The way out.
+        let count = if kind == Kind::Sqlite { "rowid" } else { "ascii(code)" };
+        bench.write(
+            "1_key.sql",
+            &format!(
+                "alter table keyed add column n integer not null default 0;\nupdate keyed set n = {count};\ncreate unique index keyed_n on keyed (n);"
+            ),
+        );
+        bench.up();
+    }
+    let before = shape(&bench).await;
+    for text in [rename, retype] {
+        bench.write("2_change.toml", &change(text));
+        bench.run("up --contract").expect_code(0);
+        bench.run("down").expect_code(0);
+        assert_eq!(shape(&bench).await, before, "{text}");
+    }
+    assert_eq!(bench.db.number("select count(*) from keyed where code in ('a', 'b')").await, 2);
+}
+
+async fn a_view_is_no_table(kind: Kind) {
+    let bench = users(kind).await;
+    let view = "create view seen as select id, email from users";
+    bench.db.sql(view).await;
+    let told = ["seen", "is a view", "name the table that has the rows", "nothing was changed"];
+    for change in [
+        "add_column = { table = 'seen', column = 'n', type = 'integer' }",
+        "rename_column = { table = 'seen', from = 'email', to = 'mail' }",
+        "add_index = { table = 'seen', columns = 'email' }",
+        "set_not_null = { table = 'seen', column = 'email' }",
+    ] {
+        bench.write("1_change.toml", &self::change(change));
+        let run = bench.run("up --contract").expect_code(1);
+        says(&run, &told);
+    }
+    for step in [
+        "[[backfill]]\nstore = 'app'\nupdate = { table = 'seen', set = { email = \"'x'\" } }",
+        "[[verify]]\nstore = 'app'\nnone = { table = 'seen', where = 'email is null' }",
+        "[[verify]]\nstore = 'app'\nsame = { table = 'users', expr = 'email', with = { table = 'seen', expr = 'email' } }",
+    ] {
+        bench.write("1_change.toml", step);
+        let run = bench.run("up").expect_code(1);
+        says(
+            &run,
+            &[
+                "seen cannot be gone through in chunks: it is a view",
+                "none = \"select …\"",
+                "nothing was changed",
+            ],
+        );
+    }
+    // The way out.
+    bench.write("1_change.toml", "[[verify]]\nstore = 'app'\nnone = \"select id from seen where id < 0\"");
+    bench.up();
 }
 
 /// It would copy the table while nobody writes, and is asked before it is half done.

@@ -10,7 +10,7 @@ use super::reshape::alter::{edit, in_place, needed, proven_needed, remembered};
 use super::{Frame, back, nothing, part};
 use crate::declared;
 use crate::dialect::Dialect;
-use crate::evolve::{Draw, Site};
+use crate::evolve::{Draw, Site, Unkeyed};
 use crate::moves::decode::Reader;
 use crate::moves::{Expr, Move, Rows, Verb};
 use crate::none::Nothing;
@@ -148,6 +148,9 @@ impl Needed {
     }
 }
 
+/// What no column is called: where it is remembered how this one was declared (SQLite).
+const DECLARED: &str = "dunlin declared";
+
 impl Draw for Needed {
     fn draw(&self, site: &Site<'_>) -> Result<Vec<String>> {
         let (table, column) = (site.table()?, site.column(&self.column)?);
@@ -172,15 +175,16 @@ impl Draw for Needed {
             }
             (What::Forbid, Dialect::MySql) => made.insert(0, needed(site, column, &self.column, true)),
             (What::Forbid, Dialect::Sqlite) => {
-                made.extend(edit(site, declared::tightened(&table.text, &self.column))?);
+                // As it was written before, where this is the way back to that.
+                let text = match site.was(DECLARED).as_str() {
+                    Some(was) => declared::needed(&table.text, &self.column, was),
+                    None => declared::tightened(&table.text, &self.column),
+                };
+                made.extend(edit(site, text)?);
                 made.extend(bump());
             }
             (What::Allow | What::AllowAgain, Dialect::Sqlite) => {
-                let text = match what {
-                    What::Allow => declared::relaxed(&table.text, &self.column),
-                    _ => declared::nullable(&table.text, &self.column),
-                };
-                made.extend(edit(site, text)?);
+                made.extend(edit(site, declared::nullable(&table.text, &self.column))?);
                 made.extend(bump());
                 made.extend(self.refilled(what, site)?);
             }
@@ -200,7 +204,16 @@ impl Draw for Needed {
             in_place(site, &site.column(&self.column)?.kind)?;
         }
         let column = site.column(&self.column)?;
-        Ok(Some(remembered(std::iter::once((self.column.as_str(), !column.is_nullable, column)))))
+        let mut was = remembered(std::iter::once((self.column.as_str(), !column.is_nullable, column)));
+        if self.what == What::Allow {
+            was[DECLARED] = declared::declaration(&site.table()?.text, &column.name).into();
+        }
+        Ok(Some(was))
+    }
+
+    fn unkeys(&self) -> Option<Unkeyed> {
+        // The way back looks for what is NULL then.
+        (self.what == What::Allow).then(|| Unkeyed { columns: vec![self.column.clone()], goes_on: true })
     }
 
     fn probes(&self, site: &Site<'_>) -> Result<Vec<Probe>> {

@@ -6,8 +6,10 @@ use super::{Column, Form, Key, mysql, postgres, sqlite};
 use crate::conn::Conn;
 use crate::dialect::Dialect;
 use crate::error;
+use crate::inspect;
 use crate::moves::Rows;
 use crate::op::Name;
+use crate::rewrite;
 
 /// An index of a table, as the catalogue has it.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub(super) struct Part {
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) exists: bool,
+    /// What has its name and is no table.
+    pub(super) other: Option<String>,
     pub(super) indexes: Vec<Index>,
 }
 
@@ -51,16 +55,52 @@ pub(crate) async fn look(conn: &mut Conn, rows: &Rows, url: &StoreUrl) -> Result
     Ok(choose(conn.dialect(), &rows.table, &listing, rows.key.as_deref()).ok())
 }
 
+/// Refuses to do without the keys that these columns are in, where they are all that the rows could be gone through by.
+pub(crate) async fn spare(conn: &mut Conn, rows: &Rows, columns: &[String], url: &StoreUrl) -> Result<()> {
+    let (dialect, table, wanted) = (conn.dialect(), &rows.table, rows.key.as_deref());
+    let mut listing = list(conn, table, url).await?;
+    let Ok(key) = choose(dialect, table, &listing, wanted) else { return Ok(()) };
+    let is_taken = |part: &Part| columns.iter().any(|name| rewrite::is_same(dialect, name, &part.name));
+    let width = |index: &Index| wanted.map_or(index.columns.len(), <[String]>::len);
+    listing.indexes.retain(|index| !index.columns.iter().take(width(index)).any(is_taken));
+    if choose(dialect, table, &listing, wanted).is_ok() {
+        return Ok(());
+    }
+    let names = key.names().join(", ");
+    let message = format!(
+        "{0} is gone through by its key {names} alone, which is none any more once {1} may be NULL or is set aside",
+        table.name,
+        columns.join(", ")
+    );
+    Err(Error::new(ErrorKind::Unsupported, message).help(format!(
+        "{UNTOUCHED}; give {} a primary key, or a unique index over other columns that are NOT NULL, in a migration before this one",
+        table.name
+    )))
+}
+
 async fn list(conn: &mut Conn, table: &Name, url: &StoreUrl) -> Result<Listing> {
     let listing = match conn.dialect() {
         Dialect::Postgres => postgres::list(conn, table).await,
         Dialect::MySql => mysql::list(conn, table).await,
         Dialect::Sqlite => sqlite::list(conn, table).await,
     };
-    listing.map_err(|failure| error::own(&failure, "cannot read the catalogue", url))
+    let fail = |failure| error::own(&failure, "cannot read the catalogue", url);
+    let mut listing = listing.map_err(fail)?;
+    if !listing.exists {
+        listing.other = inspect::other(conn, table).await.map_err(fail)?;
+    }
+    Ok(listing)
 }
 
 fn choose(dialect: Dialect, table: &Name, listing: &Listing, wanted: Option<&[String]>) -> Result<Key> {
+    if let Some(other) = &listing.other {
+        let why = format!("it is a {other}");
+        let help = format!(
+            "name the table that has the rows; a verify step may ask {} itself, with `none = \"select …\"`",
+            table.name
+        );
+        return Err(refused(table, &why, &help));
+    }
     if !listing.exists {
         let message = format!("there is no table {} that could be gone through", table.name);
         return Err(Error::new(ErrorKind::Statement, message).help("no row was changed; correct `table`"));

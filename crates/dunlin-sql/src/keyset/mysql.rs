@@ -19,7 +19,7 @@ pub(super) async fn list(conn: &mut Conn, table: &Name) -> sqlx::Result<Listing>
     let exists = conn.cell(kind, &params).await?.text().is_some();
     let zone = "select concat(@@session.time_zone, ' ', @@system_time_zone)";
     let zone = conn.cell(zone, &[]).await?.text().unwrap_or_default().to_owned();
-    let mut listing = Listing { exists, indexes: Vec::new() };
+    let mut listing = Listing { exists, ..Listing::default() };
     for row in conn.rows(INDEXES, &params).await? {
         let name = row[0].text().unwrap_or_default().to_owned();
         if listing.indexes.last().is_none_or(|index| index.name != name) {

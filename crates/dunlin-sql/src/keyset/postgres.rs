@@ -22,7 +22,7 @@ pub(super) async fn list(conn: &mut Conn, table: &Name) -> sqlx::Result<Listing>
     let name = table.quoted(Dialect::Postgres);
     let kind = "select relkind::text from pg_class where oid = to_regclass($1) and relkind in ('r', 'p')";
     let exists = conn.cell(kind, &[name.as_str().into()]).await?.text().is_some();
-    let mut listing = Listing { exists, indexes: Vec::new() };
+    let mut listing = Listing { exists, ..Listing::default() };
     let mut last = None;
     for row in conn.rows(INDEXES, &[name.as_str().into()]).await? {
         if last != row[0].int() {

@@ -54,7 +54,7 @@ pub(super) async fn list(conn: &mut Conn, table: &Name) -> sqlx::Result<Listing>
         let is_free = |name: &&&str| !fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
         listed.extend(["rowid", "_rowid_", "oid"].iter().filter(is_free).map(|name| rowid(name, false)));
     }
-    Ok(Listing { exists: true, indexes: listed })
+    Ok(Listing { exists: true, indexes: listed, ..Listing::default() })
 }
 
 async fn fields(conn: &mut Conn, (table, schema): (&str, &str)) -> sqlx::Result<Vec<Field>> {

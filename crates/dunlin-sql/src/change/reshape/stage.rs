@@ -9,7 +9,7 @@ use super::bonds::{self, BONDS, Bonds};
 use super::exchange::{drop_sync, exchange, locked};
 use super::{Coming, Leaving, Reshape, When, alter, copy, harden, settle, text};
 use crate::dialect::Dialect;
-use crate::evolve::{Draw, Site};
+use crate::evolve::{Draw, Site, Unkeyed};
 use crate::inspect::{Role, Rule};
 use crate::moves::Expr;
 use crate::obstacle::Obstacle;
@@ -117,6 +117,17 @@ impl Draw for Stage {
             keeps_name: change.takes_name,
             keeps_table: false,
         })
+    }
+
+    fn unkeys(&self) -> Option<Unkeyed> {
+        let change = &*self.change;
+        // Where one column became one, the new one is in a key like that of the old: in SQLite only once the triggers are
+        // gone, and in MariaDB, which takes the first of such keys for the primary one, not at every moment of the way back.
+        let has_other = change.twin().is_some() && change.frame.dialect == Dialect::Postgres;
+        let is_filled = !change.forth(When::Before).is_empty() || !change.back(When::Before).is_empty();
+        let goes_on = is_filled || change.frame.dialect == Dialect::MySql;
+        let columns = change.leaving.iter().map(|old| old.column.clone()).collect();
+        (self.what == What::Widen && !has_other).then_some(Unkeyed { columns, goes_on })
     }
 
     fn is_bound(&self) -> bool {
