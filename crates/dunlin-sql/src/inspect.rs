@@ -27,6 +27,8 @@ pub(crate) struct Table {
     pub(crate) constraints: Vec<Constraint>,
     /// What other objects build on its columns: `(column, what)`. A view that reads all of them is named for each.
     pub(crate) readers: Vec<(String, String)>,
+    /// What the server counts over several of its columns (PostgreSQL).
+    pub(crate) statistics: Vec<Statistics>,
     /// Its triggers.
     pub(crate) triggers: Vec<String>,
     /// The statement that made it (SQLite).
@@ -45,6 +47,19 @@ pub(crate) struct Table {
     pub(crate) is_secured: bool,
     /// Who may do what with all of its columns (PostgreSQL), as of a column.
     pub(crate) grants: Vec<(String, String)>,
+}
+
+/// What a server counts of several columns together (PostgreSQL).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Statistics {
+    pub(crate) name: Name,
+    /// The kinds, if not all: `(ndistinct)`.
+    pub(crate) kinds: String,
+    /// The columns and expressions.
+    pub(crate) items: String,
+    /// How much is looked at, if that is said.
+    pub(crate) target: Option<String>,
+    pub(crate) comment: String,
 }
 
 /// A part of a table (PostgreSQL).

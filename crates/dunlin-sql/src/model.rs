@@ -130,7 +130,7 @@ impl Model {
                 let table = self.tables.get_mut(&key)?.table.as_mut()?;
                 alter::apply(dialect, table, rest)
             }
-            "alter" if cursor.is("index") || cursor.is("sequence") => Some(()),
+            "alter" if cursor.eat_any(&["index", "sequence", "statistics"]) => Some(()),
             _ => None,
         }
     }
@@ -155,7 +155,7 @@ impl Model {
 
     fn create(&mut self, text: &str, mut cursor: Cursor<'_>) -> Option<()> {
         cursor.eat_all(&["or", "replace"]);
-        if cursor.eat_any(&["view", "function"]) {
+        if cursor.eat_any(&["view", "function", "statistics"]) {
             return Some(());
         }
         if cursor.eat("table") {

@@ -1,6 +1,6 @@
 //! PostgreSQL's catalogue.
 
-use super::{Column, Constraint, Index, NotNull, Part, Role, Rule, Table, text};
+use super::{Column, Constraint, Index, NotNull, Part, Role, Rule, Statistics, Table, text};
 use crate::conn::{Cell, Conn, Param};
 use crate::cursor::Cursor;
 use crate::dialect::Dialect;
@@ -64,6 +64,11 @@ const PARTS: &str = "select n.nspname::text, c.relname::text, case when t.parent
     from pg_partition_tree(to_regclass($1)) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace \
     join pg_class p on p.oid = t.parentrelid join pg_namespace pn on pn.oid = p.relnamespace where t.level > 0 and c.relkind <> 'f' order by t.level, 1, 2";
 
+/// How much is looked at may be said from PostgreSQL 13 on.
+const STATISTICS: &str = "select n.nspname::text, s.stxname::text, pg_get_statisticsobjdef(s.oid), to_jsonb(s) ->> 'stxstattarget', \
+    obj_description(s.oid, 'pg_statistic_ext') from pg_statistic_ext s join pg_namespace n on n.oid = s.stxnamespace \
+    where s.stxrelid = to_regclass($1) order by n.nspname, s.stxname";
+
 const TRIGGERS: &str = "select tgname::text from pg_trigger where tgrelid = to_regclass($1) and not tgisinternal order by tgname";
 
 pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<Table>> {
@@ -119,6 +124,8 @@ pub(super) async fn table(conn: &mut Conn, name: &Name) -> sqlx::Result<Option<T
     }
     table.readers =
         conn.rows(READERS, &param).await?.iter().map(|row| (text(&row[0]), text(&row[1]))).collect();
+    table.statistics =
+        conn.rows(STATISTICS, &param).await?.iter().filter_map(|row| statistics(row)).collect();
     table.triggers = conn.rows(TRIGGERS, &param).await?.iter().map(|row| text(&row[0])).collect();
     Ok(Some(table))
 }
@@ -159,6 +166,34 @@ async fn parts(conn: &mut Conn, param: &[Param]) -> sqlx::Result<Vec<Part>> {
         attached: pairs(&row[6]),
     };
     Ok(conn.rows(PARTS, param).await?.iter().map(part).collect())
+}
+
+/// Out of the statement that makes them: `CREATE STATISTICS name (kinds) ON items FROM table`.
+fn statistics(row: &[Cell]) -> Option<Statistics> {
+    let made = text(&row[2]);
+    let mut cursor = Cursor::new(Dialect::Postgres, &made);
+    cursor.eat_all(&["create", "statistics"]).then_some(())?;
+    cursor.name()?;
+    let kinds = cursor.at()?;
+    cursor.eat_parentheses();
+    let on = cursor.at()?;
+    cursor.eat("on").then_some(())?;
+    let (items, mut end) = (cursor.at()?, made.len());
+    while let Some(at) = cursor.at() {
+        if cursor.is("from") {
+            end = at;
+        }
+        if !cursor.eat_parentheses() {
+            cursor.next();
+        }
+    }
+    Some(Statistics {
+        name: Name { schema: Some(text(&row[0])), name: text(&row[1]) },
+        kinds: made[kinds..on].trim().to_owned(),
+        items: made[items..end].trim().to_owned(),
+        target: row[3].text().filter(|target| *target != "-1").map(str::to_owned),
+        comment: text(&row[4]),
+    })
 }
 
 /// What follows the names in the statement that makes an index.

@@ -8,7 +8,9 @@ use crate::change::index::build::{build, constraint};
 use crate::change::own_name;
 use crate::dialect::{Dialect, literal};
 use crate::evolve::Site;
-use crate::inspect::{Column, Constraint, Index, Role, Rule};
+use crate::inspect::{Column, Constraint, Index, Role, Rule, Statistics};
+use crate::moves::expr;
+use crate::op::Name;
 use crate::rewrite;
 
 /// Makes for the new column what the old one has: indexes, checks, foreign keys, NOT NULL.
@@ -26,6 +28,9 @@ pub(super) fn finish(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
             made.extend(copy_rule(site, rule, (from, to)));
         }
         made.extend(copy_checks(change, site, (from, to))?);
+        for counted in table.statistics.iter().filter(|counted| reads(&counted.items)) {
+            made.extend(copy_statistics(site, counted, (from, to)));
+        }
     }
     made.extend(said(change, site)?);
     if !change.is_plain() {
@@ -103,7 +108,9 @@ fn renamed(site: &Site<'_>, name: &str, (from, to): (&str, &str)) -> String {
     let mut new = if new.len() > 63 { own_name("dunlin", &new) } else { new };
     let is_taken = |name: &str| {
         site.table().is_ok_and(|table| {
-            table.index(name).is_some() || table.constraints.iter().any(|rule| rule.name == name)
+            table.index(name).is_some()
+                || table.constraints.iter().any(|rule| rule.name == name)
+                || table.statistics.iter().any(|counted| counted.name.name == name)
         })
     };
     while is_taken(&new) {
@@ -127,6 +134,37 @@ fn copy_index(site: &Site<'_>, index: &Index, (from, to): (&str, &str)) -> Vec<S
     let index = Index { name, body, ..index.clone() };
     let mut made = build(site, &index);
     made.extend(constraint(site, &index));
+    made
+}
+
+/// What is counted over several columns is counted over those with the new one (PostgreSQL). What another run made is there.
+fn copy_statistics(site: &Site<'_>, old: &Statistics, (from, to): (&str, &str)) -> Vec<String> {
+    let items = rewrite::renamed(Dialect::Postgres, &old.items, from, to);
+    // The server lists them in an order of its own.
+    let plain = |text: &str| {
+        let text = text.replace('"', "");
+        let mut items: Vec<String> =
+            expr::list(Dialect::Postgres, &text).into_iter().map(str::to_owned).collect();
+        items.sort_unstable();
+        items
+    };
+    let Ok(table) = site.table() else { return Vec::new() };
+    let is_copy = |other: &&Statistics| plain(&other.items) == plain(&items) && other.kinds == old.kinds;
+    let found = table.statistics.iter().find(is_copy);
+    let own = || Name { name: renamed(site, &old.name.name, (from, to)), ..old.name.clone() };
+    let name = found.map_or_else(own, |found| found.name.clone()).quoted(Dialect::Postgres);
+    let mut made = Vec::new();
+    if found.is_none() {
+        let kinds = if old.kinds.is_empty() { String::new() } else { format!(" {}", old.kinds) };
+        made.push(format!("create statistics {name}{kinds} on {items} from {}", site.named()));
+    }
+    if let Some(target) = old.target.as_ref().filter(|_| found.is_none_or(|found| found.target != old.target))
+    {
+        made.push(format!("alter statistics {name} set statistics {target}"));
+    }
+    if !old.comment.is_empty() && found.is_none_or(|found| found.comment != old.comment) {
+        made.push(format!("comment on statistics {name} is {}", literal(&old.comment)));
+    }
     made
 }
 

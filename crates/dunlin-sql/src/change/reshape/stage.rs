@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::bonds::{self, BONDS, Bonds};
 use super::exchange::{drop_sync, exchange, locked};
 use super::{Coming, Leaving, Reshape, When, alter, copy, harden, settle, text};
+use crate::cursor::Cursor;
 use crate::dialect::Dialect;
 use crate::evolve::{Draw, Site, Unkeyed};
 use crate::inspect::{Role, Rule};
@@ -223,8 +224,32 @@ fn possible(change: &Reshape, site: &Site<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Refuses another type for a column whose foreign key could not be made for it: MySQL wants one type on both sides.
+fn alike(change: &Reshape, site: &Site<'_>) -> Result<()> {
+    let Some((old, new)) = change.twin().filter(|_| site.dialect() == Dialect::MySql) else { return Ok(()) };
+    let (was, kind) = (&site.column(&old.column)?.kind, change.kind_of(site, new)?);
+    let mut rules = site.table()?.constraints.iter();
+    let rule = rules.find(|rule| rule.rule == Rule::Foreign && rule.is_about(Dialect::MySql, &old.column));
+    let Some(rule) = rule.filter(|_| family(was) != family(&kind)) else { return Ok(()) };
+    let message = format!(
+        "`{}.{}` is in the foreign key `{}`, and the server wants the same type on both sides of one: {was}, not {kind}",
+        site.name.name, old.column, rule.name
+    );
+    Err(Error::new(ErrorKind::Unsupported, message)
+        .help("drop that foreign key in a migration before, and make it again once both sides have the type; nothing was changed"))
+}
+
+/// What two types have to have in common for a foreign key: all but the length (MySQL).
+fn family(kind: &str) -> (String, bool) {
+    let mut words = Cursor::new(Dialect::MySql, kind);
+    let word = words.word().unwrap_or_default();
+    let is_unsigned = words.has("unsigned");
+    (if word == "integer" { "int".to_owned() } else { word }, is_unsigned)
+}
+
 fn widen(change: &Reshape, site: &Site<'_>) -> Result<Vec<String>> {
     possible(change, site)?;
+    alike(change, site)?;
     let mut made = drop_sync(change, site)?;
     made.extend(alter::relax(change, site)?);
     for new in &change.coming {
