@@ -28,7 +28,8 @@ use crate::survey::{Part, Survey};
 ///
 /// `table`, `where` and `key` are those of the ops that move data. `as` is another expression over the same row. `with`
 /// has a table, an expression, `where` and `key` of its own: the rows are matched by their keys, and what is missing on
-/// one side is listed, too. `sample` looks at so many rows spread over the table instead of all. NULL equals NULL.
+/// one side is listed, too. `sample` looks at so many rows, spread evenly over those of the first table, instead of all: it
+/// counts them first. NULL equals NULL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Same {
     /// The grammar of its expressions.

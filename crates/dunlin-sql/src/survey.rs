@@ -44,6 +44,9 @@ struct Place {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     to: Option<Values>,
     size: u32,
+    /// How many rows there are, where a sample of them is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
     found: Vec<Violation>,
     unlisted: u64,
 }
@@ -90,6 +93,8 @@ impl<'a> Survey<'a> {
     pub(crate) async fn run(self, conn: &mut Conn, check: &Check<'_>, url: &StoreUrl) -> Result<Checked> {
         let from: Option<Position<Place>> =
             check.from.and_then(|checkpoint| Position::looked(checkpoint, check.op));
+        let from =
+            from.filter(|position: &Position<Place>| position.place.rows.is_some() == self.is_sample());
         let rows = self.rows();
         let wanted = from.as_ref().map(|position| position.place.key.as_slice()).or(rows.key.as_deref());
         let mut key = keyset::find(conn, &rows.table, wanted, url).await?;
@@ -119,7 +124,10 @@ impl<'a> Survey<'a> {
         let statements = match self.wrong(dialect) {
             Some(wrong) => vec![text(&|clause| part.pass(clause, rows, &wrong, 1))],
             None => {
-                vec![text(&|clause| self.bound(clause, &part, 1)), text(&|clause| self.count(clause, &part))]
+                let whole = self.is_sample().then(|| text(&|clause| self.count_all(clause, key)));
+                let chunk =
+                    [text(&|clause| self.bound(clause, &part, 1)), text(&|clause| self.count(clause, &part))];
+                whole.into_iter().chain(chunk).collect()
             }
         };
         rows.lines(dialect, statements)
@@ -149,10 +157,20 @@ impl<'a> Survey<'a> {
         matches!(self, Self::Same(Same { sample: Some(_), .. }))
     }
 
-    /// Finds where a part of `size` rows ends. A sample is one of the rows that are looked at first.
+    /// Finds where a part of `size` rows ends. A sample is of the rows that are compared, and of the first side's.
     fn bound(self, clause: &mut Clause, part: &Part<'_>, size: u32) {
         let others = self.others().filter(|_| !self.is_sample());
-        Part { only: false, ..*part }.bound(clause, self.rows(), others, size);
+        let filter = self.rows().filter.as_ref().filter(|_| self.is_sample());
+        Part { only: false, ..*part }.bound(clause, (self.rows(), filter), others, size);
+    }
+
+    /// Counts the rows that a sample is of.
+    fn count_all(self, clause: &mut Clause, key: &Key) {
+        let rows = self.rows();
+        clause.push(&format!("select count(*) from {}{}", rows.table.quoted(key.dialect), key.hint()));
+        if let Some(filter) = &rows.filter {
+            clause.push(" where ").push(&filter.sql());
+        }
     }
 
     /// Counts what is wrong in a part; after that, where two tables are compared, the rows of the first.
@@ -193,19 +211,19 @@ impl View<'_> {
             Some(position) => position,
             None => self.fresh(conn, check).await?,
         };
-        let stride = self.stride(conn, &position).await?;
         let mut sizer = Sizer::new(position.place.size, SIZES.1, SIZES.2);
         let target = check.pace.target.unwrap_or_else(|| target(self.key.dialect));
         let began = Instant::now();
         let mut left = check.pace.most();
         loop {
             let chunk = Instant::now();
+            let stride = self.stride(&position);
             let size =
-                stride.unwrap_or_else(|| sizer.size()).min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
+                stride.unwrap_or_else(|| sizer.size().min(u32::try_from(left).unwrap_or(u32::MAX)).max(1));
             let (is_over, scanned) = self.halved(conn, &mut position.place, size, stride.is_some()).await?;
             position.scanned += scanned;
             left = left.saturating_sub(scanned);
-            if is_over {
+            if is_over || stride.is_some() && position.total == Some(position.scanned) {
                 let Place { found, unlisted, .. } = position.place;
                 return Ok(Checked::Wholly { violations: found, unlisted, scanned: position.scanned });
             }
@@ -222,33 +240,40 @@ impl View<'_> {
     }
 
     async fn fresh(&self, conn: &mut Conn, check: &Check<'_>) -> sqlx::Result<Position<Place>> {
-        let table = &self.survey.rows().table;
-        let total = estimate(conn, table, self.key).await?;
         let rows = self.survey.rows();
         let mut clause = Clause::new(self.key.dialect);
         part::last(&mut clause, (self.key, rows), self.other.zip(self.survey.others()));
         let to = conn.planned(&clause.text, &[]).await?.first().and_then(|row| self.key.values(row));
-        let place =
-            Place { key: self.key.names(), at: None, to, size: SIZES.0, found: Vec::new(), unlisted: 0 };
+        let mut place = Place {
+            key: self.key.names(),
+            at: None,
+            to,
+            size: SIZES.0,
+            rows: None,
+            found: Vec::new(),
+            unlisted: 0,
+        };
+        let total = match self.survey {
+            Survey::Same(Same { sample: Some(sample), .. }) => {
+                let mut clause = Clause::new(self.key.dialect);
+                self.survey.count_all(&mut clause, self.key);
+                let rows = number(&conn.planned(&clause.text, &clause.params).await?);
+                place.rows = Some(rows);
+                place.to = place.to.filter(|_| rows > 0);
+                Some(rows.min(sample.get().into()))
+            }
+            _ => estimate(conn, &rows.table, self.key).await?,
+        };
         Ok(Position { total, ..Position::new(check.op, place) })
     }
 
-    /// How many rows to go on by, where a sample is enough.
-    async fn stride(&self, conn: &mut Conn, position: &Position<Place>) -> sqlx::Result<Option<u32>> {
-        let Survey::Same(Same { sample: Some(sample), .. }) = self.survey else { return Ok(None) };
-        let total = match position.total {
-            Some(total) => total,
-            None => {
-                let sql =
-                    format!("select count(*) from {}", self.survey.rows().table.quoted(self.key.dialect));
-                conn.cell(&sql, &[])
-                    .await?
-                    .int()
-                    .and_then(|count| u64::try_from(count).ok())
-                    .unwrap_or_default()
-            }
-        };
-        Ok(Some(u32::try_from(total / u64::from(sample.get())).unwrap_or(u32::MAX).max(1)))
+    /// How many rows further the next one of a sample is, so that all of them are spread evenly.
+    fn stride(&self, position: &Position<Place>) -> Option<u32> {
+        let (rows, total) = (position.place.rows?, position.total?);
+        let at =
+            |number: u64| u64::try_from(u128::from(number) * u128::from(rows) / u128::from(total.max(1)));
+        let stride = at(position.scanned + 1).ok()?.saturating_sub(at(position.scanned).ok()?);
+        Some(u32::try_from(stride).unwrap_or(u32::MAX).max(1))
     }
 
     /// Looks at one chunk. Says whether it was the last one, and how many rows it had.

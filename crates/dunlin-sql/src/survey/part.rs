@@ -2,7 +2,7 @@
 
 use crate::clause::Clause;
 use crate::keyset::{Key, Value};
-use crate::moves::Rows;
+use crate::moves::{Expr, Rows};
 
 /// The rows that one query is about.
 #[derive(Debug, Clone, Copy)]
@@ -42,11 +42,20 @@ impl Part<'_> {
 
     /// Finds the key of the row with the number `size`, in that table of the two that comes to it first, so that neither
     /// has more in a part. No row if both have fewer left.
-    pub(super) fn bound(&self, clause: &mut Clause, rows: &Rows, others: Option<&Rows>, size: u32) {
+    pub(super) fn bound(
+        &self,
+        clause: &mut Clause,
+        (rows, filter): (&Rows, Option<&Expr>),
+        others: Option<&Rows>,
+        size: u32,
+    ) {
         let nth = |clause: &mut Clause, key: &Key, rows: &Rows| {
             select(clause, key, rows);
             clause.push(" where ");
             self.condition(clause, key);
+            if let Some(filter) = filter {
+                clause.push(" and ").push(&filter.sql());
+            }
             let offset = clause.mark("rows_less_one", i64::from(size.max(1) - 1).into());
             clause.push(&format!(" order by {} limit 1 offset {offset}", key.order("")));
         };
