@@ -26,6 +26,7 @@ fn settings_and_stores_are_listed() {
       journal mode  delete
       foreign keys  on
       integrity  ok
+      may create tables  yes
       migration lock by  lease
 
     audit
@@ -59,6 +60,7 @@ fn one_store_that_cannot_be_reached_does_not_hide_the_other() {
       journal mode  delete
       foreign keys  on
       integrity  ok
+      may create tables  yes
       migration lock by  lease
     ---- stderr
     warning[password-in-config]: a password stands in the configuration

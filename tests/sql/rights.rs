@@ -16,9 +16,10 @@ over!([postgres, mysql]
     a_dead_host_is_said,
     a_server_that_is_silent_is_given_up,
     a_missing_database_is_said,
+    a_login_is_told_whether_it_may_create_tables,
     a_server_that_starts_late_is_waited_for,
 );
-over!([sqlite] a_missing_file_is_said);
+over!([sqlite] a_missing_file_is_said, a_file_that_takes_no_writes_is_told_so);
 over!([postgres] a_server_that_is_starting_is_waited_for);
 
 const SECRET: &str = "p@s/w%o:rd?";
@@ -85,6 +86,59 @@ async fn a_login_that_may_only_read_runs_every_read_command(kind: Kind) {
     }
     says(&refused.expect_code(20), &["denied", "grant the login the right it lacks"]);
     assert_eq!(bench.states().await, ["1 done"]);
+}
+
+#[track_caller]
+fn may_create(run: &Run, answer: &str) {
+    let line = run.stdout.lines().find_map(|line| line.trim().strip_prefix("may create tables"));
+    assert!(line.is_some_and(|said| said.trim().starts_with(answer)), "{answer}\n{run}");
+}
+
+async fn a_login_is_told_whether_it_may_create_tables(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.write("1_a.sql", "create table a (id int primary key);");
+    bench.up();
+    may_create(&bench.run("doctor").expect_code(0), "yes");
+    let name = login(&bench, "select").await;
+    let url = bench.db.url_as(&name, ENCODED);
+    let reads = with_url(&bench, "doctor", &url);
+    let may = if kind == Kind::Postgres {
+        bench.db.sql(&format!("grant create on schema public to {name}")).await;
+        let may = with_url(&bench, "doctor", &url);
+        bench.db.sql(&format!("alter role {name} set default_transaction_read_only = on")).await;
+        may_create(&with_url(&bench, "doctor", &url), "no: its transactions are read-only");
+        may
+    } else {
+        // By a role, and in all databases whose names begin alike.
+        let pattern = bench.db.value("select replace(left(database(), 20), '_', '\\\\_')").await.unwrap();
+        let grant =
+            format!("grant create, insert on `{pattern}%`.* to '{name}r'; grant '{name}r' to '{name}'@'%'");
+        bench
+            .db
+            .sql(&format!("create role '{name}r'; {grant}; set default role '{name}r' for '{name}'@'%'"))
+            .await;
+        let may = with_url(&bench, "doctor", &url);
+        bench.db.sql(&format!("drop role '{name}r'")).await;
+        may
+    };
+    drop_login(&bench, &name).await;
+    may_create(&reads.expect_code(0), "no");
+    may_create(&may.expect_code(0), "yes");
+}
+
+async fn a_file_that_takes_no_writes_is_told_so(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.write("1_a.sql", "create table a (id int primary key);");
+    bench.up();
+    let url = bench.db.url.expose().split('?').next().unwrap().to_owned();
+    let run = with_url(&bench, "doctor", &StoreUrl::new(format!("{url}?mode=ro"))).expect_code(0);
+    may_create(&run, "no: it may only read");
+    // Another one who writes does not make it so, and is not waited for.
+    let mut writer = bench.db.connect().await;
+    writer.sql("begin immediate").await.unwrap();
+    let asked = Instant::now();
+    may_create(&bench.run("doctor").expect_code(0), "yes");
+    assert!(asked.elapsed() < Duration::from_secs(5));
 }
 
 async fn a_login_that_may_too_little_is_told_what(kind: Kind) {

@@ -118,3 +118,28 @@ async fn an_application_keeps_its_value_where_the_condition_guards_it(kind: Kind
     assert_eq!(kept, i64::try_from(touched.len()).unwrap());
     assert_eq!(bench.db.number("select count(*) from t where a = 'old' and b = 'old'").await, 4000 - kept);
 }
+
+/// A table that was written over and over is full of rows that are dead, and none of them counts.
+#[tokio::test]
+async fn dead_rows_are_not_counted_as_rows_to_come() {
+    let bench = Bench::new(Kind::Postgres).await;
+    bench.write("0_first.sql", "select 1;");
+    bench.up();
+    counters(&bench, 2000).await;
+    let bloat = "alter table t set (autovacuum_enabled = off); analyze t; update t set n = n + 1; update t set n = n - 1; delete from t where id % 4 = 0";
+    bench.db.sql(bloat).await;
+    bench.until("counted", "select (pg_stat_get_live_tuples('t'::regclass) = 1500)::int::bigint").await;
+    let mut totals = Vec::new();
+    for at in 1.. {
+        let killed = run(&bench, "up", SMALL, Some((at, When::After)));
+        let rows =
+            bench.db.rows("select checkpoint from dunlin_history where checkpoint like '%total%'").await;
+        totals.extend(rows.into_iter().filter_map(|mut row| row.remove(0)));
+        if killed.signal.is_none() || !totals.is_empty() {
+            break;
+        }
+    }
+    assert!(totals.iter().any(|total| total.contains("\"total\":1500,")), "{totals:?}");
+    bench.up();
+    assert_eq!(bench.db.number("select count(*) from t where n = 1").await, 1500);
+}

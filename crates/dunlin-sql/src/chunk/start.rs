@@ -125,10 +125,13 @@ pub(crate) async fn last(conn: &mut Conn, table: &Name, key: &Key) -> sqlx::Resu
 pub(crate) async fn estimate(conn: &mut Conn, table: &Name, key: &Key) -> sqlx::Result<Option<u64>> {
     let (sql, params): (String, Vec<Param>) = match key.dialect {
         Dialect::Postgres => (
-            // What was never analyzed says -1; then the server's count of what was written tells, and where it has none the
-            // size, at a density that is as good a guess as any.
+            // The server's own count of what is alive, where it once counted all and follows what is written since: a table
+            // full of dead rows is no longer one. Else the density that was found, where one was (-1: never); then what was
+            // written since a start without a count, and at last the size, at a density that is as good a guess as any.
             "with recursive part (oid) as (select to_regclass($1)::oid union all select inhrelid from pg_inherits join part on inhparent = oid) \
-             select sum(case when reltuples > 0 and relpages > 0 then reltuples * pg_relation_size(c.oid) / current_setting('block_size')::numeric / relpages \
+             select sum(case when greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid), \
+             pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid)) is not null then pg_stat_get_live_tuples(c.oid) \
+             when reltuples > 0 and relpages > 0 then reltuples * pg_relation_size(c.oid) / current_setting('block_size')::numeric / relpages \
              when pg_stat_get_live_tuples(c.oid) > 0 then pg_stat_get_live_tuples(c.oid) else pg_relation_size(c.oid) / 100 end)::bigint \
              from pg_class c join part on part.oid = c.oid where c.relkind in ('r', 'f')"
                 .to_owned(),
