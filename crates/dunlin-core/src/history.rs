@@ -191,6 +191,8 @@ pub struct Author {
 pub struct History {
     /// The records. Boxed: the places of a map are half empty where it was filled in order, as histories are.
     pub records: BTreeMap<Version, Box<Record>>,
+    /// The phases of the steps that ran, as far as the journal tells, of the versions for which somebody asked.
+    pub phases: BTreeMap<Version, Vec<Option<Phase>>>,
 }
 
 impl History {
@@ -213,7 +215,7 @@ impl History {
 impl FromIterator<Record> for History {
     fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
         let keyed = |record: Record| (record.id.version.clone(), Box::new(record));
-        Self { records: records.into_iter().map(keyed).collect() }
+        Self { records: records.into_iter().map(keyed).collect(), ..Self::default() }
     }
 }
 

@@ -87,14 +87,27 @@ impl Default for Policy {
 type Migrations = BTreeMap<Version, Arc<dyn Migration>>;
 type Histories = BTreeMap<StoreName, History>;
 
+/// Records of which the journal has to be asked in which phases their steps ran.
+pub type Doubts = Vec<(StoreName, Version)>;
+
 /// Everything on which files and histories disagree, by version.
 pub fn audit(migrations: &Migrations, histories: &Histories, policy: Policy) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    examine(migrations, histories, policy).0
+}
+
+/// The same, as far as the histories tell, and of what the journals have to be asked: where a verify step of the file stands
+/// in the place of a step that ran, that may have been another verify step.
+pub fn examine(migrations: &Migrations, histories: &Histories, policy: Policy) -> (Vec<Finding>, Doubts) {
+    let (mut findings, mut doubts) = (Vec::new(), Vec::new());
     let fresh = fresh(migrations, histories);
     for (store, history) in histories {
         for record in history.records.values().filter(|record| record.state != State::Undone) {
-            match migrations.get(&record.id.version) {
-                Some(migration) => findings.extend(compare(&**migration, store, record, policy)),
+            let version = &record.id.version;
+            match migrations.get(version) {
+                Some(migration) => {
+                    let phases = history.phases.get(version).map(Vec::as_slice);
+                    findings.extend(compare(&**migration, store, (record, phases), policy, &mut doubts));
+                }
                 None if record.origin == Origin::Baseline => {}
                 None => findings.push(missing(store, record, &fresh, policy)),
             }
@@ -105,10 +118,16 @@ pub fn audit(migrations: &Migrations, histories: &Histories, policy: Policy) -> 
         (&left.id, left.kind, &left.store).cmp(&(&right.id, right.kind, &right.store))
     });
     findings.retain(|finding| finding.reaction != Reaction::Accept);
-    findings
+    (findings, doubts)
 }
 
-fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy: Policy) -> Option<Finding> {
+fn compare(
+    migration: &dyn Migration,
+    store: &StoreName,
+    (record, phases): (&Record, Option<&[Option<Phase>]>),
+    policy: Policy,
+    doubts: &mut Doubts,
+) -> Option<Finding> {
     let steps = lane::steps(migration, store);
     let finding = |kind, reaction, message: String, help: &str| {
         Some(Finding {
@@ -125,7 +144,14 @@ fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy
         let is_other_length =
             record.state.is_settled() && lane::state_at(&steps, record.steps.len()) != record.state;
         // The same text says the same steps.
-        let ran_as_written = is_unchanged || is_as_written(record, &steps);
+        let ran_as_written = is_unchanged || is_as_written((record, phases.unwrap_or_default()), &steps);
+        if ran_as_written
+            && !is_unchanged
+            && phases.is_none()
+            && !lane::is_prefix(record, &lane::sums(&steps))
+        {
+            doubts.push((store.clone(), record.id.version.clone()));
+        }
         if !ran_as_written || is_other_length {
             return edited(record, &lane::sums(&steps), policy, finding);
         }
@@ -155,10 +181,13 @@ fn compare(migration: &dyn Migration, store: &StoreName, record: &Record, policy
 }
 
 /// Whether the steps that ran are the first ones of the file. What only looks is asked anew before anything is removed,
-/// and may be corrected.
-fn is_as_written(record: &Record, steps: &[&Step]) -> bool {
-    let is_same = |(ran, step): (&Checksum, &&Step)| step.phase == Phase::Verify || *ran == step.checksum();
-    record.steps.len() <= steps.len() && record.steps.iter().zip(steps).all(is_same)
+/// and may be corrected, where it was another one that only looked.
+fn is_as_written((record, phases): (&Record, &[Option<Phase>]), steps: &[&Step]) -> bool {
+    let looked = |at: usize| phases.get(at).copied().flatten().is_none_or(|phase| phase == Phase::Verify);
+    let is_same = |(at, (ran, step)): (usize, (&Checksum, &&Step))| {
+        *ran == step.checksum() || step.phase == Phase::Verify && looked(at)
+    };
+    record.steps.len() <= steps.len() && record.steps.iter().zip(steps).enumerate().all(is_same)
 }
 
 fn edited(

@@ -1,16 +1,18 @@
 //! One loop that runs a plan: read, audit, plan, lock, read and plan again, advance every step until it is done,
 //! release. There is no other recovery path: after a crash the same loop continues from what the histories say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dunlin_core::{AnyStore, Author, Error, ErrorKind, History, Migration, Pace, Result, StoreName, Version};
+use dunlin_core::{
+    AnyStore, Author, Error, ErrorKind, EventKind, History, Migration, Pace, Result, StoreName, Version,
+};
 use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::{self, Finding, Policy, Reaction};
+use crate::audit::{self, Doubts, Finding, Policy, Reaction};
 use crate::drive;
 use crate::event::{Event, Report};
 use crate::foresee;
@@ -78,6 +80,8 @@ pub struct Summary {
     pub warnings: Vec<Finding>,
     /// The migrations that must wait.
     pub held_back: Vec<HeldBack>,
+    /// The records of which the journal has to be asked before the plan holds; [`plan()`] does.
+    pub doubts: Doubts,
 }
 
 /// The histories of all stores, read side by side. Nothing is created.
@@ -90,6 +94,59 @@ pub async fn histories(stores: &Stores) -> Result<Histories> {
         }
     };
     Ok(try_join_all(stores.iter().map(read)).await?.into_iter().collect())
+}
+
+/// Everything on which files and histories disagree, as the journals tell besides.
+pub async fn audited(
+    stores: &Stores,
+    histories: &Histories,
+    migrations: &Migrations,
+    policy: Policy,
+) -> Result<Vec<Finding>> {
+    let (findings, doubts) = audit::examine(migrations, histories, policy);
+    if doubts.is_empty() {
+        return Ok(findings);
+    }
+    let mut histories = histories.clone();
+    recall(stores, &mut histories, &doubts).await?;
+    Ok(audit::audit(migrations, &histories, policy))
+}
+
+/// Adds to histories in which phases the steps of these records ran, as the journals have it. What a person said since
+/// is no step that ran.
+async fn recall(stores: &Stores, histories: &mut Histories, doubts: &Doubts) -> Result<()> {
+    for (name, version) in doubts {
+        let (Some(store), Some(history)) = (stores.get(name), histories.get_mut(name)) else { continue };
+        let events =
+            store.journal(Some(version), u32::MAX).await.map_err(|error| error.with("store", name))?;
+        let (mut phases, mut seen) = (Vec::new(), BTreeSet::new());
+        // Newest first.
+        for event in events.iter().take_while(|event| event.kind != EventKind::Marked) {
+            let is_end = matches!(event.kind, EventKind::StepDone | EventKind::StepUndone);
+            if is_end && seen.insert(event.step) && event.kind == EventKind::StepDone {
+                phases.resize(phases.len().max(event.step + 1), None);
+                phases[event.step] = Some(event.phase);
+            }
+        }
+        history.phases.insert(version.clone(), phases);
+    }
+    Ok(())
+}
+
+/// A plan from these histories, and from what the journals say besides where they leave a doubt.
+pub async fn plan(
+    planner: Planner<'_>,
+    (stores, histories): (&Stores, &Histories),
+    summary: &mut Summary,
+) -> Result<Plan, Stop> {
+    let plan = planner(histories, summary);
+    let doubts = std::mem::take(&mut summary.doubts);
+    if doubts.is_empty() {
+        return plan;
+    }
+    let mut histories = histories.clone();
+    recall(stores, &mut histories, &doubts).await?;
+    planner(&histories, summary)
 }
 
 /// Why a run did not begin or did not end.
@@ -148,7 +205,8 @@ pub fn forward<'a>(
     goal: &'a Goal,
 ) -> impl Fn(&Histories, &mut Summary) -> Result<Plan, Stop> + Sync + 'a {
     move |histories, summary| {
-        let findings = audit::audit(migrations, histories, policy);
+        let (findings, doubts) = audit::examine(migrations, histories, policy);
+        summary.doubts = doubts;
         let (refused, warnings): (Vec<_>, Vec<_>) =
             findings.into_iter().partition(|finding| finding.reaction == Reaction::Refuse);
         if !refused.is_empty() {
@@ -180,8 +238,11 @@ async fn attempt(
 ) -> Result<Outcome, Stop> {
     // Of this plan only the stores count: what runs is planned again under the locks.
     let names = match &context.known {
-        Some(known) => planner(known, summary)?.stores(),
-        None => planner(&histories(&context.stores).await?, summary)?.stores(),
+        Some(known) => plan(planner, (&context.stores, known), summary).await?.stores(),
+        None => {
+            let histories = histories(&context.stores).await?;
+            plan(planner, (&context.stores, &histories), summary).await?.stores()
+        }
     };
     if names.is_empty() {
         return Ok(Outcome::Complete);
@@ -211,7 +272,7 @@ async fn under_locks(
         let history = session.history().await.map_err(|error| error.with("store", name))?;
         histories.insert(name.clone(), history);
     }
-    let plan = planner(&histories, summary)?;
+    let plan = plan(planner, (&context.stores, &histories), summary).await?;
     if let Some(name) = plan.stores().iter().find(|name| !sessions.contains_key(*name)) {
         let message = format!("the plan changed while waiting for the locks: it now needs `{name}` too");
         return Err(Error::new(ErrorKind::Locked, message).help("run it again").into());

@@ -161,3 +161,28 @@ async fn assignments_are_split_where_an_expression_ends(kind: Kind) {
     let row = |c: &str| ["x, y = (", "2", c].map(|text| Some(text.to_owned())).to_vec();
     assert_eq!(rows, [row("one"), row("more")]);
 }
+
+/// What looks may be corrected after it ran. What ran and wrote may not be one that looks by now.
+#[tokio::test]
+async fn a_step_that_wrote_is_edited_where_one_that_looks_takes_its_place() {
+    let bench = Bench::new(Kind::Sqlite).await;
+    let look =
+        |id: u32| format!("[[verify]]\nstore = \"app\"\nnone = \"select id from t where id > {id}\"\n");
+    bench.write("0_t.sql", "create table t (id integer primary key, n integer not null default 0);\ninsert into t (id) values (1);");
+    let write = "[[backfill]]\nstore = \"app\"\nupdate = { table = \"t\", set = { n = \"n + 1\" } }\n";
+    bench.write("1_a.toml", &format!("{write}{}", look(7)));
+    bench.up();
+    bench.write("1_a.toml", &format!("{write}{}", look(8)));
+    for line in ["status", "check", "plan", "up"] {
+        says(&bench.run(line).expect_code(0), &["warning[reformatted]"]);
+    }
+    bench.write("1_a.toml", &format!("{}{}", look(6), look(7)));
+    for line in ["status --exit-code", "check", "plan", "up", "up --dry-run"] {
+        let run = bench.run(line).expect_code(13);
+        says(&run, &["error[edited]: 1_a was edited after it ran: its step 1 is not the one that ran"]);
+    }
+    bench.run("mark 1 done --reason kept").expect_code(0);
+    bench.up();
+    bench.write("1_a.toml", &format!("{}{}", look(6), look(9)));
+    says(&bench.up(), &["warning[reformatted]"]);
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use dunlin_core::Diagnostic;
-use dunlin_engine::{Finding, audit, plan, run, status};
+use dunlin_engine::{Finding, plan, run, status};
 use serde_json::{Value, json};
 
 use super::findings;
@@ -34,7 +34,9 @@ pub(crate) fn run(args: &Check, global: &Global, config: config::Loaded) -> Resu
     block_on(async {
         let stores = stage.connect().await.map_err(|error| stage.failure(error))?;
         let histories = run::histories(&stores).await.map_err(|error| stage.failure(error))?;
-        let found = audit::audit(&stage.loaded.migrations, &histories, stage.project.policy);
+        let (files, policy) = (&stage.loaded.migrations, stage.project.policy);
+        let found = run::audited(&stores, &histories, files, policy).await;
+        let found = found.map_err(|error| stage.failure(error))?;
         let rows = status::rows(&stage.loaded.migrations, &histories);
         let pending = status::pending(&rows).len();
         let mut answer = Answer::done(data(&stage, Some((histories.len(), pending)), &found), String::new());

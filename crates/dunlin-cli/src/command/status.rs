@@ -8,7 +8,7 @@ use dunlin_core::words::counted;
 use dunlin_core::{Cursor, Followed, Origin, Seen, State, StoreName};
 use dunlin_engine::follow::{Followers, followers};
 use dunlin_engine::status::{Row, Standing, pending, rows};
-use dunlin_engine::{Finding, Goal, Plan, Reaction, audit, plan};
+use dunlin_engine::{Finding, Goal, Plan, Reaction, plan, run};
 use serde_json::{Value, json};
 
 use super::stage::{Stage, block_on};
@@ -35,7 +35,9 @@ pub(crate) fn run(
         let (connected, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
         let followers = followers(&connected).await.map_err(|error| stage.failure(error))?;
         let rows = rows(&stage.loaded.migrations, &histories);
-        let found = audit::audit(&stage.loaded.migrations, &histories, stage.project.policy);
+        let (files, policy) = (&stage.loaded.migrations, stage.project.policy);
+        let found = run::audited(&connected, &histories, files, policy).await;
+        let found = found.map_err(|error| stage.failure(error))?;
         let stores: BTreeSet<&StoreName> = histories.keys().collect();
         // Only one of the two is shown, and with thousands of migrations either takes its time.
         let (data, text) = if stage.is_json {
