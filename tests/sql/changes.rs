@@ -15,6 +15,7 @@ mod others;
 mod overlap;
 mod plan;
 mod refusals;
+mod replayed;
 mod reshape;
 mod shown;
 mod usage;

@@ -11,7 +11,7 @@ use crate::cli::Case;
 
 over!([postgres, mysql] what_a_plan_shows_is_what_runs);
 
-const CHANGES: [&str; 17] = [
+pub(super) const CHANGES: [&str; 17] = [
     "create_table = { table = 'more', columns = 'id bigint primary key' }",
     "drop_table = { table = 'users' }",
     "rename_table = { table = 'users', to = 'people' }",
@@ -38,7 +38,7 @@ const SETUP: &str = "\
     create index users_town on users (town)";
 
 /// The commands that lead there and back, each with the one that shows its plan.
-const WAYS: [(&str, &str); 3] = [
+pub(super) const WAYS: [(&str, &str); 3] = [
     ("plan --json", "up"),
     ("contract 1 --dry-run --json", "contract 1 --yes"),
     ("down --dry-run --json", "down --allow-data-loss"),

@@ -1,16 +1,19 @@
 //! Kills at every place: each row is changed exactly once, `n = n + 1` though it is.
 
+use std::time::Duration;
+
 use dunlin_testkit::Kind;
 use dunlin_testkit::fault::When;
 use dunlin_testkit::process;
 use dunlin_testkit::proxy::{Loss, Proxy, Trigger};
 
 use super::super::Bench;
-use super::{COUNT, SMALL, TWO, command, counters, run};
+use super::{COUNT, SMALL, TWO, command, counters, run, series};
 
 over!([postgres, mysql, sqlite]
     a_run_killed_at_any_call_changes_each_row_once,
     a_way_back_from_any_call_goes_over_what_was_moved_and_no_further,
+    every_kind_of_move_comes_to_its_end_at_the_usual_pace,
 );
 over!([postgres, mysql]
     two_workers_killed_at_any_call_change_each_row_once,
@@ -125,4 +128,44 @@ async fn two_workers_killed_in_a_chunk_change_each_row_once(kind: Kind) {
         assert_eq!(others(&bench, round).await, 0, "round {round}");
     }
     assert!(was_half_way > 0, "it was always done before it was killed");
+}
+
+/// As people run it: larger chunks, and many of them in one advance, with the workers that they have by default.
+async fn every_kind_of_move_comes_to_its_end_at_the_usual_pace(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let rows = 40_000;
+    counters(&bench, rows).await;
+    let fill = format!("insert into gone (id) select i from {}", series(kind, rows));
+    let tables =
+        "create table copy (id integer primary key, n integer); create table gone (id integer primary key)";
+    bench.db.sql(&format!("{tables}; {fill}")).await;
+    let steps = "[[backfill]]\nstore = \"app\"\ninsert_select = { from = \"t\", into = \"copy\", values = { id = \"id\", n = \"n\" } }\n\
+                 undo = { delete = { table = \"copy\", where = \"true\" } }\n\
+                 [[backfill]]\nstore = \"app\"\ndelete = { table = \"gone\", where = \"id % 4 <> 0\" }\n\
+                 undo = { insert_select = { from = \"t\", into = \"gone\", values = { id = \"id\" }, where = \"id % 4 <> 0\", existing = \"skip\" } }\n";
+    bench.write("1_count.toml", &format!("{COUNT}{steps}"));
+    let sums = "select (select count(*) from t where n = 1), (select count(*) from copy where n = 1), (select count(*) from gone)";
+    let there = [rows, rows, rows / 4].map(|count| Some(count.to_string()));
+    let back = [0, 0, rows].map(|count| Some(count.to_string()));
+    for (direction, expected) in [("up", &there), ("down", &back), ("up", &there)] {
+        let mut kills: usize = 0;
+        for delay in (60_u64..).step_by(35) {
+            // In the middle of a chunk, and between two.
+            let running = process::spawn(&mut command(&bench, direction, "", None));
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            if running.kill().signal.is_none() {
+                break;
+            }
+            kills += 1;
+            let killed =
+                run(&bench, direction, "", Some((3 + kills % 5, When::ALL[kills % When::ALL.len()])));
+            if killed.signal.is_none() {
+                killed.expect_code(0);
+                break;
+            }
+        }
+        assert!(kills > 0, "it was never killed");
+        run(&bench, direction, "", None).expect_code(0);
+        assert_eq!(bench.db.rows(sums).await, [expected.to_vec()], "{direction} after {kills} kills");
+    }
 }

@@ -14,8 +14,11 @@ use crate::error;
 /// For so long at most nobody listens to what a request of SQLite came to.
 const DEAF: Duration = Duration::from_millis(2);
 
-/// What stands between two texts of one request. The line ends a comment that the first may end with.
-const BETWEEN: &str = "\n;\n";
+/// What stands behind a text of a request: its line ends where it may end in a comment. SQLite would keep a line's end in
+/// its schema.
+fn ending(text: &str) -> &'static str {
+    if text.contains("--") || text.contains('#') { "\n;\n" } else { ";\n" }
+}
 
 /// A request of several texts that failed.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ impl Broken {
         let mut before = 0;
         let starts = texts.iter().map(|text| {
             let start = before;
-            before += text.chars().count() + BETWEEN.len();
+            before += text.chars().count() + ending(text).len();
             start
         });
         let starts: Vec<usize> = starts.collect();
@@ -51,7 +54,12 @@ impl Conn {
     /// of SQLite's library. None of them may hold a `;` that ends a statement. Values can be bound in SQLite's alone. The
     /// number of rows that each changed.
     pub(crate) async fn execute_all(&mut self, texts: &[&str], params: &[Param]) -> Result<Vec<u64>, Broken> {
-        let joined = AssertSqlSafe(texts.join(BETWEEN));
+        let mut joined = String::new();
+        for (at, text) in texts.iter().enumerate() {
+            joined.push_str(at.checked_sub(1).map_or("", |before| ending(texts[before])));
+            joined.push_str(text);
+        }
+        let joined = AssertSqlSafe(joined);
         let mut changed = Vec::with_capacity(texts.len());
         let failed = match self {
             Self::Postgres(conn) => {
