@@ -23,7 +23,7 @@ use crate::{change, moves, none, same};
 /// | `rename_table` | `table`, `to` | the new name is a view until contract, with the grants and the policies of the table (not on SQLite, which cannot write through one) |
 /// | `add_column` | `table`, `column`, `type`; `default`, `backfill`, `not_null` | with `backfill`, an expression over the row, a trigger fills it where nobody says it until contract |
 /// | `drop_column` | `table`, `column`; `down` | new clients may leave it out; contract renames it aside. `down` is what it is then |
-/// | `rename_column` | `table`, `from`, `to` | both columns until contract, with their indexes, checks, foreign keys and defaults |
+/// | `rename_column` | `table`, `from`, `to` | both columns until contract, with their indexes, statistics, checks, foreign keys and defaults |
 /// | `change_type` | `table`, `column`, `type`, `up`, `down` | another column behind it until contract, which gives it the name |
 /// | `transform` | `table`, `up = { new = { type, as, not_null? } }`, `down = { old = expr }` | new columns out of old ones, and back |
 /// | `set_not_null` | `table`, `column`; `fill` | `fill` takes the place of NULLs until contract forbids them |
@@ -44,7 +44,8 @@ use crate::{change, moves, none, same};
 ///
 /// **Contract** renames what leaves aside, to `dunlin_archive_<version>_<n>_<name>`, at no cost; `dunlin purge` drops it. The
 /// way back renames it back, after the rows written meanwhile were filled. Columns of a primary key, columns that others
-/// point at, and computed columns are refused.
+/// point at, and computed columns are refused; so is what would take the only key from under rows that are still gone
+/// through.
 ///
 /// The statements are drawn for the table as it is when a step runs; `dunlin plan` shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -217,7 +217,7 @@ impl View<'_> {
         let mut left = check.pace.most();
         loop {
             let chunk = Instant::now();
-            let stride = self.stride(&position);
+            let stride = stride(&position);
             let size =
                 stride.unwrap_or_else(|| sizer.size().min(u32::try_from(left).unwrap_or(u32::MAX)).max(1));
             let (is_over, scanned) = self.halved(conn, &mut position.place, size, stride.is_some()).await?;
@@ -265,15 +265,6 @@ impl View<'_> {
             _ => estimate(conn, &rows.table, self.key).await?,
         };
         Ok(Position { total, ..Position::new(check.op, place) })
-    }
-
-    /// How many rows further the next one of a sample is, so that all of them are spread evenly.
-    fn stride(&self, position: &Position<Place>) -> Option<u32> {
-        let (rows, total) = (position.place.rows?, position.total?);
-        let at =
-            |number: u64| u64::try_from(u128::from(number) * u128::from(rows) / u128::from(total.max(1)));
-        let stride = at(position.scanned + 1).ok()?.saturating_sub(at(position.scanned).ok()?);
-        Some(u32::try_from(stride).unwrap_or(u32::MAX).max(1))
     }
 
     /// Looks at one chunk. Says whether it was the last one, and how many rows it had.
@@ -381,6 +372,14 @@ impl View<'_> {
         };
         Ok(rows.iter().map(violation).collect())
     }
+}
+
+/// How many rows further the next one of a sample is, so that all of them are spread evenly.
+fn stride(position: &Position<Place>) -> Option<u32> {
+    let (rows, total) = (position.place.rows?, position.total?);
+    let at = |number: u64| u64::try_from(u128::from(number) * u128::from(rows) / u128::from(total.max(1)));
+    let stride = at(position.scanned + 1).ok()?.saturating_sub(at(position.scanned).ok()?);
+    Some(u32::try_from(stride).unwrap_or(u32::MAX).max(1))
 }
 
 /// Two tables whose rows cannot be matched.

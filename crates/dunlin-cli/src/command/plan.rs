@@ -50,8 +50,8 @@ pub(crate) fn run(
 pub(crate) async fn forward(stage: &Stage, goal: &Goal) -> Result<(Planned, Summary), Failure> {
     let (stores, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
     let mut summary = Summary::default();
-    let planner = run::forward(&stage.loaded.migrations, stage.project.policy, goal);
-    match run::plan(&planner, (&stores, &histories), &mut summary).await {
+    let forward = run::forward(&stage.loaded.migrations, stage.project.policy, goal);
+    match run::plan(&forward, (&stores, &histories), &mut summary).await {
         Ok(plan) => {
             let planned =
                 Planned::ask(plan, &stores, &histories).await.map_err(|error| stage.failure(error))?;
