@@ -198,6 +198,11 @@ async fn a_sample_is_of_as_many_rows_as_were_asked_for(kind: Kind) {
         let all = listed + unlisted.unwrap_or_default();
         assert_eq!(i64::try_from(all).unwrap(), expected, "{text}\n{run}");
     }
+    // Spread over all of them: the last one is among them.
+    let last = bench.db.number("select max(id) from users").await;
+    bench.db.sql(&format!("update users set full_name = upper(first) where id <> {last}")).await;
+    bench.write("2_check.toml", &SAME.replace(" }", ", sample = 600 }"));
+    says(&bench.run("up").expect_code(14), &[&format!("id = {last}")]);
 }
 
 async fn a_verify_that_is_killed_goes_on_and_finds_the_same(kind: Kind) {
