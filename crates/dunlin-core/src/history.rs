@@ -173,6 +173,16 @@ pub struct Record {
     pub note: Option<String>,
 }
 
+impl Record {
+    /// What the journal says beside an event of that kind: the note, and of a mark first what it led to, which the record
+    /// itself says only until the next event.
+    pub fn detail(&self, kind: EventKind) -> Option<String> {
+        let note = self.note.clone()?;
+        let is_mark = kind == EventKind::Marked && self.origin != Origin::Run && self.state.is_settled();
+        Some(if is_mark { format!("{} ({}): {note}", self.state.word(), self.origin.word()) } else { note })
+    }
+}
+
 /// Who wrote a record, with what, and in which run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
@@ -314,6 +324,16 @@ pub struct Event {
     pub author: Arc<Author>,
 }
 
+impl Event {
+    /// What a mark led to, by which command, and the reason. Journals of the first dunlin have the reason alone.
+    pub fn mark(&self) -> Option<(State, Origin, &str)> {
+        let detail = self.detail.as_deref().filter(|_| self.kind == EventKind::Marked)?;
+        let (state, rest) = detail.split_once(" (")?;
+        let (origin, reason) = rest.split_once("): ")?;
+        Some((State::of(state).ok()?, Origin::of(origin).ok()?, reason))
+    }
+}
+
 /// An error for a history that holds what dunlin never wrote.
 pub fn damaged(what: &str, found: &str) -> Error {
     let found: String = found.chars().take(80).collect();
@@ -321,7 +341,10 @@ pub fn damaged(what: &str, found: &str) -> Error {
         ErrorKind::Integrity,
         format!("the history holds {found:?} as {what}, which dunlin did not write"),
     )
-    .help("restore the row from a backup, or settle the migration with `dunlin mark`")
+    .help(
+        "restore it from a backup; or delete this one entry, and say what is so: `dunlin mark VERSION done --reason …` \
+         where all that the migration does is in effect, nothing where none of it is",
+    )
 }
 
 #[cfg(test)]

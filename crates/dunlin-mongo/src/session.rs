@@ -301,8 +301,8 @@ impl CoreSession for Session {
         self.ledger.forget_files(record);
         let files = self.ledger.unkept(record, files)?;
         let step = record.steps.len();
-        let entry =
-            Entry { record, files, kind: Some(kind), step, detail: record.note.as_deref(), is_new: true };
+        let detail = record.detail(kind);
+        let entry = Entry { record, files, kind: Some(kind), step, detail: detail.as_deref(), is_new: true };
         self.ledger.put(&self.store, entry, true).await?;
         if record.origin == Origin::Mark && matches!(record.state, State::Done | State::Undone) {
             // A person says that a shape is gone.

@@ -110,7 +110,7 @@ impl Session {
     /// Writes a record, with a line in the journal where it is worth one.
     async fn put(&mut self, record: &Record, files: &[StoredFile], kind: Option<EventKind>) -> Result<()> {
         self.shut().await?;
-        let detail = record.note.clone();
+        let detail = kind.and_then(|kind| record.detail(kind));
         let entries = vec![Entry { record: Some(record.clone()), kind, detail }];
         let step = record.steps.len();
         let plain = Commit { about: record, step, rows: record.rows, files, commands: &[], entries };

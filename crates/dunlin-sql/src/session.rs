@@ -142,7 +142,7 @@ impl CoreSession for Session {
     }
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
-        let detail = record.note.clone();
+        let detail = record.detail(kind);
         self.write_apart(Entry { record, files, kind, step: record.steps.len(), detail: detail.as_deref() })
             .await
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_core::{AnyStore, Author, Error, Event, EventKind, History, Record, StoreName};
+use dunlin_core::{AnyStore, Author, Error, Event, EventKind, History, Origin, Record, State, StoreName};
 use dunlin_engine::run::{self, Histories};
 use serde_json::{Value, json};
 
@@ -142,14 +142,7 @@ fn what(event: &Event, outcome: Option<&Record>) -> (Style, String) {
     let detail = event.detail.as_deref().and_then(|detail| detail.lines().next()).unwrap_or_default();
     let step = format!("{}, step {}", event.phase, event.step + 1);
     match (event.kind, outcome) {
-        (EventKind::Marked, Some(record)) => {
-            let origin = if record.origin == dunlin_core::Origin::Baseline { "baseline" } else { "marked" };
-            (
-                Style::Warning,
-                format!("{} ({origin}): {}", record.state, record.note.as_deref().unwrap_or(detail)),
-            )
-        }
-        (EventKind::Marked, None) => (Style::Warning, format!("marked: {detail}")),
+        (EventKind::Marked, outcome) => (Style::Warning, mark(event, outcome, detail)),
         (EventKind::Failed, _) => (Style::Error, format!("{step} failed: {detail}")),
         (EventKind::StepUndone, Some(record)) => (Style::Warning, record.state.to_string()),
         (_, Some(record)) => (Style::Good, record.state.to_string()),
@@ -157,6 +150,14 @@ fn what(event: &Event, outcome: Option<&Record>) -> (Style, String) {
         (EventKind::StepUndone, None) => (Style::Plain, format!("{step} undone")),
         (EventKind::Begun, None) => (Style::Plain, format!("{step} begun")),
     }
+}
+
+/// What was marked as what; journals of the first dunlin leave that to the record.
+fn mark(event: &Event, outcome: Option<&Record>, detail: &str) -> String {
+    let known = outcome.map(|record| (record.state, record.origin, record.note.as_deref().unwrap_or(detail)));
+    let Some((state, origin, reason)) = event.mark().or(known) else { return format!("marked: {detail}") };
+    let origin = if origin == Origin::Baseline { "baseline" } else { "marked" };
+    format!("{state} ({origin}): {}", reason.lines().next().unwrap_or_default())
 }
 
 /// `ann@host`
@@ -172,7 +173,8 @@ pub(super) fn took(record: &Record) -> Option<std::time::Duration> {
 
 fn of_entry(entry: &Entry<'_>) -> Value {
     let mut object = of_event(entry.store, &entry.event);
-    object["outcome"] = json!(entry.outcome.map(|record| record.state.word()));
+    let known = entry.outcome.map(|record| record.state).or(entry.event.mark().map(|(state, ..)| state));
+    object["outcome"] = json!(known.map(State::word));
     let ran = entry.outcome.filter(|_| entry.event.kind == EventKind::StepDone);
     object["rows"] = json!(ran.map(|record| record.rows));
     object["took_ms"] = json!(ran.and_then(took).and_then(|took| u64::try_from(took.as_millis()).ok()));
@@ -189,7 +191,7 @@ pub(super) fn of_event(store: &StoreName, event: &Event) -> Value {
         "event": event.kind.word(),
         "phase": event.phase.word(),
         "step": event.step + 1,
-        "detail": event.detail,
+        "detail": event.mark().map(|(.., reason)| reason).or(event.detail.as_deref()),
         "who": &*event.author.who,
         "host": &*event.author.host,
         "run": event.author.run.to_string(),

@@ -111,6 +111,9 @@ fn journal(out: &mut String, events: &[Event], paint: Paint) {
 /// A reason or a failure as it is; a position in words where it is one of statements.
 fn detail(event: &Event) -> Option<String> {
     let detail = event.detail.as_deref()?;
+    if let Some((state, _, reason)) = event.mark() {
+        return Some(format!("{state}: {}", reason.lines().collect::<Vec<_>>().join(" ")));
+    }
     if event.kind != EventKind::Begun {
         return Some(detail.lines().collect::<Vec<_>>().join(" "));
     }

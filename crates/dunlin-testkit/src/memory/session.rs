@@ -171,7 +171,7 @@ impl Session for MemorySession {
 
     async fn write(&mut self, record: &Record, files: &[StoredFile], kind: EventKind) -> Result<()> {
         let mut data = self.fenced()?;
-        data.put(record, files, kind, record.note.clone());
+        data.put(record, files, kind, record.detail(kind));
         data.call(true)
     }
 
