@@ -1,30 +1,39 @@
 //! A command as a person would type it into mongosh. For people only: nothing is hashed or sent from here.
 
+mod value;
+
 use bson::{Bson, Document};
 
 use super::Command;
 use crate::command;
-use crate::extended::{base64, hex};
-use crate::fill;
 
-/// A value longer than this is broken over several lines.
-const WIDTH: usize = 96;
+use value::{is_word, quoted, show};
+
+pub(crate) use value::inline;
 
 /// The command, as the method call it stands for where there is one.
 pub(crate) fn command(command: &Command) -> String {
     let document = &command.document;
-    let db = match &command.database {
-        Some(database) => format!("db.getSiblingDB({})", quoted(database)),
-        None => "db".to_owned(),
-    };
+    let db = database(command);
     match method(document) {
         Some((Owner::Database, call, arguments)) => format!("{db}.{call}({})", arguments.join(", ")),
         Some((Owner::Collection, call, arguments)) => {
-            let target = command::target(document).unwrap_or_default();
-            format!("{db}{}.{call}({})", member(target), arguments.join(", "))
+            format!("{}.{call}({})", collection(command), arguments.join(", "))
         }
         None => format!("{db}.runCommand({})", show(&Bson::Document(shown(document)), 0)),
     }
+}
+
+fn database(command: &Command) -> String {
+    match &command.database {
+        Some(database) => format!("db.getSiblingDB({})", quoted(database)),
+        None => "db".to_owned(),
+    }
+}
+
+/// The collection that a command is about, as mongosh has it.
+pub(crate) fn collection(command: &Command) -> String {
+    format!("{}{}", database(command), member(command::target(&command.document).unwrap_or_default()))
 }
 
 /// What a method belongs to.
@@ -64,7 +73,11 @@ fn method(document: &Document) -> Option<Call> {
         "createIndexes" if only(&["createIndexes", "indexes"]) => {
             ("createIndex", arguments(single(document, "indexes")?, &["key"], &["key"]))
         }
-        "dropIndexes" if only(&["dropIndexes", "index"]) => ("dropIndex", vec![text(document.get("index")?)]),
+        "dropIndexes" if only(&["dropIndexes", "index"]) => match document.get("index")? {
+            Bson::String(all) if all == "*" => ("dropIndexes", Vec::new()),
+            Bson::Array(names) => ("dropIndexes", vec![text(&Bson::Array(names.clone()))]),
+            index => ("dropIndex", vec![text(index)]),
+        },
         "drop" if only(&["drop"]) => ("drop", Vec::new()),
         "renameCollection" if only(&["renameCollection", "to"]) => {
             ("renameCollection", vec![text(document.get("to")?)])
@@ -118,79 +131,37 @@ fn shown(document: &Document) -> Document {
     document.iter().map(hide).collect()
 }
 
-fn is_word(text: &str) -> bool {
-    let mut letters = text.chars();
-    letters.next().is_some_and(|first| first.is_alphabetic() || first == '_' || first == '$')
-        && letters.all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '$')
-}
+/// What mongosh's `db` has under these names is no collection.
+const METHODS: [&str; 24] = [
+    "adminCommand",
+    "aggregate",
+    "auth",
+    "constructor",
+    "createCollection",
+    "createRole",
+    "createUser",
+    "createView",
+    "currentOp",
+    "dropDatabase",
+    "dropRole",
+    "dropUser",
+    "getCollection",
+    "getName",
+    "hello",
+    "hostInfo",
+    "isMaster",
+    "logout",
+    "runCommand",
+    "serverStatus",
+    "sql",
+    "stats",
+    "version",
+    "watch",
+];
 
 fn member(name: &str) -> String {
-    if is_word(name) { format!(".{name}") } else { format!(".getCollection({})", quoted(name)) }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a text is valid JSON")
-}
-
-/// A value on one line, or on several where it would be too long for one.
-fn show(value: &Bson, depth: usize) -> String {
-    let line = inline(value);
-    if line.len() + depth * 2 <= WIDTH {
-        return line;
-    }
-    let (open, close, items): (_, _, Vec<String>) = match value {
-        Bson::Document(document) if fill::written(document).is_none() => {
-            let item = |(name, value): (&String, &Bson)| format!("{}: {}", key(name), show(value, depth + 1));
-            ("{", "}", document.iter().map(item).collect())
-        }
-        Bson::Array(items) => ("[", "]", items.iter().map(|item| show(item, depth + 1)).collect()),
-        _ => return line,
-    };
-    let inner = "  ".repeat(depth + 1);
-    format!("{open}\n{inner}{}\n{}{close}", items.join(&format!(",\n{inner}")), "  ".repeat(depth))
-}
-
-fn key(name: &str) -> String {
-    if is_word(name) { name.to_owned() } else { quoted(name) }
-}
-
-/// A value on one line.
-pub(crate) fn inline(value: &Bson) -> String {
-    match value {
-        Bson::Document(document) => match fill::written(document) {
-            Some(written) => written.to_owned(),
-            None if document.is_empty() => "{}".to_owned(),
-            None => {
-                let item = |(name, value): (&String, &Bson)| format!("{}: {}", key(name), inline(value));
-                format!("{{ {} }}", document.iter().map(item).collect::<Vec<_>>().join(", "))
-            }
-        },
-        Bson::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
-        Bson::String(text) => quoted(text),
-        Bson::Double(number) => format!("{number}"),
-        Bson::Int32(number) => number.to_string(),
-        Bson::Int64(number) => format!("NumberLong(\"{number}\")"),
-        Bson::Decimal128(number) => format!("NumberDecimal(\"{number}\")"),
-        Bson::ObjectId(id) => format!("ObjectId(\"{}\")", id.to_hex()),
-        Bson::DateTime(date) => match date.try_to_rfc3339_string() {
-            Ok(text) => format!("ISODate(\"{text}\")"),
-            Err(_) => format!("new Date({})", date.timestamp_millis()),
-        },
-        Bson::Boolean(truth) => truth.to_string(),
-        Bson::Null => "null".to_owned(),
-        Bson::Binary(binary) if binary.subtype == bson::spec::BinarySubtype::Uuid => {
-            format!("UUID(\"{}\")", hex(&binary.bytes))
-        }
-        Bson::Binary(binary) => {
-            format!("BinData({}, \"{}\")", u8::from(binary.subtype), base64(&binary.bytes))
-        }
-        Bson::RegularExpression(regex) => format!("/{}/{}", regex.pattern, regex.options),
-        Bson::Timestamp(at) => format!("Timestamp({}, {})", at.time, at.increment),
-        Bson::MinKey => "MinKey()".to_owned(),
-        Bson::MaxKey => "MaxKey()".to_owned(),
-        Bson::JavaScriptCode(code) => format!("Code({})", quoted(code)),
-        other => other.to_string(),
-    }
+    let is_plain = is_word(name) && !name.starts_with('_') && !METHODS.contains(&name);
+    if is_plain { format!(".{name}") } else { format!(".getCollection({})", quoted(name)) }
 }
 
 #[cfg(test)]
@@ -198,6 +169,7 @@ mod tests {
     use bson::doc;
 
     use super::*;
+    use crate::fill;
 
     fn rendered(document: Document) -> String {
         command(&Command::new(document))
@@ -225,6 +197,8 @@ mod tests {
                 doc! { "createIndexes": "a", "indexes": [{ "key": { "x": 1 }, "name": "x_1", "unique": true }] },
                 "db.a.createIndex({ x: 1 }, { name: \"x_1\", unique: true })",
             ),
+            (doc! { "drop": "stats" }, "db.getCollection(\"stats\").drop()"),
+            (doc! { "dropIndexes": "a", "index": "*" }, "db.a.dropIndexes()"),
             (
                 doc! { "createUser": "u", "pwd": "geheim" },
                 "db.runCommand({ createUser: \"u\", pwd: \"***\" })",
