@@ -7,6 +7,7 @@ pub(crate) mod changes;
 mod cut;
 mod damage;
 mod election;
+mod kinds;
 mod moves;
 mod reach;
 mod scripts;

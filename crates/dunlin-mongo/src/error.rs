@@ -1,10 +1,11 @@
 //! What the driver and the server report, as dunlin's one error.
 
+use bson::{Bson, Document};
 use dunlin_core::{Error, ErrorKind, StoreUrl};
 use mongodb::error::{Error as DriverError, ErrorKind as Driver, WriteFailure};
 
 use crate::command;
-use crate::op::Command;
+use crate::op::{Command, render};
 
 /// The primary is another member now, or the server is on its way down: what was asked may be asked again.
 const STEPPING_DOWN: [i32; 11] = [6, 7, 89, 91, 189, 9001, 10107, 11600, 11602, 13435, 13436];
@@ -43,10 +44,46 @@ pub(crate) fn of_command(error: &DriverError, written: &Command, url: &StoreUrl)
     if let Some(target) = command::target(&written.document) {
         mapped = mapped.with("command", format!("{name} {target}"));
     }
+    if code(error) == Some(11000) {
+        let response = error.server_response().and_then(|raw| Document::try_from(raw.as_ref()).ok());
+        let key = response.as_ref().and_then(|response| response.get_document("keyValue").ok());
+        return mapped.help(duplicate(written, key));
+    }
     match help(error) {
         Some(help) => mapped.help(help),
         None => mapped,
     }
+}
+
+/// What to do about a key that more than one document would have: which ones they are, and what goes on then.
+pub(crate) fn duplicate(written: &Command, key: Option<&Document>) -> String {
+    let place = render::collection(written);
+    let show = match (unique(&written.document), key) {
+        (Some(fields), _) => {
+            let stages = bson::bson!([
+                { "$group": { "_id": fields, "ids": { "$push": "$_id" }, "n": { "$sum": 1 } } },
+                { "$match": { "n": { "$gt": 1 } } },
+            ]);
+            format!("`{place}.aggregate({})` lists the documents that share a key", render::inline(&stages))
+        }
+        (None, Some(key)) => {
+            let key = render::inline(&Bson::Document(key.clone()));
+            format!("`{place}.find({key})` shows the document that has this key already")
+        }
+        (None, None) => format!("`{place}.getIndexes()` lists what must be unique"),
+    };
+    format!(
+        "nothing was overwritten. {show}; change the documents or the file, then `dunlin up` goes on there (`dunlin down` on the way back)"
+    )
+}
+
+/// The fields of the unique index that a command would build, as an expression.
+fn unique(command: &Document) -> Option<Bson> {
+    let indexes = command.get_array("indexes").ok()?.iter().filter_map(Bson::as_document);
+    let index = indexes.into_iter().find(|index| index.get_bool("unique").unwrap_or_default())?;
+    let mut fields: Vec<Bson> =
+        index.get_document("key").ok()?.keys().map(|path| format!("${path}").into()).collect();
+    if fields.len() == 1 { fields.pop() } else { Some(Bson::Array(fields)) }
 }
 
 /// The server's number for a failure.
@@ -58,6 +95,10 @@ pub(crate) fn code(error: &DriverError) -> Option<i32> {
         _ => None,
     }
 }
+
+/// What helps where a script asks for a transaction that cannot be.
+pub(crate) const NO_TRANSACTION_HERE: &str =
+    "leave the session out for this collection: its commands then run one by one, outside of a transaction";
 
 /// What helps where a validator refuses a document.
 pub(crate) const VALIDATOR: &str =
@@ -131,7 +172,12 @@ pub(crate) fn is_too_much(error: &DriverError, tries: u32) -> bool {
 /// Whether the server said that this command cannot be part of a transaction: time series, capped collections, some
 /// older servers' creations.
 pub(crate) fn is_no_transaction(error: &DriverError) -> bool {
-    code(error) == Some(263) || code(error) == Some(20) && words(error).contains("ransaction")
+    code(error).is_some_and(|code| says_no_transaction(code, &words(error)))
+}
+
+/// The same of a write that the server refuses in an answer that is no failure itself.
+pub(crate) fn says_no_transaction(code: i32, words: &str) -> bool {
+    code == 263 || code == 20 && words.contains("ransaction")
 }
 
 fn help(error: &DriverError) -> Option<&'static str> {
@@ -148,10 +194,8 @@ fn help(error: &DriverError) -> Option<&'static str> {
         }
         (Driver::ServerSelection { .. }, _) => "is the server running, and reachable from here?",
         (Driver::DnsResolve { .. }, _) => "the host name of the URL cannot be resolved",
-        (_, Some(11000)) => {
-            "documents that are there already break the unique index; nothing was overwritten"
-        }
         (_, Some(121)) => VALIDATOR,
+        (_, Some(263)) => NO_TRANSACTION_HERE,
         (_, Some(48)) => "a collection of this name is there already",
         (_, Some(26 | 27)) => "the collection or the index is not there",
         (_, Some(85 | 86)) => {

@@ -4,6 +4,7 @@
 //! half runs them: a lease in the database itself is the migration lock, one fenced document takes every write of the
 //! history, and each command is run so that a run that is cut off can be continued without asking anybody.
 
+mod apart;
 mod archive;
 mod backend;
 mod blocker;

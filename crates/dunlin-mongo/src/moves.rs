@@ -316,19 +316,19 @@ impl CoreOp for Move {
     }
 
     fn removes(&self) -> Vec<String> {
+        let place = |collection: &str| self.command().place(collection);
         match &self.task {
-            Task::Update(command) => Op { commands: vec![Command::new(command.clone())] }.removes(),
-            Task::Delete => vec![format!("documents of {}", self.collection)],
+            Task::Update(command) => {
+                let command = Command { document: command.clone(), ..self.command() };
+                Op { commands: vec![command] }.removes()
+            }
+            Task::Delete => vec![format!("documents of {}", place(&self.collection))],
             Task::Convert(convert) if convert.on_error == OnError::Null => {
-                vec![format!(
-                    "values of {}.{} that are no {}",
-                    self.collection,
-                    convert.field,
-                    convert.to.word()
-                )]
+                let (field, to) = (&convert.field, convert.to.word());
+                vec![format!("values of {field} that are no {to}, in {}", place(&self.collection))]
             }
             Task::Merge(merge) if merge.existing == Existing::Replace => {
-                vec![format!("documents of {} that have the _id of one that is merged", merge.into)]
+                vec![format!("documents of {} that have the _id of one that is merged", place(&merge.into))]
             }
             Task::Convert(_) | Task::Merge(_) | Task::Reshape(_) => Vec::new(),
         }

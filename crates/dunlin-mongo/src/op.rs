@@ -49,6 +49,14 @@ impl Command {
     pub fn new(document: Document) -> Self {
         Self { database: None, document, kind: Kind::Plain, group: None, span: None }
     }
+
+    /// A collection, with the database where that is not the one of the store. In `admin` names say theirs themselves.
+    pub(crate) fn place(&self, collection: &str) -> String {
+        match self.database.as_deref() {
+            None | Some("admin") => collection.to_owned(),
+            Some(database) => format!("{collection} of the database {database}"),
+        }
+    }
 }
 
 impl Op {
@@ -101,7 +109,7 @@ impl CoreOp for Op {
     }
 
     fn removes(&self) -> Vec<String> {
-        self.commands.iter().flat_map(|command| removed(&command.document)).collect()
+        self.commands.iter().flat_map(removed).collect()
     }
 
     fn is_empty(&self) -> bool {
@@ -110,12 +118,13 @@ impl CoreOp for Op {
 }
 
 /// What a command takes away together with the data in it.
-fn removed(document: &Document) -> Vec<String> {
-    let target = command::target(document).unwrap_or_default();
+fn removed(command: &Command) -> Vec<String> {
+    let document = &command.document;
+    let target = command.place(command::target(document).unwrap_or_default());
     match command::name(document) {
         "drop" => vec![format!("collection {target}")],
         "renameCollection" if document.get_bool("dropTarget").unwrap_or_default() => {
-            document.get_str("to").map(|to| format!("collection {to}")).into_iter().collect()
+            document.get_str("to").map(|to| format!("collection {}", command.place(to))).into_iter().collect()
         }
         "update" => {
             let updates = document.get_array("updates").map(Vec::as_slice).unwrap_or_default();

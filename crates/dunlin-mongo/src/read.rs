@@ -144,17 +144,31 @@ impl<'a> Reader<'a> {
 
     fn report(&mut self, text: Text, faults: &[Fault]) {
         for fault in faults {
+            let imported = self.imported(&fault.message);
             let at = match fault.place {
+                _ if imported.is_some() => imported.unwrap_or(text.place),
                 Some(place) if fault.code == "js-syntax" => self.token(self.position(text, place)),
                 Some(place) if fault.code == "js-value" => self.sent(text, place),
                 Some(place) => self.around(self.position(text, place)),
                 None => text.place,
             };
-            let diagnostic = Diagnostic::error(fault.code, fault.message.clone()).at(at, "here");
-            let help = if fault.code == "js-syntax" && self.is_shell_helper(at) {
-                Some("`use` and `show` belong to the shell; write db.getSiblingDB(\"name\")".to_owned())
-            } else {
-                fault.help.clone()
+            let message = match imported {
+                Some(at) if !fault.message.contains(LACKS) => {
+                    let name = self.source.slice(at);
+                    format!("`import {name}` is refused: a migration stands on its own")
+                }
+                _ => fault.message.clone(),
+            };
+            let diagnostic = Diagnostic::error(fault.code, message).at(at, "here");
+            let help = match fault.code {
+                _ if imported.is_some() => Some(ALONE.to_owned()),
+                "js-syntax" if self.begins(at, &["use ", "show "]) => {
+                    Some("`use` and `show` belong to the shell; write db.getSiblingDB(\"name\")".to_owned())
+                }
+                "js-syntax" if self.begins(at, &["import "]) => Some(format!(
+                    "`import` stands in a module only: `export async function up(db) {{ … }}`; {ALONE}"
+                )),
+                _ => fault.help.clone(),
             };
             self.diagnostics.push(match help {
                 Some(help) => diagnostic.help(help),
@@ -187,12 +201,33 @@ impl<'a> Reader<'a> {
         self.source.span(at, at + length)
     }
 
-    fn is_shell_helper(&self, at: Span) -> bool {
+    /// Whether the line of a fault begins with one of these words.
+    fn begins(&self, at: Span, words: &[&str]) -> bool {
         let line = self.source.text[..at.start as usize].rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.source.text[line..].trim_start();
-        ["use ", "show "].iter().any(|word| line.starts_with(word))
+        words.iter().any(|word| line.starts_with(word))
+    }
+
+    /// The name of the module that an import asks for, where the engine says that it is not there or lacks something.
+    fn imported(&self, message: &str) -> Option<Span> {
+        let is_about = message.contains("could not load module '") || message.contains(LACKS);
+        let name = message.rsplit('\'').nth(1).filter(|_| is_about)?;
+        // A path stands there as the engine resolved it.
+        let name = name.rsplit('/').next()?;
+        let text = &self.source.text;
+        let is_quote = |letter: char| matches!(letter, '\'' | '"' | '`');
+        let ends = text.match_indices(name).map(|(at, _)| at + name.len());
+        let end = ends.into_iter().find(|end| text[*end..].starts_with(is_quote))?;
+        let start = text[..end].rfind(is_quote)?;
+        Some(self.source.span(start, end + 1))
     }
 }
+
+/// How the engine says that a module has no such name.
+const LACKS: &str = "' in module '";
+
+/// What an import may be for.
+const ALONE: &str = "only the types of `mongodb` and `bson` are there, with `import` and without; copy what else is needed into the file";
 
 fn mode(name: Name) -> Mode {
     if name == Name::Verify { Mode::Verify } else { Mode::Write }

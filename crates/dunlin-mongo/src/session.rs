@@ -202,7 +202,8 @@ fn outcome(response: &Document, command: &Command) -> Result<u64, Failure> {
             // One of several that were written; who wrote one knows which.
             let is_told = lists.into_iter().any(is_list);
             let message = if is_told { format!("{word} {index}: {reason}") } else { reason.to_owned() };
-            return Err(Failure { code, message, are_own_ids, changed: changed(response) });
+            let key = first.get_document("keyValue").ok().cloned();
+            return Err(Failure { code, message, key, are_own_ids, changed: changed(response) });
         }
     }
     Ok(changed(response))
@@ -213,6 +214,8 @@ fn outcome(response: &Document, command: &Command) -> Result<u64, Failure> {
 pub(crate) struct Failure {
     code: i32,
     message: String,
+    /// The key that is there already, if it failed for one.
+    key: Option<Document>,
     /// Whether nothing is wrong but that documents with these `_id`s are there.
     are_own_ids: bool,
     /// What it changed before.
@@ -220,11 +223,16 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// Whether this cannot be part of a transaction.
+    fn is_no_transaction(&self) -> bool {
+        error::says_no_transaction(self.code, &self.message)
+    }
+
     pub(crate) fn error(&self, store: &Store, command: &Command) -> Error {
         let message = store.target.url.scrub(&self.message);
         let error = error::of_document(self.code, message).at(command.span).with("code", self.code);
         match self.code {
-            11000 => error.help("a document that is there already has this key; nothing was overwritten"),
+            11000 => error.help(error::duplicate(command, self.key.as_ref())),
             10334 => error.help(
                 "no document has room for more than 16 MB, the old shape and the new one together: make it smaller, or leave it out with `filter`",
             ),

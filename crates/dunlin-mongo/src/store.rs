@@ -11,6 +11,7 @@ use dunlin_core::{
 use mongodb::error::Error as DriverError;
 use mongodb::{Client, ClientSession, Database};
 
+use crate::apart::Apart;
 use crate::change::staged;
 use crate::connect::Topology;
 use crate::fence::{self, Mark, Pending};
@@ -152,10 +153,25 @@ impl CoreStore for Store {
     }
 
     async fn preview(&self, op: &dyn Op) -> Result<Vec<Line>> {
+        if let Ok(commands) = staged::commands(op) {
+            return Apart::new(self).lines(commands).await;
+        }
         let Some(keep) = staged::keep(op) else { return Ok(op.preview()) };
         let was = remembered(&self.db, keep).await;
         let was = was.map_err(|failure| self.fail(&failure, "cannot look at the collection"))?;
         Ok(keep.lines(was.as_ref()))
+    }
+
+    async fn previews(&self, steps: &[Ahead<'_>]) -> Result<Vec<Vec<Line>>> {
+        let mut apart = Apart::new(self);
+        let mut lines = Vec::with_capacity(steps.len());
+        for step in steps {
+            lines.push(match staged::commands(step.op) {
+                Ok(commands) => apart.lines(commands).await?,
+                Err(_) => self.preview(step.op).await?,
+            });
+        }
+        Ok(lines)
     }
 
     async fn foresee(&self, now: &[Ahead<'_>], later: &[Ahead<'_>]) -> Result<Vec<String>> {

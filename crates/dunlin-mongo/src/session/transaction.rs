@@ -22,6 +22,8 @@ enum Stop {
     Driver(DriverError, Option<usize>),
     /// We say so.
     Ours(Error),
+    /// The server says of one write that it cannot be part of a transaction: so much for the whole unit, if there is more.
+    Unfit(Error),
 }
 
 impl From<DriverError> for Stop {
@@ -44,7 +46,8 @@ pub(super) async fn run(
         tries += 1;
         let stop = match attempt(session, op, unit, (at, seed.as_ref()), work).await {
             Ok(advance) => return Ok(Some(advance)),
-            Err(Stop::Ours(error)) => return Err(error),
+            Err(Stop::Unfit(_)) if unit.len() == 1 => return Ok(None),
+            Err(Stop::Ours(error) | Stop::Unfit(error)) => return Err(error),
             Err(Stop::Driver(failure, index)) => (failure, index),
         };
         let (failure, index) = stop;
@@ -115,8 +118,13 @@ async fn inside<'a>(
             let response = db.run_command(document).session(&mut *transaction).await;
             let response = response.map_err(|failure| Stop::Driver(failure, Some(index)))?;
             changed += outcome(&response, command).map_err(|failure| {
-                let error = failure.error(&session.store, command);
-                Stop::Ours(error.with("left behind", "nothing of this command: it was undone"))
+                let fault = failure.error(&session.store, command);
+                let fault = fault.with("left behind", "nothing of this command: it was undone");
+                if failure.is_no_transaction() {
+                    Stop::Unfit(fault.help(error::NO_TRANSACTION_HERE))
+                } else {
+                    Stop::Ours(fault)
+                }
             })?;
         }
     }

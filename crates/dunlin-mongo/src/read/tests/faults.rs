@@ -75,6 +75,19 @@ const FAULTS: &[(&str, &str)] = &[
     ("// Up\nlet a = ;\n", "2:9 js-syntax [;] unexpected token in expression: ';'"),
     ("// Up\nlet a = 1;\n// Down\ndb.a.drop(;", "4:11 js-syntax [;] unexpected token in expression: ';'"),
     ("use other\ndb.a.drop()", "1:5 js-syntax [other] expecting ';'"),
+    ("import x from './helper.js'\ndb.a.drop()", "1:8 js-syntax [x] Unexpected identifier 'x'"),
+    (
+        "import { MongoClient } from 'mongodb';\nexport async function up(db) {}",
+        "1:29 js-syntax ['mongodb'] Could not find export 'MongoClient' in module 'mongodb'",
+    ),
+    (
+        "import x from \"./x.js\";\nexport async function up(db) {}",
+        "1:15 js-error [\"./x.js\"] `import \"./x.js\"` is refused: a migration stands on its own",
+    ),
+    (
+        "const x = await import('foo');",
+        "1:24 js-error ['foo'] `import 'foo'` is refused: a migration stands on its own",
+    ),
     ("\nnothing.here()", "2:1 js-error [nothing.here()] ReferenceError: nothing is not defined"),
     ("\n  throw new Error('stop')", "2:9 js-error [new Error('stop')] stop"),
     ("throw 'stop'", "1:1 js-error [throw 'stop'] stop"),

@@ -136,11 +136,12 @@ async fn quarantine(
             return Ok(moved);
         }
         let ids: Vec<Bson> = batch.iter().filter_map(|one| one.as_document()?.get("_id").cloned()).collect();
-        let insert = Command::new(doc! { "insert": into, "documents": batch });
+        let document = doc! { "insert": into, "documents": batch };
+        let insert = Command { document, ..op.command() };
         for part in apart::filled(&insert, None, 0) {
             let response = db.run_command(part).session(&mut *transaction).await?;
             outcome(&response, &insert).map_err(|failure| {
-                let error = failure.error(&session.store, &written);
+                let error = failure.error(&session.store, &insert);
                 Stop::Ours(
                     error.with(
                         "left behind",
