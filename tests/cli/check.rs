@@ -112,3 +112,25 @@ fn histories_are_held_against_files() {
     {"schema":"dunlin.check/1","ok":true,"data":{"migrations":3,"steps":3,"stores":2,"pending":1,"findings":[{"code":"edited","version":"1","slug":"users","store":"audit","refused":false},{"code":"edited","version":"2","slug":"orders","store":"app","refused":false}]},"diagnostics":[{"code":"edited","severity":"warning","message":"1_users was edited after it ran: its step 1 is gone (`audit`)","file":null,"line":null,"column":null,"end_line":null,"end_column":null,"labels":[],"help":"put the file back as it was (`dunlin history 1 --text` shows it) and write the change as a new migration; or accept the file as it is now: `dunlin mark 1 done --reason …`","causes":[],"facts":{}},{"code":"edited","severity":"warning","message":"2_orders was edited after it ran: its step 1 is not the one that ran (`app`)","file":null,"line":null,"column":null,"end_line":null,"end_column":null,"labels":[],"help":"put the file back as it was (`dunlin history 2 --text` shows it) and write the change as a new migration; or accept the file as it is now: `dunlin mark 2 done --reason …`","causes":[],"facts":{}}]}
     "#);
 }
+
+/// Each advice, followed.
+#[test]
+fn names_of_other_tools_and_endings_in_capitals_are_told_what_to_become() {
+    let case = stall();
+    for (name, told) in [
+        ("2_a.SQL", "rename it to `2_a.sql`"),
+        ("2_a.up.Sql", "rename it to `2_a.up.sql`"),
+        ("V2__a.SQL", "rename it to `2_a.sql`"),
+        ("V2_1__Add x.sql", "rename it to `2001_add_x.sql`"),
+        ("2_notes.txt", "end in `.sql`, `.toml`; move the file away"),
+        ("notes.txt", "move other files away"),
+    ] {
+        let path = case.path().join("migrations").join(name);
+        std::fs::write(&path, "create table a (id int);\n").unwrap();
+        let said = case.run("check --offline");
+        assert!(said.starts_with("exit 13\n") && said.contains(told), "{name}: {said}");
+        std::fs::remove_file(&path).unwrap();
+    }
+    let case = case.file("migrations/2001_add_x.sql", "create table a (id int);\n");
+    case.done("check --offline");
+}

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use dunlin_core::{
     Backend, Diagnostic, Migration, MigrationId, SourceMap, Step, StoreName, StoredFile, Version, exact,
-    suggest,
 };
 
 pub use file::{Content, File, Name};
@@ -231,14 +230,7 @@ impl<'a> Reader<'a> {
                 Some(backend) if backend.extension() == extension => {
                     return Some((name.into(), backend.clone()));
                 }
-                Some(backend) => {
-                    let message = format!(
-                        "`{name}` is a {} store, which takes `.{}` files",
-                        backend.name(),
-                        backend.extension()
-                    );
-                    Diagnostic::error("wrong-extension", message).at(span, "this file")
-                }
+                Some(backend) => wrong_extension(file, name, &**backend).at(span, "this file"),
                 None => self.unknown_store(name).at(span, "this file"),
             }
         } else {
@@ -256,23 +248,32 @@ impl<'a> Reader<'a> {
                         .at(span, "for which store is this?")
                         .help(help)
                 }
-                (None, _) => {
-                    let fault = Diagnostic::error(
-                        "no-store",
-                        format!("no configured store takes `.{extension}` files"),
-                    );
-                    fault.at(span, "this file").help("add the store to dunlin.toml, or remove the file")
-                }
+                (None, _) => self.no_store(file).at(span, "this file"),
             }
         };
         self.faults.push(fault);
         None
     }
 
+    fn no_store(&self, file: &Named<'_>) -> Diagnostic {
+        let extension = file.name.extension;
+        let taken = self.scope.backends.values().map(|backend| backend.extension()).chain(["toml"]);
+        let taken: BTreeSet<&str> = taken.collect();
+        let help = match taken.get(&*extension.to_lowercase()) {
+            Some(small) => renamed(file, small),
+            None => {
+                let endings: Vec<String> = taken.iter().map(|taken| format!("`.{taken}`")).collect();
+                let endings = endings.join(", ");
+                format!(
+                    "files for the stores of dunlin.toml end in {endings}; move the file away, or add the store it is for"
+                )
+            }
+        };
+        Diagnostic::error("no-store", format!("no configured store takes `.{extension}` files")).help(help)
+    }
+
     fn unknown_store(&self, name: &str) -> Diagnostic {
-        let known = self.scope.backends.keys().map(StoreName::as_str);
-        Diagnostic::error("unknown-store", format!("no store is called `{name}`"))
-            .help(suggest::help(name, known))
+        steps::unknown_store(name, self.scope.backends, "remove the file")
     }
 
     fn read_toml(&mut self, file: &Named<'_>) {
@@ -287,6 +288,19 @@ impl<'a> Reader<'a> {
         self.migration.steps.extend(read.steps);
         self.faults.extend(read.diagnostics);
     }
+}
+
+fn wrong_extension(file: &Named<'_>, store: &str, backend: &dyn Backend) -> Diagnostic {
+    let taken = backend.extension();
+    let message = format!("`{store}` is a {} store, which takes `.{taken}` files", backend.name());
+    let fault = Diagnostic::error("wrong-extension", message);
+    if file.name.extension.eq_ignore_ascii_case(taken) { fault.help(renamed(file, taken)) } else { fault }
+}
+
+/// What to do about an ending in capital letters.
+fn renamed(file: &Named<'_>, extension: &str) -> String {
+    let name = &file.file.name[..file.file.name.len() - file.name.extension.len()];
+    format!("endings are written in small letters: rename it to `{name}{extension}`")
 }
 
 fn is_pair(left: &FileName<'_>, right: &FileName<'_>) -> bool {

@@ -50,10 +50,11 @@ pub(super) fn parse(name: &str) -> Option<FileName<'_>> {
     Some(FileName { version: Version::parse(version)?, slug, store, half, extension })
 }
 
-/// What another tool's name would be here, if that is what this looks like. A number in several parts (`V1.2`, `V1_2`)
-/// is not translated: shortened, two of them could be the same.
+/// What another tool's name would be here, if that is what this looks like. A number in several parts is not translated
+/// here: shortened, two of them could be the same. See [`in_parts`].
 pub(super) fn suggestion(name: &str) -> Option<String> {
     let (rest, extension) = name.rsplit_once('.')?;
+    let extension = extension.to_lowercase();
     let digits = rest.trim_start_matches(['V', 'v', 'U', 'm']);
     let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
     let (number, words) = digits.split_at(end);
@@ -65,6 +66,24 @@ pub(super) fn suggestion(name: &str) -> Option<String> {
     let half = if rest.starts_with('U') { ".down" } else { "" };
     let slug = if slug.is_empty() { slug } else { format!("_{}", slug.to_lowercase()) };
     Some(format!("{number}{slug}{half}.{extension}"))
+}
+
+/// The same for a number in several parts (`V1.2__x.sql`, `V1_2__x.sql`), each as wide as the others that follow the first.
+/// Only sound if all files are renamed alike.
+pub(super) fn in_parts(name: &str) -> Option<String> {
+    let (rest, extension) = name.rsplit_once('.')?;
+    let (version, slug) = rest.split_once("__")?;
+    let mut parts = version.trim_start_matches(['V', 'v', 'U']).split(['_', '.']);
+    let mut number = parts.next()?.to_owned();
+    let first = number.len();
+    for part in parts {
+        number.push_str(&format!("{part:0>3}"));
+    }
+    let is_number = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+    let half = if version.starts_with('U') { ".down" } else { "" };
+    let slug = slug.replace([' ', '-'], "_").to_lowercase();
+    let is_told = is_number && first > 0 && number.len() > first;
+    is_told.then(|| format!("{number}_{slug}{half}.{}", extension.to_lowercase()))
 }
 
 #[cfg(test)]
@@ -85,6 +104,21 @@ mod tests {
     fn other_tools_names_are_translated() {
         assert_eq!(suggestion("V1__Add users.sql").unwrap(), "1_add_users.sql");
         assert_eq!(suggestion("20240101-create-x.js").unwrap(), "20240101_create_x.js");
+        assert_eq!(suggestion("V2__z.SQL").unwrap(), "2_z.sql");
         assert_eq!(suggestion("notes.txt"), None);
+    }
+
+    #[test]
+    fn numbers_in_parts_keep_their_order() {
+        for (name, told) in [
+            ("V1_1__Add users.sql", Some("1001_add_users.sql")),
+            ("V1.12__y.SQL", Some("1012_y.sql")),
+            ("U2.0.3__z.sql", Some("2000003_z.down.sql")),
+            ("V1__x.sql", None),
+            ("V_1__x.sql", None),
+            ("notes__1.txt", None),
+        ] {
+            assert_eq!(in_parts(name).as_deref(), told, "{name}");
+        }
     }
 }

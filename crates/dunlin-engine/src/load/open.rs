@@ -84,9 +84,14 @@ fn folder(file: &File, source: &Source) -> Diagnostic {
 }
 
 fn unknown_file(file: &File, source: &Source) -> Diagnostic {
-    let help = match name::suggestion(&file.name) {
-        Some(name) => format!("rename it to `{name}`, or move it away"),
-        None => "a migration is called `<version>_<slug>[.<store>].<ext>`; move other files away".to_owned(),
+    let help = match (name::suggestion(&file.name), name::in_parts(&file.name)) {
+        (Some(name), _) => format!("rename it to `{name}`, or move it away"),
+        (None, Some(name)) => format!(
+            "a version is one number here: rename it to `{name}`, and every other file alike, a part that is missing written as `000`"
+        ),
+        (None, None) => {
+            "a migration is called `<version>_<slug>[.<store>].<ext>`; move other files away".to_owned()
+        }
     };
     Diagnostic::error("unknown-file", format!("`{}` is no name of a migration", file.name))
         .at(source.span(0, 0), "this file")

@@ -189,12 +189,23 @@ pub(super) fn take_store<'a>(
     match reading.backends.get(&store) {
         Some(backend) => Ok(Some((store, &**backend))),
         None => {
-            let known = reading.backends.keys().map(StoreName::as_str);
-            let fault = Diagnostic::error("unknown-store", format!("no store is called `{name}`"))
-                .at(node.span, "not in dunlin.toml");
-            Err(fault.help(suggest::help(name, known)))
+            let fault = unknown_store(name, reading.backends, "take its steps out of the file");
+            Err(fault.at(node.span, "not in dunlin.toml"))
         }
     }
+}
+
+/// A store that is not there: misspelt, or gone for good.
+pub(super) fn unknown_store(name: &str, backends: &Backends, way_out: &str) -> Diagnostic {
+    let known = || backends.keys().map(StoreName::as_str);
+    let help = suggest::help(name, known());
+    let help = match suggest::nearest(name, known()) {
+        Some(_) => help,
+        None => format!(
+            "{help}; where that store is gone for good, {way_out}: what ran in the others stays as it is"
+        ),
+    };
+    Diagnostic::error("unknown-store", format!("no store is called `{name}`")).help(help)
 }
 
 /// The place of a key that was probably meant to be `store`.

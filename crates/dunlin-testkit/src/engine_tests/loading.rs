@@ -89,7 +89,7 @@ fn a_store_is_named_or_the_only_one_that_takes_the_extension() {
     );
     assert_eq!(
         fault(&[("1_a.sql", "select 1")]),
-        "migrations/1_a.sql:1:1 no-store: no configured store takes `.sql` files [add the store to dunlin.toml, or remove the file]"
+        "migrations/1_a.sql:1:1 no-store: no configured store takes `.sql` files [files for the stores of dunlin.toml end in `.mem`, `.toml`; move the file away, or add the store it is for]"
     );
     assert!(
         fault(&[("1_a.cache.sql", "")])
@@ -153,7 +153,12 @@ fn names_of_other_tools_are_translated() {
     assert!(fault("V1__Add users.mem").contains("[rename it to `1_add_users.mem`, or move it away]"));
     assert!(fault("20240101-create-x.mem").contains("`20240101_create_x.mem`"));
     assert!(fault("U1__x.mem").contains("`1_x.down.mem`"));
-    assert!(fault("V1.2__x.mem").contains("a migration is called"), "1 and 1.2 would collide");
+    assert!(fault("V1.2__x.mem").contains("rename it to `1002_x.mem`, and every other file alike"));
+    assert!(fault("V1_2__x.MEM").contains("`1002_x.mem`"), "1 and 1_2 would collide");
+    let ending = only_fault(&world.load(&[("1_a.MEM", "add x")]));
+    assert!(ending.contains("endings are written in small letters: rename it to `1_a.mem`"), "{ending}");
+    let ending = only_fault(&world.load(&[("1_a.app.MEM", "add x")]));
+    assert!(ending.contains("rename it to `1_a.app.mem`"), "{ending}");
     assert!(fault("notes.txt").contains("a migration is called `<version>_<slug>[.<store>].<ext>`"));
 }
 
