@@ -11,6 +11,7 @@ pub(crate) mod filter;
 mod history;
 mod init;
 mod lock;
+mod losses;
 mod mark;
 mod moves;
 mod new;

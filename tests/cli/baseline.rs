@@ -79,7 +79,7 @@ fn it_has_no_way_back() {
     ---- stderr
     error[irreversible]: there is no way back:
       2_orders in `app`: `baseline` took it as done; dunlin did not run it
-      = help: nothing was changed. Three ways out: write the way back into the file, as its Down section or the step's `undo` (the file of an applied migration may gain one), go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark 2 undone --reason …`
+      = help: nothing was changed. Two ways out: go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark 2 undone --reason …`
 
     `dunlin explain irreversible` says more
     "#);

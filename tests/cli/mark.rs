@@ -1,7 +1,10 @@
 //! `dunlin mark`
 
+use dunlin_testkit::Kind;
+use dunlin_testkit::scratch::Scratch;
 use insta::assert_snapshot;
 
+use super::Case;
 use super::shop::{shop, stall};
 
 #[test]
@@ -107,4 +110,74 @@ fn what_cannot_be_marked_is_refused() {
 
     `dunlin explain bad-config` says more
     "#);
+}
+
+#[test]
+fn earlier_marks_keep_their_word() {
+    let case = stall();
+    case.done("mark 1 done --reason \"run by hand\"");
+    case.done("mark 1 undone --reason \"it was: not\"");
+    case.done("baseline 1 --reason \"before us\"");
+    case.done("mark 1 undone --reason again");
+    case.done("up");
+    assert_snapshot!(case.said("history"), @r#"
+    exit 0
+    ---- stdout
+    when  store  migration  what  by  rows  took
+    AT  app  1_users  done  ann@HOST  TOOK
+    AT  app  1_users  undone (marked): again  ann@HOST
+    AT  app  1_users  done (baseline): before us  ann@HOST
+    AT  app  1_users  undone (marked): it was: not  ann@HOST
+    AT  app  1_users  done (marked): run by hand  ann@HOST
+    "#);
+    let json = case.run("history --json");
+    assert!(json.contains("\"detail\":\"it was: not\"") && json.contains("\"outcome\":\"undone\""), "{json}");
+}
+
+/// The help of the error, followed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_entry_is_deleted_and_said_anew() {
+    for kind in [Kind::Sqlite, Kind::Postgres, Kind::Mysql, Kind::Mongo, Kind::Redis] {
+        let scratch = Scratch::of(kind).await;
+        let (name, up) = match kind {
+            Kind::Mongo => {
+                ("1_a.js", "// Up\ndb.a.insertOne({ _id: 1 });\n// Down\ndb.a.deleteOne({ _id: 1 });\n")
+            }
+            Kind::Redis => ("1_a.redis", "# Up\nSET a 1\n# Down\nDEL a\n"),
+            _ => ("1_a.sql", "-- Up\ncreate table a (id int);\n-- Down\ndrop table a;\n"),
+        };
+        let config = format!("[stores.app]\nurl = \"{}\"\n", scratch.url.expose());
+        let case = Case::new().file("dunlin.toml", &config).file(&format!("migrations/{name}"), up);
+        case.done("up");
+        match kind {
+            Kind::Mongo => {
+                let set = bson::doc! { "$set": { "state": "dirty" } };
+                scratch.collection("dunlin_history").await.update_many(bson::doc! {}, set).await.unwrap();
+            }
+            Kind::Redis => {
+                scratch.redis_command::<redis::Value>("hset {dunlin}:history 1 nonsense").await;
+            }
+            _ => {
+                scratch.rows("update dunlin_history set state = 'dirty'").await;
+            }
+        }
+        let said = case.run("status");
+        assert!(said.starts_with("exit 13\n") && said.contains("delete this one entry"), "{said}");
+        match kind {
+            Kind::Mongo => {
+                let all = scratch.collection("dunlin_history").await;
+                all.delete_one(bson::doc! { "state": "dirty" }).await.unwrap();
+            }
+            Kind::Redis => {
+                scratch.redis_command::<redis::Value>("hdel {dunlin}:history 1").await;
+            }
+            _ => {
+                scratch.rows("delete from dunlin_history where state = 'dirty'").await;
+            }
+        }
+        case.done("mark 1 done --reason \"the row was damaged\"");
+        assert!(case.run("up").contains("nothing to do"));
+        case.done("down --allow-data-loss");
+        case.done("up");
+    }
 }

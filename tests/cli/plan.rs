@@ -50,7 +50,7 @@ fn programs_get_the_place_of_every_statement() {
     assert_snapshot!(stall().said("plan --json"), @r#"
     exit 0
     ---- stdout
-    {"schema":"dunlin.plan/1","ok":true,"data":{"fingerprint":"SUM","steps":[{"version":"1","slug":"users","store":"app","phase":"expand","direction":"up","index":0,"begun":false,"statements":[{"text":"create table users (id integer primary key)","note":null,"file":"migrations/1_users.sql","line":2}],"takes_away":[]}],"foreseen":[]},"diagnostics":[]}
+    {"schema":"dunlin.plan/1","ok":true,"data":{"fingerprint":"SUM","steps":[{"version":"1","slug":"users","store":"app","phase":"expand","direction":"up","index":0,"begun":false,"statements":[{"text":"create table users (id integer primary key)","note":null,"file":"migrations/1_users.sql","line":2}],"takes_away":[],"irreversible":false}],"foreseen":[]},"diagnostics":[]}
     "#);
 }
 

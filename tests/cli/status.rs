@@ -135,3 +135,46 @@ fn without_migrations_the_next_step_is_said() {
     no migrations yet; `dunlin new NAME` writes the first one
     "#);
 }
+
+/// A store is retired half-way: its steps leave the file, and nothing is left to do in the other one.
+#[test]
+fn a_migration_whose_last_steps_left_its_file_is_done_by_up() {
+    let step = |phase: &str, store: &str, sql: &str| {
+        format!("[[{phase}]]\nstore = \"{store}\"\nsql = \"{sql}\"\nno_op = \"a test\"\n")
+    };
+    let app = step("expand", "app", "create table t (id int)");
+    let rest = step("backfill", "app", "insert into nowhere values (1)");
+    let text = format!("{app}{}{rest}", step("expand", "audit", "create table t2 (id int)"));
+    let case = shop().file("migrations/3_t.toml", &text);
+    let up = case.run("up");
+    assert!(up.starts_with("exit 22\n") && up.contains("no such table: nowhere"), "{up}");
+    let config = "[stores.app]\nurl = \"sqlite:app.db?create=true\"\n";
+    let case = case.file("dunlin.toml", config);
+    let said = case.run("status");
+    assert!(said.starts_with("exit 2\n"), "{said}");
+    assert!(said.contains("gone for good, take its steps out of the file"), "{said}");
+    assert!(said.contains("gone for good, remove the file"), "{said}");
+    std::fs::remove_file(case.path().join("migrations/1_users.audit.sql")).unwrap();
+    let case = case.file("migrations/3_t.toml", &app);
+    assert!(case.run("status").contains("1 pending; `dunlin up` applies it"));
+    assert!(case.run("plan").contains("complete, since its file ends here now"));
+    assert!(case.run("up").contains("↑ app 3_t expand: complete, since its file ends here now"));
+    let said = case.run("status");
+    assert!(said.contains("3        t       done") && said.contains("nothing is pending"), "{said}");
+    assert!(case.run("up").contains("nothing to do"));
+    case.done("down");
+}
+
+#[test]
+fn a_lost_file_that_is_half_applied_is_counted_by_the_text_that_was_kept() {
+    let steps = "[[expand]]\nstore = \"app\"\nsql = \"create table a (id int)\"\n\
+                 [[backfill]]\nstore = \"app\"\nsql = \"insert into nowhere values (1)\"\n";
+    let case = Case::new()
+        .file("dunlin.toml", "[stores.app]\nurl = \"sqlite:app.db?create=true\"\n")
+        .file("migrations/1_a.toml", steps);
+    assert!(case.run("up").starts_with("exit 1\n"));
+    assert!(case.run("status").contains("1_a in app: 1 of 2 steps complete"));
+    std::fs::remove_file(case.path().join("migrations/1_a.toml")).unwrap();
+    let said = case.run("status");
+    assert!(said.contains("1_a in app: 1 of 2 steps complete"), "{said}");
+}

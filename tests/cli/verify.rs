@@ -98,6 +98,7 @@ fn contract_asks_again_and_wants_a_yes() {
     assert_snapshot!(case.said("contract 2 --yes"), @"
     exit 14
     ---- stderr
+    app 2_rename: takes away column people.email, with no way back: a test
     error[verify-failed]: 2_rename in `app`: a verify step found what must not be there:
     id=2 email=carol
       --> migrations/2_rename.toml:11:1
@@ -115,6 +116,7 @@ fn contract_asks_again_and_wants_a_yes() {
     ---- stdout
     1 migration, 1 step, TOOK
     ---- stderr
+    app 2_rename: takes away column people.email, with no way back: a test
     ↑ app 2_rename verify: select id,email from people where (TOOK)
     ↑ app 2_rename contract: alter table people drop column (TOOK)
     ");

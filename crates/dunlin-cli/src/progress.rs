@@ -77,6 +77,10 @@ impl<'a> Show<'a> {
             }
             Event::Noted { step, note } => self.about(*step, Some((*note).to_owned())),
             Event::Foreseen { store, note } => self.line(&format!("{store}: {note}")),
+            Event::Irreversible { step, loss } => {
+                let told = self.printer.err.text(Style::Warning, &loss.to_string());
+                self.about(*step, Some(told));
+            }
             Event::Retrying { step, error, delay } => {
                 let told = format!("{}; tries again in {}", error.message, span(*delay));
                 self.about(*step, Some(told));

@@ -58,19 +58,21 @@ pub struct Printer {
 impl Printer {
     /// For the streams of this process.
     pub fn new(format: Format, volume: Volume, color: ColorChoice) -> Self {
-        let paint = |is_terminal| Paint { is_on: color.is_on(is_terminal, |name| std::env::var_os(name)) };
+        let paint = |is_terminal, size: Option<(terminal_size::Width, terminal_size::Height)>| Paint {
+            is_on: color.is_on(is_terminal, |name| std::env::var_os(name)),
+            columns: size.map(|(width, _)| usize::from(width.0)),
+        };
         Self {
             format,
             volume,
-            out: paint(io::stdout().is_terminal()),
-            err: paint(io::stderr().is_terminal()),
+            out: paint(io::stdout().is_terminal(), terminal_size::terminal_size_of(io::stdout())),
+            err: paint(io::stderr().is_terminal(), terminal_size::terminal_size_of(io::stderr())),
         }
     }
 
     /// The columns of the terminal that stdout is, if it is one.
     pub fn width(&self) -> Option<usize> {
-        let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
-        Some(usize::from(width.0))
+        self.out.columns
     }
 
     /// Whether somebody watches stderr.

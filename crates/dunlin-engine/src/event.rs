@@ -5,7 +5,7 @@ use std::time::Duration;
 use dunlin_core::{AnyOp, Holder, MigrationId, Phase, Pulse, Seen, StoreName};
 
 use crate::follow::End;
-use crate::plan::Direction;
+use crate::plan::{Direction, Item, Loss};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -56,6 +56,13 @@ pub enum Event<'a> {
         store: &'a StoreName,
         /// What.
         note: &'a str,
+    },
+    /// A step that is to run will take something away for good; said of all such steps before any step begins.
+    Irreversible {
+        /// Which step.
+        step: StepLabel<'a>,
+        /// What.
+        loss: &'a Loss,
     },
     /// A step did not succeed and is tried again.
     Retrying {
@@ -138,6 +145,21 @@ pub struct StepLabel<'a> {
     pub op: Option<&'a AnyOp>,
     /// Whether an earlier run began it.
     pub is_resumed: bool,
+}
+
+impl<'a> StepLabel<'a> {
+    /// Of a planned step, in these words.
+    pub(crate) fn of(item: &'a Item, summary: &'a str) -> Self {
+        Self {
+            id: item.migration.id(),
+            store: &item.store,
+            phase: item.phase,
+            direction: item.direction,
+            summary,
+            op: item.op.as_ref(),
+            is_resumed: item.is_begun,
+        }
+    }
 }
 
 /// Who listens.

@@ -17,7 +17,7 @@ pub mod purge;
 pub mod reverse;
 pub mod run;
 pub mod status;
-mod step;
+pub mod step;
 pub mod toml;
 pub mod verify;
 

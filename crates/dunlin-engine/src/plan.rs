@@ -2,6 +2,8 @@
 //! give the same plan, and a plan that ran leaves an empty one.
 
 mod back;
+mod loss;
+mod obstacle;
 mod order;
 mod overlap;
 
@@ -18,6 +20,7 @@ use crate::lane::{self, Rank};
 
 use back::undo_item;
 pub use back::{down, reversible};
+pub use loss::Loss;
 pub use order::in_order;
 pub(crate) use order::{Places, places};
 
@@ -47,7 +50,8 @@ pub struct Item {
     pub rank: Rank,
     /// Its sum.
     pub sum: Checksum,
-    /// What is run; nothing where the way back needs nothing.
+    /// What is run; nothing where the way back needs nothing, or where all steps that the file still has are complete and
+    /// the record is to say so.
     pub op: Option<AnyOp>,
     /// How long it waits for locks of the database, where it says so itself.
     pub lock_timeout: Option<Duration>,
@@ -215,6 +219,8 @@ struct Lane<'a> {
     /// The first step to run.
     position: usize,
     is_begun: bool,
+    /// Whether its record says that there is more to come.
+    is_open: bool,
 }
 
 fn plan_lanes_up(
@@ -256,7 +262,9 @@ fn lane_up<'a>(
     plan: &mut Plan,
 ) -> Result<Lane<'a>, Diagnostic> {
     let steps = lane::steps(&**migration, store);
-    let Some(record) = record else { return Ok(Lane { store, steps, position: 0, is_begun: false }) };
+    let Some(record) = record else {
+        return Ok(Lane { store, steps, position: 0, is_begun: false, is_open: false });
+    };
     let position = record.steps.len();
     let is_begun = record.checkpoint.is_some();
     if is_begun && record.state == State::Undoing && (1..=steps.len()).contains(&position) {
@@ -269,9 +277,10 @@ fn lane_up<'a>(
             Diagnostic::error("irreversible", message).help("put the way back into the file again")
         })?;
         plan.items.push(item);
-        return Ok(Lane { store, steps, position, is_begun: false });
+        return Ok(Lane { store, steps, position, is_begun: false, is_open: false });
     }
-    Ok(Lane { store, steps, position, is_begun })
+    let is_open = !is_begun && !record.state.is_settled();
+    Ok(Lane { store, steps, position, is_begun, is_open })
 }
 
 fn items_up<'a>(
@@ -279,13 +288,22 @@ fn items_up<'a>(
     lane: &'a Lane<'a>,
     rank: Rank,
 ) -> impl Iterator<Item = Item> + 'a {
-    let Lane { store, steps, position, is_begun } = lane;
+    let Lane { store, steps, position, is_begun, is_open } = lane;
+    // What was still to come when it stopped is no longer in the file.
+    let leads_to = lane::state_at(steps, *position);
+    let last = position.checked_sub(1).filter(|_| *is_open && leads_to.is_settled());
+    let last = last.and_then(|index| Some((index, *steps.get(index)?)));
+    let settled = last.filter(|(_, step)| Rank::of(step) == rank).map(move |(index, step)| Item {
+        op: None,
+        leads_to,
+        ..item(migration, store, index, step)
+    });
     let open = steps.iter().enumerate().skip(*position).filter(move |(_, step)| Rank::of(step) == rank);
-    open.map(move |(index, step)| {
+    settled.into_iter().chain(open.map(move |(index, step)| {
         let leads_to = lane::state_at(steps, index + 1);
         let is_begun = *is_begun && index == *position;
         Item { leads_to, is_begun, ..item(migration, store, index, step) }
-    })
+    }))
 }
 
 fn item(migration: &Arc<dyn Migration>, store: &StoreName, index: usize, step: &Step) -> Item {

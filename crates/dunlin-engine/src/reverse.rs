@@ -93,6 +93,30 @@ pub async fn resolve(
     Ok(reversal)
 }
 
+/// The migrations that are under way and have no file any more, by the texts that the stores kept.
+pub async fn kept(
+    migrations: &Migrations,
+    histories: &Histories,
+    (stores, backends): (&Stores, &Backends),
+) -> Result<Migrations> {
+    let mut kept = Migrations::new();
+    let records = histories.values().flat_map(|history| history.records.values());
+    let is_lost =
+        |record: &&Box<Record>| !record.state.is_settled() && !migrations.contains_key(&record.id.version);
+    for record in records.filter(is_lost) {
+        let version = &record.id.version;
+        let records: Vec<(&StoreName, &Record)> =
+            histories.iter().filter_map(|(store, history)| Some((store, history.live(version)?))).collect();
+        match restore(&record.id, &records, (stores, backends), &mut SourceMap::default()).await {
+            Ok(restored) => drop(kept.insert(version.clone(), Arc::new(restored) as Arc<dyn Migration>)),
+            // It ran in Rust, or its text is damaged: nobody knows more of it.
+            Err(error) if error.kind == ErrorKind::Integrity => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(kept)
+}
+
 fn is_what_ran(migration: &dyn Migration, records: &[(&StoreName, &Record)]) -> bool {
     records.iter().all(|(store, record)| lane::is_prefix(record, &lane::sums(&lane::steps(migration, store))))
 }

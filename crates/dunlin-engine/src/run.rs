@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{self, Doubts, Finding, Policy, Reaction};
 use crate::drive;
-use crate::event::{Event, Report};
+use crate::event::{Event, Report, StepLabel};
 use crate::foresee;
 use crate::lock::{self, Sessions};
 use crate::plan::{self, Goal, HeldBack, Item, Plan};
@@ -280,6 +280,11 @@ async fn under_locks(
     purge::possible(&context.stores, &histories, &plan).await?;
     for (store, note) in foresee::ask(&context.stores, &plan).await? {
         report(Event::Foreseen { store: &store, note: &note });
+    }
+    for item in &plan.items {
+        if let (Some(op), Some(loss)) = (&item.op, item.loss()) {
+            report(Event::Irreversible { step: StepLabel::of(item, &op.summary()), loss: &loss });
+        }
     }
     drive::drive(context, plan.items, sessions, &mut histories, (summary, report)).await
 }

@@ -71,9 +71,11 @@ impl<'a> Row<'a> {
     }
 }
 
-/// All migrations, by version. Stores without an entry in `histories` are left out.
+/// All migrations, by version; those without a file that are `kept` have steps all the same. Stores without an entry in
+/// `histories` are left out.
 pub fn rows<'a>(
     migrations: &'a BTreeMap<Version, Arc<dyn Migration>>,
+    kept: &'a BTreeMap<Version, Arc<dyn Migration>>,
     histories: &'a BTreeMap<StoreName, History>,
 ) -> Vec<Row<'a>> {
     let recorded = histories.values().flat_map(|history| history.records.values());
@@ -84,7 +86,7 @@ pub fn rows<'a>(
     // A name that a file says comes last, and stays.
     let ids: BTreeMap<&Version, &MigrationId> = lost.chain(known).collect();
     let row = |(version, id)| {
-        let mut row = row(id, migrations.get(version), histories);
+        let mut row = row(id, (migrations.get(version), kept.get(version)), histories);
         if row.removes_alone() && is_held_back(version, migrations, histories) {
             row.stores.iter_mut().for_each(|(_, standing)| standing.waits = true);
         }
@@ -105,13 +107,14 @@ fn is_held_back(
 
 fn row<'a>(
     id: &'a MigrationId,
-    migration: Option<&'a Arc<dyn Migration>>,
+    (migration, kept): (Option<&'a Arc<dyn Migration>>, Option<&'a Arc<dyn Migration>>),
     histories: &'a BTreeMap<StoreName, History>,
 ) -> Row<'a> {
     let mut stores = Vec::with_capacity(histories.len());
     for (store, history) in histories {
         let record = history.record(&id.version);
-        let steps = migration.map(|migration| lane::steps(&**migration, store)).unwrap_or_default();
+        let text = migration.or(kept);
+        let steps = text.map(|migration| lane::steps(&**migration, store)).unwrap_or_default();
         if !steps.is_empty() || record.is_some() {
             let open = open(&steps, record.filter(|record| record.state != State::Undone));
             stores.push((store, Standing { record, steps: steps.len(), open, waits: false }));

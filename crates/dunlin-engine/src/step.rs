@@ -38,16 +38,8 @@ pub(crate) async fn run(
     history: &mut History,
     report: Report<'_>,
 ) -> Result<End> {
-    let words = item.op.as_ref().map_or_else(|| "nothing to undo".to_owned(), |op| op.summary());
-    let label = StepLabel {
-        id: item.migration.id(),
-        store: &item.store,
-        phase: item.phase,
-        direction: item.direction,
-        summary: &words,
-        op: item.op.as_ref(),
-        is_resumed: item.is_begun,
-    };
+    let words = item.op.as_ref().map_or_else(|| nothing(item.direction).to_owned(), |op| op.summary());
+    let label = StepLabel::of(item, &words);
     let began = Instant::now();
     report(Event::Started(label));
     let usual = Pace::default();
@@ -71,6 +63,14 @@ pub(crate) async fn run(
         report(Event::Finished { step: label, changed, compared, elapsed: began.elapsed() });
     }
     end.map_err(|error| error.at(item.span).with("store", &item.store).with("migration", label.id))
+}
+
+/// What a step without an op does, in words.
+pub fn nothing(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Up => "complete, since its file ends here now",
+        Direction::Down => "nothing to undo",
+    }
 }
 
 struct Step<'a> {
@@ -168,7 +168,11 @@ impl Step<'_> {
     async fn advance(&mut self, session: &mut Box<dyn Session>) -> Result<ControlFlow<End, Advance>> {
         let Records { now, done } = &self.records;
         let Some(op) = &self.item.op else {
-            session.write(done, &self.files, EventKind::StepUndone).await?;
+            let kind = match self.item.direction {
+                Direction::Up => EventKind::StepDone,
+                Direction::Down => EventKind::StepUndone,
+            };
+            session.write(done, &self.files, kind).await?;
             return Ok(ControlFlow::Continue(Advance::complete(done.clone(), 0)));
         };
         if self.item.phase == Phase::Verify && self.item.direction == Direction::Up {
@@ -310,11 +314,13 @@ fn records(item: &Item, history: &History, author: &Arc<Author>) -> Records {
     };
     let mut done = Record { state: item.leads_to, checkpoint: None, ..now.clone() };
     match item.direction {
-        Direction::Up => {
+        Direction::Up if item.op.is_some() => {
             // Thousands of these are kept, and most have one.
             done.steps.reserve_exact(1);
             done.steps.push(item.sum);
         }
+        // What is complete already is said to be all there is.
+        Direction::Up => {}
         Direction::Down => {
             done.steps.pop();
         }

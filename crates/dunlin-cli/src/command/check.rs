@@ -7,7 +7,7 @@ use dunlin_engine::{Finding, plan, run, status};
 use serde_json::{Value, json};
 
 use super::findings;
-use super::stage::{Stage, block_on};
+use super::stage::{Stage, block_on, of_faults};
 use crate::answer::{Answer, Failure, Fault};
 use crate::args::commands::Check;
 use crate::args::global::Global;
@@ -25,7 +25,8 @@ pub(crate) fn run(args: &Check, global: &Global, config: config::Loaded) -> Resu
     if faults > 0 {
         // Histories held against files that cannot be read would show more faults than there are.
         let data = data(&stage, None, &[]);
-        return Ok(stage.finish(Answer { exit: Exit::Integrity, ..Answer::done(data, String::new()) }));
+        let exit = of_faults(&stage.loaded.diagnostics);
+        return Ok(stage.finish(Answer { exit, ..Answer::done(data, String::new()) }));
     }
     if args.offline {
         let text = format!("{}: the files are sound\n", counted(&stage));
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &Check, global: &Global, config: config::Loaded) -> Resu
         let (files, policy) = (&stage.loaded.migrations, stage.project.policy);
         let found = run::audited(&stores, &histories, files, policy).await;
         let found = found.map_err(|error| stage.failure(error))?;
-        let rows = status::rows(&stage.loaded.migrations, &histories);
+        let rows = status::rows(files, &run::Migrations::new(), &histories);
         let pending = status::pending(&rows).len();
         let mut answer = Answer::done(data(&stage, Some((histories.len(), pending)), &found), String::new());
         answer.faults = found.iter().map(findings::fault).collect();

@@ -6,6 +6,7 @@ use dunlin_core::{Ahead, Cursor, Error, ErrorKind, Line, SourceMap, Span};
 use dunlin_engine::foresee;
 use dunlin_engine::plan::Direction;
 use dunlin_engine::run::Histories;
+use dunlin_engine::step::nothing;
 use dunlin_engine::{Item, Plan, Stores};
 use serde_json::{Value, json};
 
@@ -105,7 +106,7 @@ fn step(out: &mut String, (item, lines): (&Item, &[Line]), paint: Paint) {
     let head = format!("{sign} {} · {}{begun}", item.store, item.phase);
     let _ = writeln!(out, "  {}", paint.text(Style::Frame, &head));
     let Some(op) = &item.op else {
-        let _ = writeln!(out, "    {}", paint.text(Style::Dim, "nothing to undo"));
+        let _ = writeln!(out, "    {}", paint.text(Style::Dim, nothing(item.direction)));
         return;
     };
     if lines.is_empty() {
@@ -124,8 +125,12 @@ fn step(out: &mut String, (item, lines): (&Item, &[Line]), paint: Paint) {
             let _ = writeln!(out, "    {text}");
         }
     }
-    for lost in op.removes() {
-        let _ = writeln!(out, "    {}", paint.text(Style::Warning, &format!("takes away {lost}")));
+    let lost = match item.loss() {
+        Some(loss) => vec![loss.to_string()],
+        None => op.removes().iter().map(|lost| format!("takes away {lost}")).collect(),
+    };
+    for lost in lost {
+        let _ = writeln!(out, "    {}", paint.text(Style::Warning, &lost));
     }
 }
 
@@ -178,5 +183,6 @@ fn of_item(item: &Item, lines: &[Line], sources: &SourceMap) -> Value {
         "begun": item.is_begun,
         "statements": statements,
         "takes_away": item.op.as_ref().map(|op| op.removes()).unwrap_or_default(),
+        "irreversible": item.loss().is_some(),
     })
 }

@@ -45,6 +45,12 @@ pub(crate) struct Stage {
     early: Mutex<Option<Early>>,
 }
 
+/// What faults of the files mean for a run. A store that nobody configured is a matter of the configuration.
+pub(super) fn of_faults(faults: &[Diagnostic]) -> Exit {
+    let mut errors = faults.iter().filter(|fault| fault.is_error());
+    if errors.all(|fault| fault.code == "unknown-store") { Exit::Usage } else { Exit::Integrity }
+}
+
 impl Stage {
     /// The same as [`Stage::open`], for a command that will need the stores: they are connected to meanwhile.
     pub(crate) fn open_connecting(
@@ -75,9 +81,10 @@ impl Stage {
     fn sound(self) -> Result<Self, Failure> {
         if self.loaded.has_errors() {
             let loaded = ManuallyDrop::into_inner(self.loaded);
+            let exit = of_faults(&loaded.diagnostics);
             let faults = loaded.diagnostics.into_iter().map(Fault::Diagnostic).collect();
             let data = Box::default();
-            return Err(Failure { exit: Exit::Integrity, data, faults, sources: loaded.sources });
+            return Err(Failure { exit, data, faults, sources: loaded.sources });
         }
         Ok(self)
     }

@@ -8,7 +8,7 @@ use dunlin_core::words::counted;
 use dunlin_core::{Cursor, Followed, Origin, Seen, State, StoreName};
 use dunlin_engine::follow::{Followers, followers};
 use dunlin_engine::status::{Row, Standing, pending, rows};
-use dunlin_engine::{Finding, Goal, Plan, Reaction, plan, run};
+use dunlin_engine::{Finding, Goal, Plan, Reaction, plan, reverse, run};
 use serde_json::{Value, json};
 
 use super::stage::{Stage, block_on};
@@ -34,8 +34,11 @@ pub(crate) fn run(
     block_on(async {
         let (connected, histories) = stage.connect_and_read().await.map_err(|error| stage.failure(error))?;
         let followers = followers(&connected).await.map_err(|error| stage.failure(error))?;
-        let rows = rows(&stage.loaded.migrations, &histories);
         let (files, policy) = (&stage.loaded.migrations, stage.project.policy);
+        let backends = stage.project.backends();
+        let kept = reverse::kept(files, &histories, (&connected, &backends)).await;
+        let kept = kept.map_err(|error| stage.failure(error))?;
+        let rows = rows(files, &kept, &histories);
         let found = run::audited(&connected, &histories, files, policy).await;
         let found = found.map_err(|error| stage.failure(error))?;
         let stores: BTreeSet<&StoreName> = histories.keys().collect();
@@ -166,7 +169,8 @@ fn detail(row: &Row<'_>, store: &StoreName, standing: &Standing<'_>) -> Option<S
         return None;
     }
     let steps = record.steps.len();
-    let mut text = format!("{} in {store}: {steps} of {} steps complete", row.id, standing.steps.max(steps));
+    let all = if standing.steps == 0 { String::new() } else { format!(" of {}", standing.steps.max(steps)) };
+    let mut text = format!("{} in {store}: {steps}{all} steps complete", row.id);
     if let Some(seen) = Seen::of(record) {
         let _ = write!(text, ", the next at {}", along(&seen));
         if !seen.near.is_empty() {

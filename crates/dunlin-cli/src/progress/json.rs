@@ -87,6 +87,10 @@ pub(super) fn line(event: &Event<'_>) -> Value {
         Event::Foreseen { store, note } => {
             json!({ "schema": "dunlin.event/1", "event": "foreseen", "store": store.as_str(), "note": note })
         }
+        Event::Irreversible { step, loss } => {
+            let object = with(of_step("irreversible", *step), "takes_away", json!(loss.what));
+            with(object, "reason", json!(loss.reason))
+        }
         Event::Retrying { step, error, delay } => {
             with(with(of_step("retrying", *step), "message", json!(error.message)), "delay_ms", millis(delay))
         }

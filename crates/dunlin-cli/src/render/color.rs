@@ -48,11 +48,13 @@ pub enum Style {
     Frame,
 }
 
-/// Paints, or does not.
+/// Paints, or does not, and knows how much room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Paint {
     /// Whether it does.
     pub is_on: bool,
+    /// The columns of the terminal, if it is for one.
+    pub columns: Option<usize>,
 }
 
 impl Paint {

@@ -28,6 +28,7 @@ fn style(severity: Severity) -> Style {
 
 #[cfg(test)]
 mod tests {
+    use super::super::width::columns;
     use super::*;
 
     /// Marks each needle of the text, the first one as the main place.
@@ -104,6 +105,35 @@ mod tests {
         assert!(lines[3].starts_with("1 | …é") && lines[3].ends_with("y…"), "{text}");
         let place = lines[3].chars().position(|letter| letter == 'n').unwrap();
         assert_eq!(lines[4].find('^').unwrap(), place);
+    }
+
+    /// Whatever stands in the line, and wherever the place is in it.
+    #[test]
+    fn nothing_is_wider_than_the_terminal_and_the_sign_stands_under_its_place() {
+        for (before, after) in [(0, 300), (300, 0), (300, 300), (60, 20), (20, 90)] {
+            for filling in ["x", "漢", "\t", "é", "a\t字"] {
+                let mut sources = SourceMap::default();
+                let text = format!("{}name{}", filling.repeat(before), filling.repeat(after));
+                let source = sources.add("a.sql", &*text);
+                let at = filling.len() * before;
+                let help = "long words of help that go on, ".repeat(9) + "`dunlin mark 1 done --reason …`";
+                let fault = Diagnostic::error("code", "a message ".repeat(15).trim())
+                    .at(source.span(at, at + 4), "what is said about it, ".repeat(5))
+                    .help(help);
+                let paint = Paint { is_on: false, columns: Some(80) };
+                let shown = render(&fault, &sources, paint);
+                assert!(shown.lines().all(|line| columns(line) <= 80), "{shown}");
+                let lines: Vec<&str> = shown.lines().collect();
+                let under = lines.iter().position(|line| line.contains("^^^^")).unwrap();
+                let above = lines[under - 1];
+                assert_eq!(
+                    columns(&above[..above.find("name").unwrap()]),
+                    lines[under].find('^').unwrap(),
+                    "{shown}"
+                );
+                assert!(shown.contains("`dunlin mark 1 done --reason …`"), "{shown}");
+            }
+        }
     }
 
     #[test]

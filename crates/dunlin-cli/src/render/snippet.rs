@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use dunlin_core::{FileId, Source, SourceMap, Span};
 
 use super::color::{Paint, Style};
-use super::width::Shown;
+use super::width::{Shown, columns, most, wrapped};
 
-/// Lines longer than this are shown in part, around what is said about them.
+/// Lines with more columns than this are shown in part, around what is said about them; on a terminal, those that do not
+/// fit there.
 const LONGEST: usize = 160;
-/// How much of a long line is shown before that place.
-const BEFORE: usize = 60;
+/// The least that is shown, however narrow the terminal.
+const LEAST: usize = 30;
 
 /// Something said about a place in one line.
 #[derive(Debug)]
@@ -49,7 +50,8 @@ pub(super) fn render(labels: &[(Span, &str)], sources: &SourceMap, paint: Paint,
         );
         let marks =
             here.iter().flat_map(|(index, (span, text))| marks(source, *span, text, *index == 0)).collect();
-        block(&mut out, source, marks, gutter, &|style_of| {
+        let room = paint.columns.map_or(LONGEST, |all| all.saturating_sub(gutter + 3).clamp(LEAST, LONGEST));
+        block(&mut out, source, marks, (gutter, room), &|style_of| {
             paint.text(style_of.0.unwrap_or(style), style_of.1)
         });
     }
@@ -98,7 +100,7 @@ fn block(
     out: &mut String,
     source: &Source,
     mut marks: Vec<Mark<'_>>,
-    gutter: usize,
+    (gutter, room): (usize, usize),
     paint: &dyn Fn(Styled<'_>) -> String,
 ) {
     marks.sort_by_key(|mark| (mark.line, mark.start, mark.end));
@@ -118,7 +120,7 @@ fn block(
         }
         let here = marks[at..].iter().take_while(|mark| mark.line == line).count();
         let group = &marks[at..at + here];
-        let (text, offset) = window(line_text(&source.text, line), group[0].start);
+        let (text, offset) = window(line_text(&source.text, line), group[0].start, room);
         let shown = Shown::of(&text);
         let number = paint((Some(Style::Frame), &format!("{line:>gutter$}")));
         let _ = writeln!(out, "{number} {bar} {}", shown.text.trim_end());
@@ -127,9 +129,16 @@ fn block(
             let (from, to) = (column(mark.start), column(mark.end));
             let sign = if mark.is_main { "^" } else { "-" };
             let under = sign.repeat(to.saturating_sub(from).max(1));
-            let said = if mark.text.is_empty() { under } else { format!("{under} {}", mark.text) };
             let style = if mark.is_main { None } else { Some(Style::Frame) };
+            let fits = from + under.len() + 1 + columns(mark.text) <= room;
+            let beside =
+                if mark.text.is_empty() || !fits { String::new() } else { format!(" {}", mark.text) };
+            let said = format!("{under}{beside}");
             let _ = writeln!(out, "{:gutter$} {bar} {:from$}{}", "", "", paint((style, &said)));
+            for part in wrapped(mark.text, (0, 0), Some(room)).iter().filter(|_| !fits) {
+                let from = from.min(room.saturating_sub(columns(&part.text)));
+                let _ = writeln!(out, "{:gutter$} {bar} {:from$}{}", "", "", paint((style, &part.text)));
+            }
         }
         at += here;
     }
@@ -145,13 +154,29 @@ struct Offset {
     added: usize,
 }
 
-/// The part of a line around a byte of it, if the line is long.
-fn window(line: &str, at: usize) -> (String, Offset) {
-    if line.len() <= LONGEST {
+/// The part of a line around a byte of it, if the line has more columns than there is room for.
+fn window(line: &str, at: usize, room: usize) -> (String, Offset) {
+    let whole: usize = line.chars().take(room + 1).map(most).sum();
+    if whole <= room {
         return (line.to_owned(), Offset { cut: 0, added: 0 });
     }
-    let start = if at <= BEFORE { 0 } else { boundary(line, at - BEFORE) };
-    let end = boundary(line, start + LONGEST);
+    let at = boundary(line, at);
+    // The place stands somewhat left of the middle, unless the line ends before; the dots take a column each.
+    let after: usize = line[at..].chars().take(room).map(most).sum();
+    let before = fitting(line[..at].chars().rev(), room - 2 - after.min(room * 5 / 8));
+    let start = at - before;
+    let start = if start <= '…'.len_utf8() { 0 } else { start };
+    let end = start + fitting(line[start..].chars(), room - 2);
     let (before, after) = (if start > 0 { "…" } else { "" }, if end < line.len() { "…" } else { "" });
     (format!("{before}{}{after}", &line[start..end]), Offset { cut: start, added: before.len() })
+}
+
+/// The bytes of as many characters as fit into so many columns.
+fn fitting(letters: impl Iterator<Item = char>, room: usize) -> usize {
+    let mut taken = 0;
+    let fitting = letters.take_while(|letter| {
+        taken += most(*letter);
+        taken <= room
+    });
+    fitting.map(char::len_utf8).sum()
 }

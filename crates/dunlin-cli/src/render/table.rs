@@ -136,6 +136,9 @@ mod tests {
     fn paint_takes_no_room() {
         let mut table = Table::new(&[("a", Side::Right)]);
         table.row(vec![(Style::Good, "1".to_owned())]);
-        assert_eq!(table.render(None, Paint { is_on: true }), "\u{1b}[1ma\u{1b}[0m\n\u{1b}[32m1\u{1b}[0m\n");
+        assert_eq!(
+            table.render(None, Paint { is_on: true, columns: None }),
+            "\u{1b}[1ma\u{1b}[0m\n\u{1b}[32m1\u{1b}[0m\n"
+        );
     }
 }

@@ -56,6 +56,11 @@ fn visible(letter: char) -> char {
     }
 }
 
+/// The columns that a character takes at most, wherever it stands.
+pub(super) fn most(letter: char) -> usize {
+    if letter == '\t' { TAB } else { visible(letter).width().unwrap_or(0) }
+}
+
 /// How many columns a text takes.
 pub(super) fn columns(text: &str) -> usize {
     // Most texts are plain, and tables measure every cell several times.
@@ -83,6 +88,72 @@ pub(super) fn clipped(text: &str, limit: usize) -> String {
     out
 }
 
+/// A terminal narrower than this is not wrapped for.
+const NARROW: usize = 40;
+
+/// A part of a text on a line of its own.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) text: String,
+    /// How far it is moved in; nothing where the text itself begins a line.
+    pub(super) indent: usize,
+}
+
+/// The lines of a text, those that are longer than `limit` broken between words. `used` columns of the first are taken, and
+/// what is broken off is moved in by `hanging`. What stands between backticks is not broken where it fits on a line.
+pub(super) fn wrapped(text: &str, (used, hanging): (usize, usize), limit: Option<usize>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let taken = if at == 0 { used } else { 0 };
+        match limit.filter(|limit| *limit >= NARROW) {
+            Some(limit) => wrap(&mut parts, line, (taken, hanging), limit),
+            None => parts.push(Part { text: line.to_owned(), indent: 0 }),
+        }
+    }
+    parts
+}
+
+fn wrap(parts: &mut Vec<Part>, line: &str, (used, hanging): (usize, usize), limit: usize) {
+    let own = line.len() - line.trim_start_matches(' ').len();
+    let indent = hanging + own;
+    let mut now = Part { text: " ".repeat(own), indent: 0 };
+    let mut taken = used + own;
+    let mut is_fresh = true;
+    for word in words(&line[own..], limit.saturating_sub(indent)) {
+        let width = columns(word);
+        if !is_fresh && taken + 1 + width > limit {
+            let next = Part { text: String::new(), indent };
+            parts.push(std::mem::replace(&mut now, next));
+            (taken, is_fresh) = (indent, true);
+        }
+        if !is_fresh {
+            now.text.push(' ');
+            taken += 1;
+        }
+        now.text.push_str(word);
+        (taken, is_fresh) = (taken + width, false);
+    }
+    parts.push(now);
+}
+
+/// What is not broken: words, and what stands between backticks if it fits.
+fn words(line: &str, limit: usize) -> Vec<&str> {
+    let (mut words, mut start, mut is_quoted) = (Vec::new(), 0, false);
+    for (at, letter) in line.char_indices() {
+        match letter {
+            '`' if is_quoted => is_quoted = false,
+            '`' => is_quoted = line[at + 1..].find('`').is_some_and(|length| length + 2 <= limit),
+            ' ' if !is_quoted => {
+                words.push(&line[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.push(&line[start..]);
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +167,28 @@ mod tests {
         assert_eq!(shown.column(line.find('x').unwrap()), 13);
         assert_eq!(shown.column(line.len()), 14);
         assert_eq!(shown.column(line.find('字').unwrap() + 1), 7);
+    }
+
+    #[test]
+    fn lines_are_broken_between_words_and_commands_stay_whole() {
+        let shown = |text: &str, limit| {
+            let parts = wrapped(text, (10, 2), limit);
+            parts.iter().map(|part| format!("{}{}", " ".repeat(part.indent), part.text)).collect::<Vec<_>>()
+        };
+        let text = "one two three four five\n  - then run `dunlin mark 1 done` and no more of that";
+        assert_eq!(shown(text, None), text.lines().collect::<Vec<_>>());
+        assert_eq!(
+            shown(text, Some(40)),
+            ["one two three four five", "  - then run `dunlin mark 1 done` and no", "    more of that"]
+        );
+        let long = format!("say `{}` twice", "word ".repeat(20));
+        assert!(
+            shown(&long, Some(40)).iter().all(|line| columns(line) <= 40),
+            "{:?}",
+            shown(&long, Some(40))
+        );
+        assert_eq!(shown("one two three four five `a b c d` six", Some(40))[1], "  `a b c d` six");
+        assert_eq!(shown("漢字 漢字 漢字 漢字 漢字 漢字 漢字 漢字", Some(40)).len(), 2);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use dunlin_core::{
     position,
 };
 
+use super::obstacle::Obstacle;
 use super::{Direction, Histories, Item, Plan, item};
 use crate::lane::{self, Rank};
 
@@ -41,12 +42,12 @@ pub fn down(migrations: &[Arc<dyn Migration>], histories: &Histories) -> Result<
 }
 
 /// Why nobody knows which steps of a migration are in effect.
-fn unknown_steps(record: &Record) -> Option<String> {
+fn unknown_steps(record: &Record) -> Option<Obstacle> {
     if record.origin == Origin::Baseline {
-        return Some("`baseline` took it as done; dunlin did not run it".to_owned());
+        return Some(Obstacle::Baseline);
     }
     let is_bare = record.state == State::Done && record.steps.is_empty();
-    is_bare.then(|| "it was marked as done, and its steps are not known".to_owned())
+    is_bare.then_some(Obstacle::Marked)
 }
 
 /// The steps of a lane that are complete or half done.
@@ -60,7 +61,7 @@ fn item_down(
     store: &StoreName,
     record: &Record,
     (index, steps): (usize, &[&Step]),
-) -> Result<Item, String> {
+) -> Result<Item, Obstacle> {
     if index == record.steps.len() && is_untouched(record, steps[index]) {
         let leads_to = undone_to(steps, index);
         let nothing = item(migration, store, index, steps[index]);
@@ -94,13 +95,13 @@ pub(super) fn undo_item(
     store: &StoreName,
     (index, steps): (usize, &[&Step]),
     is_begun: bool,
-) -> Result<Item, String> {
+) -> Result<Item, Obstacle> {
     let step = steps[index];
     let op = match &step.undo {
         Undo::Op(op) => Some(op.clone()),
         Undo::Nothing { .. } => None,
-        Undo::Irreversible { reason } => return Err(format!("it is irreversible: {reason}")),
-        Undo::Unwritten => return Err("nothing to undo is written here".to_owned()),
+        Undo::Irreversible { reason } => return Err(Obstacle::Irreversible { reason: reason.clone() }),
+        Undo::Unwritten => return Err(Obstacle::Unwritten { gone: step.op.removes() }),
     };
     let leads_to = undone_to(steps, index);
     Ok(Item { op, direction: Direction::Down, leads_to, is_begun, ..item(migration, store, index, step) })
@@ -120,15 +121,18 @@ pub fn reversible(plan: &Plan) -> Result<()> {
     if blocked.is_empty() { Ok(()) } else { Err(no_way_back(&blocked)) }
 }
 
-fn no_way_back(blocked: &[(MigrationId, StoreName, String)]) -> Error {
+fn no_way_back(blocked: &[(MigrationId, StoreName, Obstacle)]) -> Error {
     let mut message = String::from("there is no way back:");
-    for (id, store, reason) in blocked {
-        let _ = fmt::Write::write_fmt(&mut message, format_args!("\n  {id} in `{store}`: {reason}"));
+    for (id, store, obstacle) in blocked {
+        let _ = fmt::Write::write_fmt(&mut message, format_args!("\n  {id} in `{store}`: {obstacle}"));
     }
-    let version = blocked.first().map_or("VERSION", |(id, _, _)| id.version.as_str());
-    let help = format!(
-        "nothing was changed. Three ways out: write the way back into the file, as its Down section or the step's `undo` (the file of an applied migration may gain one), \
-         go forward with a new migration that reverses it, or undo it by hand and record that: `dunlin mark {version} undone --reason …`"
-    );
+    let mut help = String::from("nothing was changed");
+    if let Some((id, ..)) = blocked.first() {
+        let of_first = blocked.iter().filter(|(other, ..)| other == id).map(|(_, _, obstacle)| obstacle);
+        // Where a text would help in one store and not in the other, it does not help.
+        if let Some(obstacle) = of_first.min_by_key(|obstacle| obstacle.is_of_the_text()) {
+            let _ = fmt::Write::write_fmt(&mut help, format_args!(". {}", obstacle.ways_out(&id.version)));
+        }
+    }
     Error::new(ErrorKind::Unsupported, message).help(help).with("code", "irreversible")
 }

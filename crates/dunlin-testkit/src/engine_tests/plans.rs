@@ -106,7 +106,8 @@ fn a_store_with_nothing_but_contract_steps_is_neither_late_nor_pending() {
     let mut histories = empty(&["a", "b"]);
     run_all(&migrations, &mut histories, &UP);
     assert_eq!(audit::audit(&migrations, &histories, Policy::default()), []);
-    let rows = dunlin_engine::status::rows(&migrations, &histories);
+    let kept = dunlin_engine::run::Migrations::new();
+    let rows = dunlin_engine::status::rows(&migrations, &kept, &histories);
     assert!(dunlin_engine::status::pending(&rows).is_empty());
     assert_eq!(rows[0].in_store(&StoreName::from("b")).unwrap().word(), "expanded");
 }
