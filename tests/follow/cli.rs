@@ -1,6 +1,9 @@
 //! The real program: killed, put to sleep, asked.
 
+use std::time::{Duration, Instant};
+
 use bson::{Document, doc};
+use dunlin_testkit::Scratch;
 use dunlin_testkit::process::{Running, run, spawn};
 use dunlin_testkit::{private, scratch};
 use insta::assert_snapshot;
@@ -250,4 +253,66 @@ async fn a_store_that_needs_no_follower_is_left_alone() {
     catalog 1_mail: follows: in step, 0 heard, 0 mended
     catalog 1_mail: everything is in step
     "#);
+}
+
+/// A desk whose follower takes its time over a document: it is in a transaction of its own when this comes back.
+async fn in_a_transaction(scratch: &Scratch) -> (Desk, Running) {
+    let desk = Desk::new(&[("catalog", scratch.url.expose())]);
+    let slow = "{ \"$function\" = { body = \"function (mail) { sleep(mail === 'a' ? 400 : 0); return mail; }\", \
+                args = [\"$mail\"], lang = \"js\" } }";
+    let change = format!(
+        "[[change]]\nstore = \"catalog\"\ntransform = {{ collection = \"users\", up = {{ email = {slow} }}, from = [\"mail\"] }}\n"
+    );
+    std::fs::write(desk.0.path().join("migrations/1_mail.toml"), change).unwrap();
+    desk.said("up");
+    let following = desk.follow();
+    let users = scratch.collection("users").await;
+    users.insert_one(doc! { "_id": 1, "mail": "a" }).await.unwrap();
+    let is_open = doc! { "aggregate": 1, "cursor": {}, "pipeline": [
+        { "$currentOp": { "idleSessions": true } },
+        { "$match": { "ns": format!("{}.users", users.namespace().db), "transaction": { "$exists": true } } },
+    ] };
+    let admin = scratch.mongo().await.client().database("admin");
+    soon("an open transaction", async || {
+        admin.run_command(is_open.clone()).await.unwrap().to_string().contains("\"opid\"")
+    })
+    .await;
+    (desk, following)
+}
+
+/// What a follower that was killed left open on the server is ended by whoever comes next, before it waits for any of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_transaction_of_a_killed_follower_ends_with_the_next_follower_or_run() {
+    for line in ["follow 1 --once", "down --allow-data-loss --yes"] {
+        let scratch = scratch::mongo().await;
+        let users = scratch.collection("users").await;
+        let (desk, following) = in_a_transaction(&scratch).await;
+        following.kill();
+        users.update_one(doc! { "_id": 2 }, doc! { "$set": { "mail": "b" } }).upsert(true).await.unwrap();
+        let since = Instant::now();
+        let said = desk.said(line);
+        assert!(said.starts_with("exit 0\n"), "{line}: {said}");
+        assert!(since.elapsed() < Duration::from_secs(15), "{line}: {:?} {said}", since.elapsed());
+        let all = users.update_many(doc! {}, doc! { "$set": { "app": 1 } }).await.unwrap();
+        assert_eq!(all.matched_count, 2, "{line}: the application goes on");
+        let has_new = doc! { "email": { "$exists": true } };
+        let new = users.count_documents(has_new).await.unwrap();
+        assert_eq!(new, if line.starts_with("follow") { 2 } else { 0 }, "{line}: {said}");
+    }
+}
+
+/// Whoever takes the lock cannot tell the living from the dead, and need not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_living_follower_does_again_what_a_run_ended() {
+    let scratch = scratch::mongo().await;
+    let users = scratch.collection("users").await;
+    let (desk, following) = in_a_transaction(&scratch).await;
+    std::fs::write(desk.0.path().join("migrations/2_more.js"), "db.more.insertOne({ n: 1 })").unwrap();
+    let up = desk.said("up");
+    assert!(up.contains("2_more"), "{up}");
+    let has_new = doc! { "email": "a" };
+    soon("the document", async || users.count_documents(has_new.clone()).await.unwrap() == 1).await;
+    following.interrupt();
+    let run = following.wait().expect_code(130);
+    assert!(run.stdout.contains("1 mended") && !run.stderr.contains("tries again"), "{run}");
 }

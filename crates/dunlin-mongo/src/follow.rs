@@ -44,7 +44,7 @@ use crate::verify;
 use guard::{Beat, Guard};
 use stream::{Heard, Stream};
 
-pub(crate) use guard::{close, forget};
+pub(crate) use guard::{close, end, forget};
 
 /// How many documents are looked at in one go.
 const TOGETHER: usize = 500;

@@ -30,7 +30,7 @@ use crate::history::Fields;
 /// The collection of both documents.
 pub(crate) const LOCK: &str = "dunlin_lock";
 /// So many sessions are named: those of holders whose sessions nobody could end yet.
-const SESSIONS: i32 = 8;
+pub(crate) const SESSIONS: i32 = 8;
 
 /// Written on the primary, in the order of its log: durable as soon as anything later is.
 pub(crate) fn in_order() -> WriteConcern {

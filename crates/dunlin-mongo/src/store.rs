@@ -89,6 +89,7 @@ impl CoreStore for Store {
             Asked::Ours { token, since, before } => {
                 // First of all: what a process that was killed left open holds the fence, too.
                 lock::end(&self.db, before).await;
+                follow::end(self).await.map_err(|failure| fail(&failure))?;
                 (token, since)
             }
             Asked::Theirs(holder) => return Ok(Attempt::Held(holder)),

@@ -11,6 +11,7 @@ use futures_util::TryStreamExt as _;
 use mongodb::error::{Error as DriverError, TRANSIENT_TRANSACTION_ERROR};
 use mongodb::options::{ReturnDocument, WriteConcern};
 use mongodb::{ClientSession, Collection, Database};
+use tokio::sync::Mutex;
 
 use super::key;
 use crate::check::Look;
@@ -27,11 +28,16 @@ const FOLLOW: &str = "dunlin_follow";
 /// How often somebody who writes the history at the same moment is given way.
 const TRIES: u32 = 20;
 const DOING: &str = "cannot write where the follower stands";
+/// The server's number for an operation that was ended from outside.
+const INTERRUPTED: i32 = 11601;
 
 /// What lets a follower write.
 #[derive(Debug)]
 pub(super) struct Guard {
     store: Store,
+    /// In which all its transactions run, one after the other: the document names it, so that whoever comes next ends what
+    /// a follower that was killed left open.
+    transactions: Mutex<ClientSession>,
     key: String,
     pub(super) version: Version,
     /// Which document of that key: one that was removed and made again lets nobody write who knew the first.
@@ -68,6 +74,11 @@ fn concern(store: &Store) -> WriteConcern {
     if store.topology == Topology::Sharded { lock::for_good() } else { lock::in_order() }
 }
 
+/// Whether a transaction met another one, or was ended along with those of the dead by somebody who took the lock.
+fn is_passing(failure: &DriverError) -> bool {
+    failure.contains_label(TRANSIENT_TRANSACTION_ERROR) || error::code(failure) == Some(INTERRUPTED)
+}
+
 impl Guard {
     /// Opens it where the record is within the window, and says where the last follower stopped.
     pub(super) async fn open(store: &Store, what: &Follow<'_>) -> Result<Option<(Self, Option<Document>)>> {
@@ -76,17 +87,21 @@ impl Guard {
             Err(failure) if error::code(&failure) != Some(48) => return Err(fail(failure)),
             _ => {}
         }
+        let mut session = store.client.start_session().await.map_err(fail)?;
+        // Before anything waits for what they hold.
+        end(store).await.map_err(fail)?;
         for tries in 1..=TRIES {
             // The fence first: what is recorded after it was read moves it on.
             let mark = fence::mark(&store.db).await.map_err(fail)??;
             let history = store.records(false).await?;
             let stand = what.window.stand(history.record(&what.id.version));
             let (Some(mark), Stand::Within) = (mark, stand) else { return Ok(None) };
-            match Self::join(store, what, mark).await {
+            match Self::join(store, what, mark, &mut session).await {
                 Ok(Some(found)) => {
                     let life = found.get_object_id("life").unwrap_or_default();
                     let guard = Self {
                         store: store.clone(),
+                        transactions: Mutex::new(session),
                         key: key(&what.id.version),
                         version: what.id.version.clone(),
                         life,
@@ -97,7 +112,7 @@ impl Guard {
                     return Ok(Some((guard, found.get_document("token").ok().cloned())));
                 }
                 Ok(None) => {}
-                Err(failure) if failure.contains_label(TRANSIENT_TRANSACTION_ERROR) => {}
+                Err(failure) if is_passing(&failure) => {}
                 Err(failure) => return Err(fail(failure)),
             }
             tokio::time::sleep(Duration::from_millis(u64::from(10 * tries))).await;
@@ -111,25 +126,32 @@ impl Guard {
         store: &Store,
         what: &Follow<'_>,
         mark: fence::Mark,
+        transaction: &mut ClientSession,
     ) -> Result<Option<Document>, DriverError> {
-        let mut transaction = store.client.start_session().await?;
         transaction.start_transaction().write_concern(lock::for_good()).await?;
         let author = what.author;
         let known = |name: &str, first: Bson| doc! { "$ifNull": [format!("${name}"), first] };
+        let mine = bson::bson!([transaction.id()]);
+        let sessions =
+            doc! { "$concatArrays": [{ "$literal": &mine }, known("sessions", Bson::Array(Vec::new()))] };
         let update = vec![doc! { "$set": {
             "format": FORMAT, "version": what.id.version.as_str(),
             "who": { "$literal": &*author.who }, "host": { "$literal": &*author.host }, "run": &*author.run.0,
             "life": known("life", ObjectId::new().into()), "at": "$$NOW", "activity": Activity::Pass.word(), "lag": 0_i64,
             "heard": known("heard", 0_i64.into()), "mended": known("mended", 0_i64.into()),
             "writes": known("writes", 0_i64.into()),
+            "sessions": { "$cond": [
+                { "$setIsSubset": [{ "$literal": mine }, known("sessions", Bson::Array(Vec::new()))] },
+                "$sessions", { "$slice": [sessions, lock::SESSIONS] },
+            ] },
         } }];
         let made = async {
-            if !fence::join(&store.db, mark, &mut transaction).await? {
+            if !fence::join(&store.db, mark, &mut *transaction).await? {
                 return Ok(None);
             }
             let documents = collection(&store.db);
             let found = documents.find_one_and_update(doc! { "_id": key(&what.id.version) }, update);
-            found.upsert(true).return_document(ReturnDocument::After).session(&mut transaction).await
+            found.upsert(true).return_document(ReturnDocument::After).session(&mut *transaction).await
         };
         let made: Result<Option<Document>, DriverError> = made.await;
         if !matches!(made, Ok(Some(_))) {
@@ -137,7 +159,7 @@ impl Guard {
             let _ = transaction.abort_transaction().await;
             return made;
         }
-        transaction::commit(&mut transaction).await?;
+        transaction::commit(transaction).await?;
         made
     }
 
@@ -158,7 +180,7 @@ impl Guard {
     }
 
     async fn mended(&self, look: &Look, commands: (&Document, &Document)) -> Result<Ran, DriverError> {
-        let mut transaction = self.store.client.start_session().await?;
+        let mut transaction = self.transactions.lock().await;
         transaction.start_transaction().write_concern(concern(&self.store)).await?;
         let may = self.touch(&mut transaction).await;
         let ran = inside(&self.store, look, commands, (may, &mut transaction)).await;
@@ -212,10 +234,20 @@ impl Mender for Guard {
                 self.is_closed = true;
                 Err(Error::new(ErrorKind::LeaseLost, "this follower was closed").temporary())
             }
-            Err(failure) if failure.contains_label(TRANSIENT_TRANSACTION_ERROR) => Ok(None),
+            Err(failure) if is_passing(&failure) => Ok(None),
             Err(failure) => Err(error::of_command(&failure, &written, &self.store.target.url)),
         }
     }
+}
+
+/// Ends what followers have under way, or left open. One that lives does it again.
+pub(crate) async fn end(store: &Store) -> Result<(), DriverError> {
+    let named = doc! { "sessions": { "$exists": true } };
+    let found = collection(&store.db).find(named).projection(doc! { "sessions": 1 }).await?;
+    let found: Vec<Document> = found.try_collect().await?;
+    let sessions = found.iter().filter_map(|one| one.get_array("sessions").ok()).flatten().cloned().collect();
+    lock::end(&store.db, sessions).await;
+    Ok(())
 }
 
 const CLOSING: &str = "cannot close a follower";
