@@ -56,10 +56,10 @@ async fn a_plan_says_what_runs_outside_of_a_transaction() {
     let migration = loaded.migrations.values().next().unwrap();
     let lines = store(&project).await.preview(&*migration.steps()[0].op).await.unwrap();
     let noted = |line: &dunlin::Line| Some(line.note.as_deref()?.split(' ').nth(1)?.to_owned());
-    let notes: Vec<String> = lines.iter().map(|line| noted(line).unwrap_or_default()).collect();
+    let told: Vec<String> = lines.iter().map(|line| noted(line).unwrap_or_default()).collect();
     let capped = "capped";
     assert_eq!(
-        notes,
+        told,
         ["", capped, capped, capped, capped, capped, capped, "time", "", "", "", capped, "", ""],
         "{lines:?}"
     );

@@ -100,9 +100,9 @@ pub async fn kept(
     (stores, backends): (&Stores, &Backends),
 ) -> Result<Migrations> {
     let mut kept = Migrations::new();
-    let records = histories.values().flat_map(|history| history.records.values());
+    let records = histories.values().flat_map(|history| history.records.values().map(Box::as_ref));
     let is_lost =
-        |record: &&Box<Record>| !record.state.is_settled() && !migrations.contains_key(&record.id.version);
+        |record: &&Record| !record.state.is_settled() && !migrations.contains_key(&record.id.version);
     for record in records.filter(is_lost) {
         let version = &record.id.version;
         let records: Vec<(&StoreName, &Record)> =

@@ -86,7 +86,7 @@ pub fn rows<'a>(
     // A name that a file says comes last, and stays.
     let ids: BTreeMap<&Version, &MigrationId> = lost.chain(known).collect();
     let row = |(version, id)| {
-        let mut row = row(id, (migrations.get(version), kept.get(version)), histories);
+        let mut row = row(id, [migrations, kept].map(|all| all.get(version)), histories);
         if row.removes_alone() && is_held_back(version, migrations, histories) {
             row.stores.iter_mut().for_each(|(_, standing)| standing.waits = true);
         }
@@ -107,7 +107,7 @@ fn is_held_back(
 
 fn row<'a>(
     id: &'a MigrationId,
-    (migration, kept): (Option<&'a Arc<dyn Migration>>, Option<&'a Arc<dyn Migration>>),
+    [migration, kept]: [Option<&'a Arc<dyn Migration>>; 2],
     histories: &'a BTreeMap<StoreName, History>,
 ) -> Row<'a> {
     let mut stores = Vec::with_capacity(histories.len());

@@ -202,7 +202,7 @@ fn outcome(response: &Document, command: &Command) -> Result<u64, Failure> {
             // One of several that were written; who wrote one knows which.
             let is_told = lists.into_iter().any(is_list);
             let message = if is_told { format!("{word} {index}: {reason}") } else { reason.to_owned() };
-            let key = first.get_document("keyValue").ok().cloned();
+            let key = first.get_document("keyValue").ok().cloned().map(Box::new);
             return Err(Failure { code, message, key, are_own_ids, changed: changed(response) });
         }
     }
@@ -215,7 +215,7 @@ pub(crate) struct Failure {
     code: i32,
     message: String,
     /// The key that is there already, if it failed for one.
-    key: Option<Document>,
+    key: Option<Box<Document>>,
     /// Whether nothing is wrong but that documents with these `_id`s are there.
     are_own_ids: bool,
     /// What it changed before.
@@ -232,7 +232,7 @@ impl Failure {
         let message = store.target.url.scrub(&self.message);
         let error = error::of_document(self.code, message).at(command.span).with("code", self.code);
         match self.code {
-            11000 => error.help(error::duplicate(command, self.key.as_ref())),
+            11000 => error.help(error::duplicate(command, self.key.as_deref())),
             10334 => error.help(
                 "no document has room for more than 16 MB, the old shape and the new one together: make it smaller, or leave it out with `filter`",
             ),

@@ -1,5 +1,7 @@
 //! What a file's name says: version, slug, store, which half of a pair.
 
+use std::fmt::Write as _;
+
 use dunlin_core::Version;
 
 /// A name taken apart.
@@ -77,7 +79,7 @@ pub(super) fn in_parts(name: &str) -> Option<String> {
     let mut number = parts.next()?.to_owned();
     let first = number.len();
     for part in parts {
-        number.push_str(&format!("{part:0>3}"));
+        let _ = write!(number, "{part:0>3}");
     }
     let is_number = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
     let half = if version.starts_with('U') { ".down" } else { "" };

@@ -84,7 +84,7 @@ pub(crate) fn inline(value: &Bson) -> String {
         }
         Bson::Symbol(text) => format!("BSONSymbol({})", quoted(text)),
         Bson::Undefined => "undefined".to_owned(),
-        other => other.to_string(),
+        other @ Bson::DbPointer(_) => other.to_string(),
     }
 }
 
