@@ -9,8 +9,24 @@ pub(crate) fn steady(text: &str) -> String {
     let text = text.replace(&format!("ann@{host}"), "ann@HOST").replace(&format!("on {host}"), "on HOST");
     let text = text.replace(&format!("\"host\":\"{host}\""), "\"host\":\"HOST\"");
     let text = text.replace(concat!("dunlin ", env!("CARGO_PKG_VERSION")), "dunlin VERSION");
-    let lines: Vec<String> = text.lines().map(|line| narrow(&words(line))).collect();
+    let lines: Vec<String> = text.lines().map(|line| narrow(&words(&without_rates(line)))).collect();
     lines.join("\n") + "\n"
+}
+
+/// Without `, 4/s`: what took half a second or more says it.
+fn without_rates(line: &str) -> String {
+    let is_rate = |fact: &&str| {
+        let number = fact.split_once("/s").map(|(number, _)| number);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let mut facts = line.split(", ").collect::<Vec<_>>();
+    let end =
+        facts.last().copied().filter(is_rate).and_then(|last| last.split_once("/s")).map(|(_, end)| end);
+    if facts.len() < 2 || end.is_none() {
+        return line.to_owned();
+    }
+    facts.pop();
+    facts.join(", ") + end.unwrap_or_default()
 }
 
 fn words(line: &str) -> String {
@@ -82,4 +98,11 @@ fn narrow(line: &str) -> String {
 fn only_what_differs_is_replaced() {
     let line = "  2026-11-21T09:30:00Z   app   12 ms, 3 rows at 1.5 s of 3 steps \"took_ms\":17}";
     assert_eq!(words(&narrow(line)), "  AT  app  TOOK, 3 rows at TOOK of 3 steps \"took_ms\":N}");
+    for (line, steady) in [
+        ("app backfill: move (500 ms, 2 rows, 4/s)", "app backfill: move (500 ms, 2 rows)"),
+        ("app backfill: move (3 ms, 2 rows)", "app backfill: move (3 ms, 2 rows)"),
+        ("a, b/s", "a, b/s"),
+    ] {
+        assert_eq!(without_rates(line), steady);
+    }
 }
