@@ -38,7 +38,8 @@ pub(crate) fn run(args: &Check, global: &Global, config: config::Loaded) -> Resu
         let (files, policy) = (&stage.loaded.migrations, stage.project.policy);
         let found = run::audited(&stores, &histories, files, policy).await;
         let found = found.map_err(|error| stage.failure(error))?;
-        let rows = status::rows(files, &run::Migrations::new(), &histories);
+        let kept = run::Migrations::new();
+        let rows = status::rows(files, &kept, &histories);
         let pending = status::pending(&rows).len();
         let mut answer = Answer::done(data(&stage, Some((histories.len(), pending)), &found), String::new());
         answer.faults = found.iter().map(findings::fault).collect();
