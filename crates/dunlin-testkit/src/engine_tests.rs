@@ -7,6 +7,7 @@ mod loading;
 mod locks;
 mod marks;
 mod movers;
+mod names;
 mod plain;
 mod plans;
 mod properties;
