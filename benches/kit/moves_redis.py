@@ -19,7 +19,7 @@ PEERS = Path(__file__).parent / "redis"
 COPY = 'copy_keys = { from = "user_{id}", to = "user:{id}:profile" }'
 SAME = 'same = { from = "user_{id}", to = "user:{id}:profile" }'
 # Without a look at what is there: what the looks cost.
-BLIND = COPY.replace(" }", ', existing = "skip", big = "at_once" }')
+BLIND = COPY.replace(" }", ', existing = "replace", big = "at_once" }\nirreversible = "what was there is gone"')
 DELETE = 'delete_keys = { keys = "user_{id}" }\nirreversible = "they were copied"'
 
 
