@@ -8,9 +8,29 @@ use crate::lex::{Kind, Lexer, Token};
 /// A statement without comments, with one blank for many and none beside `(`, `)` and `,`, in lower case outside
 /// quotes, with `\n` for `\r\n` inside them, and without a `;` at its end.
 pub(crate) fn canonical(dialect: Dialect, statement: &str) -> String {
-    let mut text = String::with_capacity(statement.len());
+    let mut text = as_far_as(dialect, statement, usize::MAX);
+    while text.ends_with(';') {
+        text.pop();
+        text.truncate(text.trim_end_matches(' ').len());
+    }
+    text
+}
+
+/// How it begins, in the same form, for who asks what kind of statement it is.
+pub(crate) fn head(dialect: Dialect, statement: &str) -> String {
+    as_far_as(dialect, statement, HEAD)
+}
+
+/// So much of a statement says what it is.
+const HEAD: usize = 80;
+
+fn as_far_as(dialect: Dialect, statement: &str, limit: usize) -> String {
+    let mut text = String::with_capacity(statement.len().min(limit));
     let mut has_gap = false;
     for token in Lexer::new(dialect, statement) {
+        if text.len() > limit {
+            break;
+        }
         if matches!(token.kind, Kind::Blank | Kind::Comment) {
             has_gap = true;
             continue;
@@ -21,10 +41,6 @@ pub(crate) fn canonical(dialect: Dialect, statement: &str) -> String {
             text.push(' ');
         }
         push(&mut text, token, part);
-    }
-    while text.ends_with(';') {
-        text.pop();
-        text.truncate(text.trim_end_matches(' ').len());
     }
     text
 }
@@ -53,6 +69,14 @@ mod tests {
 
     fn same(dialect: Dialect, one: &str, other: &str) {
         assert_eq!(canonical(dialect, one), canonical(dialect, other));
+    }
+
+    #[test]
+    fn a_head_is_how_it_begins() {
+        let long = format!("CREATE  TABLE t ({});", "a INT, ".repeat(40));
+        let head = super::head(Sqlite, &long);
+        assert!(canonical(Sqlite, &long).starts_with(&head) && (80..100).contains(&head.len()), "{head}");
+        assert_eq!(super::head(Sqlite, "-- now\nDROP  TABLE t"), "drop table t");
     }
 
     #[test]

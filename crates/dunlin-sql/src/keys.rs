@@ -103,7 +103,7 @@ pub(crate) async fn guards(session: &mut Session, statement: &Statement) -> Resu
         return has_keys(session).await;
     }
     // From now on some table may point at another.
-    if statement.canonical().contains("references") {
+    if session.has_keys != Some(true) && statement.canonical().contains("references") {
         session.has_keys = Some(true);
     }
     Ok(false)
@@ -162,7 +162,7 @@ impl Lost {
 fn dropped_table(statement: &Statement) -> Option<String> {
     let effect = statement.effect().filter(|effect| !effect.appears)?;
     match effect.object {
-        Object::Table(name) if statement.canonical().starts_with("drop table") => Some(name.name),
+        Object::Table(name) if statement.head().starts_with("drop table") => Some(name.name),
         _ => None,
     }
 }

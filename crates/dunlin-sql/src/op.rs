@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dunlin_core::{Excerpt, Line, Op as CoreOp, Span};
 
-use crate::canonical::canonical;
+use crate::canonical::{canonical, head};
 use crate::dialect::Dialect;
 use crate::effect::effects;
 
@@ -152,6 +152,11 @@ impl Statement {
         canonical(self.dialect, &self.text)
     }
 
+    /// How [`Statement::canonical`] begins: what kind of statement it is, and no more.
+    pub(crate) fn head(&self) -> String {
+        head(self.dialect, &self.text)
+    }
+
     /// Its `copy_data`, empty where it has none.
     fn copied(&self) -> &str {
         self.copy_data.as_ref().map_or("", |data| data)
@@ -170,8 +175,8 @@ impl Statement {
     /// Whether all it does is to change the connection: `SET`, `USE`, `PRAGMA`, `ATTACH`. A new connection needs it
     /// again.
     pub fn is_setting(&self) -> bool {
-        let canonical = self.canonical();
-        let words = canonical.split([' ', '=', '(']).filter(|word| !word.starts_with("/*"));
+        let head = self.head();
+        let words = head.split([' ', '=', '(']).filter(|word| !word.starts_with("/*"));
         let mut words = words.filter(|word| !word.is_empty());
         match (words.next(), words.next().unwrap_or_default()) {
             (Some("set"), word) => {
@@ -204,9 +209,8 @@ impl CoreOp for Op {
     fn summary(&self) -> String {
         let mut statements = self.statements();
         let Some(first) = statements.next() else { return "nothing to do".to_owned() };
-        let canonical = first.canonical();
-        let head = canonical.split('(').next().unwrap_or_default();
-        let words: Vec<&str> = head.split(' ').take(5).collect();
+        let head = first.head();
+        let words: Vec<&str> = head.split('(').next().unwrap_or_default().split(' ').take(5).collect();
         let mut summary: String = words.join(" ").chars().take(60).collect();
         let rest = statements.count();
         if rest > 0 {
@@ -250,16 +254,22 @@ impl CoreOp for Op {
 
 /// What a statement takes away together with the data in it. Moving a table out of its name takes nothing away.
 fn removed(statement: &Statement) -> Vec<String> {
-    let gone = statement.effects().into_iter().rev().filter(|effect| !effect.appears);
+    let gone: Vec<Effect> = statement.effects().into_iter().rev().filter(|effect| !effect.appears).collect();
+    if gone.is_empty() {
+        return Vec::new();
+    }
     let canonical = statement.canonical();
-    gone.filter_map(|effect| match effect.object {
-        Object::Table(name) if canonical.starts_with("drop table") => Some(format!("table {}", name.name)),
-        Object::Column { table, column } if canonical.contains(" drop ") => {
-            Some(format!("column {}.{column}", table.name))
-        }
-        Object::Schema(name) if canonical.starts_with("drop ") => Some(format!("schema {name}")),
-        Object::Database(name) if canonical.starts_with("drop ") => Some(format!("database {name}")),
-        _ => None,
-    })
-    .collect()
+    gone.into_iter()
+        .filter_map(|effect| match effect.object {
+            Object::Table(name) if canonical.starts_with("drop table") => {
+                Some(format!("table {}", name.name))
+            }
+            Object::Column { table, column } if canonical.contains(" drop ") => {
+                Some(format!("column {}.{column}", table.name))
+            }
+            Object::Schema(name) if canonical.starts_with("drop ") => Some(format!("schema {name}")),
+            Object::Database(name) if canonical.starts_with("drop ") => Some(format!("database {name}")),
+            _ => None,
+        })
+        .collect()
 }

@@ -17,8 +17,8 @@ pub(crate) fn check(op: &Op) -> impl Iterator<Item = Diagnostic> + '_ {
 }
 
 fn is_query(statement: &Statement) -> bool {
-    let canonical = statement.canonical();
-    let mut words = canonical.split([' ', '(']).filter(|word| !word.starts_with("/*"));
+    let head = statement.head();
+    let mut words = head.split([' ', '(']).filter(|word| !word.starts_with("/*"));
     let first = words.find(|word| !word.is_empty()).unwrap_or_default();
     statement.is_setting()
         || matches!(

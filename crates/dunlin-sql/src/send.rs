@@ -167,8 +167,8 @@ fn counted(statement: &Statement, changed: u64) -> u64 {
 /// Whether a statement changes rows.
 fn counts(statement: &Statement) -> bool {
     let words = ["insert", "update", "delete", "replace", "merge", "copy", "with"];
-    let canonical = statement.canonical();
-    words.iter().any(|word| canonical.starts_with(word))
+    let head = statement.head();
+    words.iter().any(|word| head.starts_with(word))
 }
 
 /// The failure of a statement, pointing at its place in the file.

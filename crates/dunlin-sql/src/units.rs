@@ -157,7 +157,7 @@ impl Grouping<'_> {
             Class::Alone(reason) => self.alone(reason, next.statement),
             Class::TableLock => {
                 self.flush();
-                if next.statement.canonical().starts_with("lock") {
+                if next.statement.head().starts_with("lock") {
                     self.findings.push(next.finding(Severity::Warning, table_lock));
                 }
             }
