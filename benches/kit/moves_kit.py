@@ -119,9 +119,12 @@ def resident(pid):
 
 
 def rate(seen, start, end):
-    """Records a second between two shares of the whole."""
-    total = seen[-1][1]
-    return total * (end - start) / (moment(seen, total * end) - moment(seen, total * start))
+    """Records a second between two shares of the whole, which begins with the first report: nobody saw how long what came
+    before it took.
+    """
+    first = seen[0][1]
+    total = seen[-1][1] - first
+    return total * (end - start) / (moment(seen, first + total * end) - moment(seen, first + total * start))
 
 
 def moment(seen, wanted):
