@@ -13,7 +13,7 @@ use crate::{lock, settings, transaction};
 const DOING: &str = "cannot write the history";
 
 /// The completion of a step that goes along with whatever its session writes next (MySQL): there each statement is a
-/// transaction of its own, and half of what it costs to record them is to wait for the disk.
+/// transaction of its own, and each record of one waits for the disk.
 #[derive(Debug)]
 pub(crate) struct Owed {
     record: Record,
@@ -36,12 +36,7 @@ impl Owed {
 impl Session {
     /// Writes what is owed.
     pub(crate) async fn settle(&mut self) -> Result<()> {
-        let Some(owed) = self.owed.take() else { return Ok(()) };
-        let written = self.write_apart(owed.entry()).await;
-        if written.is_err() {
-            self.owed = Some(owed);
-        }
-        written
+        if self.owed.is_none() { Ok(()) } else { self.write_along(None).await }
     }
 
     /// Writes a record and its journal row inside the transaction that is open, and commits it.
@@ -52,33 +47,44 @@ impl Session {
                 self.write_at_once(entry).await?;
                 transaction::commit(self).await
             }
-            Dialect::MySql => self.write_by_variables(&[entry], &[]).await,
+            Dialect::MySql => {
+                self.write_by_variables(&[entry], &[]).await?;
+                settings::resume(self).await
+            }
             Dialect::Sqlite => self.write_with_commit(entry).await,
         }
     }
 
     /// Writes a record and its journal row in a transaction of their own.
     pub(crate) async fn write_apart(&mut self, entry: Entry<'_>) -> Result<()> {
-        let dialect = self.tables.dialect;
-        if dialect == Dialect::Sqlite {
-            transaction::begin(self).await?;
-            let written = self.write_and_commit(entry).await;
-            return transaction::settle(self, written).await;
+        match self.tables.dialect {
+            Dialect::Sqlite => {
+                transaction::begin(self).await?;
+                let written = self.write_and_commit(entry).await;
+                transaction::settle(self, written).await
+            }
+            // One statement is its own transaction.
+            Dialect::Postgres => {
+                settings::suspend(self).await?;
+                self.write_at_once(entry).await
+            }
+            Dialect::MySql => self.write_along(Some(entry)).await,
         }
+    }
+
+    /// Writes what is owed, and this, in one transaction (MySQL).
+    async fn write_along(&mut self, entry: Option<Entry<'_>>) -> Result<()> {
         settings::suspend(self).await?;
-        // One statement is its own transaction.
-        if dialect == Dialect::Postgres {
-            return self.write_at_once(entry).await;
-        }
         let owed = self.owed.take();
-        let entries: Vec<Entry<'_>> = owed.iter().map(Owed::entry).chain([entry]).collect();
-        let opening = transaction::opening(dialect, &self.store.target, transaction::Access::Writes);
+        let entries: Vec<Entry<'_>> = owed.iter().map(Owed::entry).chain(entry).collect();
+        let opening = transaction::opening(Dialect::MySql, &self.store.target, transaction::Access::Writes);
         let written = self.write_by_variables(&entries, &opening).await;
         let written = transaction::settle(self, written).await;
         if written.is_err() {
             self.owed = owed;
         }
-        written
+        written?;
+        settings::resume(self).await
     }
 
     /// Writes a journal row alone inside the transaction that is open, and commits it.
@@ -107,7 +113,7 @@ impl Session {
             let written = self.conn.execute_all(&texts, &[]).await;
             written.map_err(|broken| self.unwritten(&broken.failure))?;
         }
-        settings::resume(self).await
+        Ok(())
     }
 
     async fn write_with_commit(&mut self, entry: Entry<'_>) -> Result<()> {
